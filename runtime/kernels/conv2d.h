@@ -1,0 +1,27 @@
+/* Two-dimensional convolution (cross-correlation, as Keras): geometry shared by all variants.
+ *
+ * y[n,p,q,k] = act(bias[k] + residual[n,p,q,k] + sum_{r,s,c} x[n, p*stride_h - pad_top + r*dilation_h, ...][c] * w[r,s,c,k]) */
+#ifndef NETC_KERNELS_CONV2D_H
+#define NETC_KERNELS_CONV2D_H
+#include "activation.h"
+#include "work.h"
+
+typedef struct Conv2d {
+  int in_h, in_w, in_c;
+  int out_h, out_w, out_c;
+  int kernel_h, kernel_w;
+  int stride_h, stride_w;
+  int pad_top, pad_left; /* bottom and right follow from the output size */
+  int dilation_h, dilation_w;
+  int groups; /* in_c and out_c are totals */
+  int in_ld;  /* floats from one pixel of x (or dx) to the next; in_c, or more inside a concatenation */
+  int out_ld; /* the same of y (or dy) */
+} Conv2d;
+
+/* What is applied to the sums before they are stored: y = act(sum + bias + residual). */
+typedef struct Epilogue {
+  const float *bias;     /* [out_c] or NULL */
+  const float *residual; /* same shape and out_ld as y, or NULL */
+  Act act;
+} Epilogue;
+#endif

@@ -1,0 +1,34 @@
+/* What a kernel may use besides its operands, and how loops are spread over threads. */
+#ifndef NETC_KERNELS_WORK_H
+#define NETC_KERNELS_WORK_H
+#include <stddef.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+typedef struct Work {
+  int threads;           /* at least 1 */
+  float *scratch;        /* threads * scratch_floats, 64-byte aligned */
+  size_t scratch_floats; /* per thread, a multiple of 16 */
+} Work;
+
+/* WORK_PARALLEL_FOR(work) before a for loop: iterations are split among the threads.  Results never depend on the
+ * number of threads: an output element is summed by one iteration, in one order. */
+#ifdef _OPENMP
+#define WORK_PRAGMA(text) _Pragma(#text)
+#define WORK_PARALLEL_FOR(work) WORK_PRAGMA(omp parallel for schedule(static) num_threads((work)->threads))
+#define WORK_PARALLEL_FOR_DYNAMIC(work) WORK_PRAGMA(omp parallel for schedule(dynamic) num_threads((work)->threads))
+#else
+#define WORK_PARALLEL_FOR(work)
+#define WORK_PARALLEL_FOR_DYNAMIC(work)
+#endif
+
+/* The calling thread's own scratch, inside or outside a parallel loop. */
+static inline float *work_scratch(const Work *work) {
+#ifdef _OPENMP
+  return work->scratch + (size_t)omp_get_thread_num() * work->scratch_floats;
+#else
+  return work->scratch;
+#endif
+}
+#endif

@@ -37,6 +37,7 @@ typedef struct ModelWeight {
   int dim[4];         /* Keras's layout */
   size_t count;       /* floats */
   size_t offset;      /* floats, from model_params() */
+  size_t slot_offset; /* floats, from each of model_slots()'s arrays; meaningless where phases == 0 */
   bool trainable;     /* false: a moving statistic */
   uint32_t phases;    /* bit p: updated by the optimizer in phase p */
   ModelInit init;     /* fans are already worked into a and b */
@@ -135,6 +136,7 @@ typedef struct ModelInfo {
   int weight_count;
   size_t param_floats; /* of all weights */
   int slot_count;      /* optimizer state arrays per weight, the most of any phase */
+  size_t slot_floats;  /* of one such array: the weights that are trained in some phase */
   const ModelWeightSource *sources;
   int source_count;
   const ModelPhase *phases;
@@ -162,7 +164,7 @@ static size_t model_bytes(int batch, int threads);
 static Model *model_new(void *memory, int batch, int threads);
 static void model_delete(Model *model);
 static float *model_params(Model *model); /* [param_floats], Keras's layout; call model_weights_changed after writing */
-static float *model_slots(Model *model);  /* [slot_count][param_floats], optimizer state */
+static float *model_slots(Model *model);  /* [slot_count][slot_floats], optimizer state */
 static void model_weights_changed(Model *model); /* packed and folded copies are made anew before they are used */
 static int model_batch(const Model *model);       /* the most images per call */
 /* Whole network in inference mode: input [n, H, W, C] -> y_pred [n, output_floats]. n <= model_batch. */

@@ -1,0 +1,171 @@
+/* The intermediate representation: functions of tensor operations in static single assignment form.
+ *
+ * A Value is a float tensor, either batched ([n] + shape, n chosen when the program runs) or fixed (shape).  A Node
+ * computes its outputs from its inputs by the operator `op`; nodes stand in a list, definitions before uses.
+ * Weights are values too; only nodes whose operator says `has_effect` change memory other than their outputs.
+ * Everything lives in Module.arena.  */
+#ifndef NETC_IR_H
+#define NETC_IR_H
+#include "graph.h"
+#include "strbuf.h"
+#include "../runtime/kernels/conv2d.h"
+#include "../runtime/kernels/pool.h"
+
+typedef struct Function Function;
+typedef struct Module Module;
+typedef struct Weight Weight;
+
+typedef enum ValueKind {
+  VALUE_TEMP,     /* an output of a node, lives in the arena */
+  VALUE_INPUT,    /* the batch of images, or of features: an argument */
+  VALUE_TARGET,   /* an argument of a step */
+  VALUE_SAMPLE_WEIGHT, /* an argument of a step, may be null when it runs */
+  VALUE_WEIGHT,   /* parameter memory */
+  VALUE_CONSTANT, /* made by the function `prepare` from weights that this function does not change */
+} ValueKind;
+
+struct Value {
+  int id; /* %id in dumps; unique in the function */
+  ValueKind kind;
+  Node *def; /* NULL unless TEMP */
+  int def_output;
+  Shape shape;
+  bool batched;
+  const char *name;     /* a hint for readers of dumps and of the emitted C */
+  const Weight *weight; /* WEIGHT */
+  Value *constant;      /* CONSTANT: the value in `prepare` that it is */
+  /* Results of analyses, valid after the pass that fills them. */
+  int use_count;
+  Node **uses;   /* ir_count_uses */
+  int64_t offset; /* plan: floats, per image where batched, into the pool it lies in */
+  Value *storage; /* plan: the value whose memory this one shares (itself where its own) */
+};
+
+enum { NODE_MAX_OUTPUTS = 4 };
+
+/* Convolution algorithms; names as in runtime/kernels. */
+typedef enum ConvAlgorithm { CONV_UNCHOSEN, CONV_DIRECT, CONV_WINOGRAD4, CONV_WINOGRAD6 } ConvAlgorithm;
+
+/* What an operator needs besides its inputs; each uses the fields it wants. */
+typedef struct NodeAttr {
+  Conv2d conv;
+  Pool2d pool;
+  Act act;
+  ConvAlgorithm algorithm;
+  bool has_bias, has_residual; /* trailing inputs of fused nodes, in this order */
+  int64_t ints[8];
+  double floats[4];
+  const Call *call; /* loss or optimizer */
+} NodeAttr;
+
+struct Node {
+  const OpDef *op;
+  Function *function;
+  Node *prev, *next;
+  Value **in;
+  int in_count;
+  Value *out[NODE_MAX_OUTPUTS];
+  int out_count;
+  NodeAttr attr;
+  const Layer *layer; /* where it comes from, for messages and names; or NULL */
+  bool backward;
+  int position; /* ir_number */
+};
+
+typedef enum FunctionKind {
+  FUNCTION_FORWARD,  /* image -> output, inference mode */
+  FUNCTION_FEATURES, /* image -> features: the frozen prefix of a phase */
+  FUNCTION_HEAD,     /* features -> output, inference mode */
+  FUNCTION_STEP,     /* features, target -> loss, output, with all updates */
+  FUNCTION_PREPARE,  /* weights -> constants */
+} FunctionKind;
+
+struct Function {
+  FunctionKind kind;
+  const char *name;
+  Module *module;
+  int phase;
+  Node *first, *last;
+  int value_count;
+  Value *input, *target, *sample_weight; /* arguments, or NULL */
+  Value **weight_values;                 /* by Weight.index, NULL where not used */
+  Value **results; /* batched: output, or features in record order; STEP: [0] output, [1] loss (fixed, one float) */
+  int result_count;
+  /* plan */
+  int64_t batch_floats, fixed_floats;       /* arena needed: n * batch_floats + fixed_floats */
+  int64_t batch_bound, fixed_bound;         /* lower bounds: the most live floats at any node */
+  int64_t scratch_floats;                   /* per thread */
+};
+
+/* One weight array of the network. */
+struct Weight {
+  int index;
+  const Layer *layer;
+  const LayerWeight *spec;
+  int64_t count, offset, slot_offset; /* floats */
+  uint32_t phases;                    /* bit p: trained in phase p */
+};
+
+/* What the freeze pass found for a phase. */
+typedef struct PhaseCut {
+  bool *in_prefix;      /* by Layer.index */
+  const Layer **layers; /* whose outputs cross the cut, creation order; empty: no prefix worth keeping */
+  int layer_count;
+  int64_t feature_floats;
+} PhaseCut;
+
+struct Module {
+  Arena *arena;
+  Diag *diag;
+  const Graph *graph;
+  Weight *weights; /* Keras order */
+  int weight_count;
+  int64_t param_floats, slot_floats;
+  int slot_count;
+  PhaseCut cuts[MAX_PHASES];
+  Function *forward;
+  Function *features[MAX_PHASES], *head[MAX_PHASES], *step[MAX_PHASES]; /* features, head NULL without prefix */
+  Function *prepare;
+  Function *functions[4 + 3 * MAX_PHASES]; /* all of the above, prepare first */
+  int function_count;
+  int64_t constant_floats; /* of prepare's results */
+  bool exact;              /* no Winograd */
+};
+
+struct Builder {
+  Module *module;
+  Function *function;
+  const Layer *layer; /* stamped on new nodes */
+  bool training;
+  bool backward;
+  int phase;
+  Node *before; /* new nodes go before it; NULL: at the end */
+};
+
+Function *ir_function(Module *module, FunctionKind kind, const char *name, int phase);
+/* Adds a node whose outputs are added by ir_output; inputs are copied. */
+Node *ir_node(Builder *builder, OpKind op, int in_count, Value *const *in);
+Value *ir_output(Node *node, Shape shape, bool batched, const char *name);
+/* Shorthands: one output with the given shape, batched. */
+Value *ir_unary(Builder *builder, OpKind op, Value *in, Shape shape);
+Value *ir_binary(Builder *builder, OpKind op, Value *a, Value *b, Shape shape);
+Value *ir_argument(Function *function, ValueKind kind, Shape shape, const char *name);
+/* The value of a layer's weight by name ("kernel"), or NULL where the layer has none of that name. */
+Value *ir_weight(Builder *builder, const Layer *layer, const char *name);
+bool ir_weight_trained(const Builder *builder, const Value *weight);
+void ir_remove(Node *node);
+/* Replaces every use of `from` (results of the function included) by `to`. */
+void ir_replace(Function *function, Value *from, Value *to);
+void ir_count_uses(Function *function);
+void ir_number(Function *function);
+static inline int64_t value_floats(const Value *value) {
+  return shape_count(value->shape);
+}
+Value *node_input(const Node *node, int index); /* aborts where there is none */
+bool node_is(const Node *node, OpKind op);      /* false for NULL */
+int module_weight_index(const Module *module, const Layer *layer, const LayerWeight *weight);
+
+void ir_print(const Module *module, StrBuf *out);
+/* Checks the invariants; on a violation prints the function, the node and the pass, and aborts. */
+void ir_verify(const Module *module, const char *pass);
+#endif

@@ -1,9 +1,10 @@
-/* What the emitted part of a program (layers, plan, tables) and the written part (training loop, data, command
- * line) know of each other.
+/* What the emitted part of a program (layers, plan, tables) and the written part (training loop, data,
+ * command line) know of each other.
  *
- * Every file under runtime/ is a header of `static` functions that includes what it uses.  The compiler's stitcher
- * expands the includes, keeps what is reachable, and renames the prefix `model_`/`Model`/`MODEL_` to the network's
- * name, so that two emitted models live in one program.  Tests include the same files directly. */
+ * Every file under runtime/ is a header of `static` functions that includes what it uses.  The compiler's
+ * stitcher expands the includes, keeps what is reachable, and renames the prefix `model_`/`Model`/`MODEL_` to
+ * the network's name, so that two emitted models live in one program.  Tests include the same files directly.
+ */
 #ifndef NETC_RUNTIME_MODEL_H
 #define NETC_RUNTIME_MODEL_H
 #include <stdbool.h>
@@ -66,8 +67,8 @@ typedef struct ModelPhase {
   size_t feature_floats;
   void (*features)(Model *model, int n, const float *input, float *features);
   /* One training step on n images: forward, loss, backward, update.  `x` is the input or the features,
-   * `sample_weight` [n] or NULL.  Returns the loss as Keras reports it (regularization included); *y_pred points
-   * at the outputs [n, output_floats], valid until the next call. */
+   * `sample_weight` [n] or NULL.  Returns the loss as Keras reports it (regularization included); *y_pred
+   * points at the outputs [n, output_floats], valid until the next call. */
   float (*step)(Model *model, int n, const float *x, const float *target, const float *sample_weight,
                 const float **y_pred);
   /* From the features to the output in inference mode (what predict does after `features`). */
@@ -75,6 +76,14 @@ typedef struct ModelPhase {
   /* The learning rate of optimizer step t (from 0); callbacks may scale it by Model's own factor. */
   double (*learning_rate)(int64_t step);
   const char *recipe; /* one line for --help and the report: "adam(learning_rate = 1e-05)" */
+  /* What `features` depends on besides the image: indices into ModelInfo.weights (NULL: every weight of the
+   * layers that this phase does not train), and a hash of its structure and constants (0:
+   * ModelInfo.prefix_hash). */
+  const int *prefix_weights;
+  int prefix_weight_count;
+  uint64_t prefix_hash;
+  /* After the phase's last step, or NULL: averaged weights take their place. */
+  void (*finish)(Model *model);
 } ModelPhase;
 
 typedef enum ModelMetricKind {
@@ -123,9 +132,9 @@ typedef struct ModelReduceOnPlateau {
 } ModelReduceOnPlateau;
 
 typedef struct ModelInfo {
-  const char *name;        /* of the network */
-  const char *source;      /* the .net file's base name */
-  const char *version;     /* of netc */
+  const char *name;            /* of the network */
+  const char *source;          /* the .net file's base name */
+  const char *version;         /* of netc */
   int height, width, channels; /* of the input image; height == 0: a flat input of `channels` floats */
   size_t input_floats, output_floats, target_floats;
   ModelTarget target;
@@ -158,19 +167,24 @@ typedef struct ModelInfo {
 /* ---- emitted for each network ---- */
 
 static const ModelInfo model_info;
-/* Bytes an instance needs for steps and predictions of up to `batch` images: weights, optimizer state, activations. */
+/* Bytes an instance needs for steps and predictions of up to `batch` images: weights, optimizer state,
+ * activations. */
 static size_t model_bytes(int batch, int threads);
-/* Heap or caller's memory (64-byte aligned, model_bytes long) when `memory` is not NULL.  NULL: out of memory. */
+/* Heap or caller's memory (64-byte aligned, model_bytes long) when `memory` is not NULL.  NULL: out of
+ * memory. */
 static Model *model_new(void *memory, int batch, int threads);
 static void model_delete(Model *model);
-static float *model_params(Model *model); /* [param_floats], Keras's layout; call model_weights_changed after writing */
-static float *model_slots(Model *model);  /* [slot_count][slot_floats], optimizer state */
-static void model_weights_changed(Model *model); /* packed and folded copies are made anew before they are used */
-static int model_batch(const Model *model);       /* the most images per call */
+static float *
+model_params(Model *model); /* [param_floats], Keras's layout; call model_weights_changed after writing */
+static float *model_slots(Model *model); /* [slot_count][slot_floats], optimizer state */
+static void
+model_weights_changed(Model *model);        /* packed and folded copies are made anew before they are used */
+static int model_batch(const Model *model); /* the most images per call */
 /* Whole network in inference mode: input [n, H, W, C] -> y_pred [n, output_floats]. n <= model_batch. */
 static void model_forward(Model *model, int n, const float *input, float *y_pred);
 /* The loss of given outputs, as evaluate() reports it without regularization: mean over n (weighted). */
-static float model_loss(Model *model, int n, const float *y_pred, const float *target, const float *sample_weight);
+static float model_loss(Model *model, int n, const float *y_pred, const float *target,
+                        const float *sample_weight);
 /* Regularization terms that Keras adds to the loss it reports. */
 static float model_regularization(Model *model);
 
@@ -181,6 +195,10 @@ typedef struct ModelState {
   int64_t draw;      /* steps done in all: the counter of random draws */
   double rate_scale; /* 1, or what callbacks made of it */
   int phase;
+  /* Gradient checks: the step updates by w -= probe_rate * gradient and by nothing else (no momentum, decay,
+   * clipping or constraint); optimizer state is left alone. */
+  bool probe;
+  double probe_rate;
 } ModelState;
 static ModelState *model_state(Model *model);
 #endif

@@ -9,7 +9,7 @@
 #include "graph.h"
 #include "strbuf.h"
 #include "../runtime/kernels/conv2d.h"
-#include "../runtime/kernels/pool.h"
+#include "../runtime/kernels/pool2d.h"
 
 typedef struct Function Function;
 typedef struct Module Module;
@@ -156,6 +156,8 @@ bool ir_weight_trained(const Builder *builder, const Value *weight);
 void ir_remove(Node *node);
 /* Replaces every use of `from` (results of the function included) by `to`. */
 void ir_replace(Function *function, Value *from, Value *to);
+/* True where `value` is a weight that a run of the function leaves as it is, or a constant made of such. */
+bool ir_unchanging(const Function *function, const Value *value);
 void ir_count_uses(Function *function);
 void ir_number(Function *function);
 static inline int64_t value_floats(const Value *value) {

@@ -47,6 +47,7 @@ struct OpDef {
   bool not_differentiable; /* said, not forgotten: a NULL gradient without it fails a test */
   bool has_effect;         /* writes memory that is not its output (updates): never dead, never merged */
   bool random;             /* another result each step: never part of a frozen prefix in training */
+  bool batch_statistics;   /* depends on the whole batch while it trains; a pure function once frozen */
   bool view;               /* output 0 is input 0 under another shape: shares its memory */
   bool in_place;           /* output 0 may share the memory of input 0 */
   /* Adds gradients of the inputs: `in_grads[i]` is set where in_needed[i]; out_grads[o] may be NULL (none). */

@@ -1,0 +1,54 @@
+/* The C printer.  Operators write calls of runtime kernels through these. */
+#ifndef NETC_EMIT_H
+#define NETC_EMIT_H
+#include "../ir.h"
+
+typedef struct EmitOptions {
+  bool infer;               /* prediction only: libc and libm */
+  const char *weights_path; /* to embed, or NULL */
+  bool embed;
+  const char *isa; /* native | portable | ... */
+} EmitOptions;
+
+struct Emitter {
+  StrBuf *out;
+  const Module *module;
+  const Function *function;
+  const char **names; /* by Value.id in the C function at work, NULL: not named yet */
+  Arena *arena;
+};
+
+/* One statement, indented, with its line end. */
+void emit_line(Emitter *emitter, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The C expression that points at a value: a local pointer of the C function at work. */
+const char *emit_value(Emitter *emitter, const Value *value);
+/* Inputs that may be left out: "NULL" for none. */
+const char *emit_optional(Emitter *emitter, const Node *node, bool present, int index);
+/* Compound literals of geometry, activation and epilogue, from the arena. */
+const char *emit_conv2d(Emitter *emitter, const Conv2d *conv);
+const char *emit_pool2d(Emitter *emitter, const Pool2d *pool);
+const char *emit_act(Emitter *emitter, Act act);
+/* `&(const Epilogue){...}` of a fused node whose fixed inputs are `first` many. */
+const char *emit_epilogue(Emitter *emitter, const Node *node, int first);
+/* A float literal that reads back as the same value. */
+const char *emit_float(Emitter *emitter, double number);
+
+const char *emit_loss_config(Emitter *emitter, const Call *loss);
+/* The optimizer state of a weight as three arguments, NULL where the optimizer keeps less. */
+const char *update_slots_text(Emitter *emitter, const Weight *weight);
+/* An expression: what a regularizer adds to the loss for a weight. */
+const char *emit_penalty(Emitter *emitter, const Call *regularizer, const char *weight, int64_t count, int columns);
+
+/* The C file and the header, whole. */
+void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file);
+/* Pieces of it: functions.c, tables.c */
+void emit_functions(const Module *module, StrBuf *out);
+void emit_tables(const Module *module, StrBuf *out);
+void emit_schedules(const Module *module, StrBuf *out);
+/* "block1_conv1" -> a C identifier. */
+const char *emit_identifier(Arena *arena, const char *name);
+/* The text as a C string literal, quotes included. */
+const char *emit_string(Arena *arena, const char *text);
+/* FLOPs of one node, per image where batched: 2 per multiply-add, 0 for what only moves memory. */
+int64_t node_flops(const Node *node);
+#endif

@@ -1,0 +1,401 @@
+/* Functions of the emitted program: one per layer and direction, and one per IR function that calls them in order. */
+#include "emit.h"
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int64_t node_flops(const Node *node) {
+  return node->op->flops ? node->op->flops(node) : 0;
+}
+
+void emit_line(Emitter *emitter, const char *format, ...) {
+  va_list args;
+  char line[4096];
+  va_start(args, format);
+  vsnprintf(line, sizeof line, format, args);
+  va_end(args);
+  strbuf_printf(emitter->out, "  %s\n", line);
+}
+
+const char *emit_identifier(Arena *arena, const char *name) {
+  char *identifier = arena_printf(arena, "%s%s", isdigit((unsigned char)*name) ? "_" : "", name);
+  for (char *c = identifier; *c; c++)
+    if (!isalnum((unsigned char)*c))
+      *c = '_';
+  return identifier;
+}
+
+const char *emit_string(Arena *arena, const char *text) {
+  StrBuf buf = {0};
+  strbuf_puts(&buf, "\"");
+  for (; *text; text++) {
+    unsigned char c = (unsigned char)*text;
+    if (c == '"' || c == '\\')
+      strbuf_printf(&buf, "\\%c", c);
+    else if (c < 32 || c == '?' || c > 126)
+      strbuf_printf(&buf, "\\%03o", c);
+    else
+      strbuf_add(&buf, text, 1);
+  }
+  strbuf_puts(&buf, "\"");
+  const char *literal = arena_strdup(arena, buf.text);
+  strbuf_free(&buf);
+  return literal;
+}
+
+const char *emit_float(Emitter *emitter, double number) {
+  if (number > 3.4e38)
+    return "INFINITY";
+  if (number < -3.4e38)
+    return "-INFINITY";
+  char *text = arena_printf(emitter->arena, "%.9g", number);
+  bool plain = !strpbrk(text, ".en");
+  return arena_printf(emitter->arena, "%s%sf", text, plain ? ".0" : "");
+}
+
+const char *emit_optional(Emitter *emitter, const Node *node, bool present, int index) {
+  return present ? emit_value(emitter, node->in[index]) : "NULL";
+}
+
+const char *emit_conv2d(Emitter *emitter, const Conv2d *c) {
+  return arena_printf(emitter->arena,
+                      "&(const Conv2d){.in_h = %d, .in_w = %d, .in_c = %d, .out_h = %d, .out_w = %d, .out_c = %d, "
+                      ".kernel_h = %d, .kernel_w = %d, .stride_h = %d, .stride_w = %d, .pad_top = %d, "
+                      ".pad_left = %d, .dilation_h = %d, .dilation_w = %d, .groups = %d, .in_ld = %d, .out_ld = %d}",
+                      c->in_h, c->in_w, c->in_c, c->out_h, c->out_w, c->out_c, c->kernel_h, c->kernel_w, c->stride_h,
+                      c->stride_w, c->pad_top, c->pad_left, c->dilation_h, c->dilation_w, c->groups, c->in_ld,
+                      c->out_ld);
+}
+
+const char *emit_pool2d(Emitter *emitter, const Pool2d *p) {
+  return arena_printf(emitter->arena,
+                      "&(const Pool2d){.in_h = %d, .in_w = %d, .channels = %d, .out_h = %d, .out_w = %d, .pool_h = %d, "
+                      ".pool_w = %d, .stride_h = %d, .stride_w = %d, .pad_top = %d, .pad_left = %d, .in_ld = %d, "
+                      ".out_ld = %d}",
+                      p->in_h, p->in_w, p->channels, p->out_h, p->out_w, p->pool_h, p->pool_w, p->stride_h, p->stride_w,
+                      p->pad_top, p->pad_left, p->in_ld, p->out_ld);
+}
+
+static const char *act_name(ActKind kind) {
+  static const char *const names[] = {
+      [ACT_LINEAR] = "ACT_LINEAR",     [ACT_RELU] = "ACT_RELU",
+      [ACT_RELU6] = "ACT_RELU6",       [ACT_SIGMOID] = "ACT_SIGMOID",
+      [ACT_TANH] = "ACT_TANH",         [ACT_SWISH] = "ACT_SWISH",
+      [ACT_ELU] = "ACT_ELU",           [ACT_SELU] = "ACT_SELU",
+      [ACT_GELU] = "ACT_GELU",         [ACT_GELU_TANH] = "ACT_GELU_TANH",
+      [ACT_SOFTPLUS] = "ACT_SOFTPLUS", [ACT_SOFTSIGN] = "ACT_SOFTSIGN",
+      [ACT_HARD_SIGMOID] = "ACT_HARD_SIGMOID", [ACT_HARD_SWISH] = "ACT_HARD_SWISH",
+      [ACT_EXPONENTIAL] = "ACT_EXPONENTIAL",   [ACT_MISH] = "ACT_MISH",
+  };
+  return names[kind];
+}
+
+static const char *act_fields(Emitter *emitter, Act act) {
+  if (act.a == 0 && act.b == 0 && act.c == 0)
+    return act_name(act.kind);
+  return arena_printf(emitter->arena, "%s, %s, %s, %s", act_name(act.kind), emit_float(emitter, (double)act.a),
+                      emit_float(emitter, (double)act.b), emit_float(emitter, (double)act.c));
+}
+
+const char *emit_act(Emitter *emitter, Act act) {
+  return arena_printf(emitter->arena, "&(const Act){%s}",
+                      act.a == 0 && act.b == 0 && act.c == 0
+                          ? arena_printf(emitter->arena, ".kind = %s", act_name(act.kind))
+                          : act_fields(emitter, act));
+}
+
+const char *emit_epilogue(Emitter *emitter, const Node *node, int first) {
+  const char *bias = emit_optional(emitter, node, node->attr.has_bias, first);
+  const char *residual = emit_optional(emitter, node, node->attr.has_residual, first + node->attr.has_bias);
+  Act act = node->attr.act;
+  const char *fields = act.a == 0 && act.b == 0 && act.c == 0
+                           ? arena_printf(emitter->arena, ".act.kind = %s", act_name(act.kind))
+                           : arena_printf(emitter->arena, ".act = {%s}", act_fields(emitter, act));
+  return arena_printf(emitter->arena, "&(const Epilogue){.bias = %s, .residual = %s, %s}", bias, residual, fields);
+}
+
+/* ---- where values live ---- */
+
+static const Value *storage_root(const Value *value) {
+  while (value->storage != value)
+    value = value->storage;
+  return value;
+}
+
+static bool is_result(const Function *function, const Value *root) {
+  for (int i = 0; i < function->result_count; i++)
+    if (storage_root(function->results[i]) == root)
+      return true;
+  return false;
+}
+
+static const char *place_of(Emitter *emitter, const Value *value) {
+  const Value *root = storage_root(value);
+  Arena *arena = emitter->arena;
+  switch (root->kind) {
+  case VALUE_INPUT:
+    return "m->x";
+  case VALUE_TARGET:
+    return "m->target";
+  case VALUE_SAMPLE_WEIGHT:
+    return "m->sample_weight";
+  case VALUE_WEIGHT:
+    return arena_printf(arena, "m->params + %lld", (long long)root->weight->offset);
+  case VALUE_CONSTANT:
+    return arena_printf(arena, "m->constants + %lld", (long long)root->constant->offset);
+  case VALUE_TEMP:
+    break;
+  }
+  if (emitter->function->kind != FUNCTION_STEP && is_result(emitter->function, root))
+    return emitter->function->kind == FUNCTION_PREPARE
+               ? arena_printf(arena, "m->constants + %lld", (long long)root->offset)
+               : "m->out";
+  if (root->batched)
+    return arena_printf(arena, "m->batch_pool + (size_t)n * %lld", (long long)root->offset);
+  return arena_printf(arena, "m->fixed_pool + %lld", (long long)root->offset);
+}
+
+/* ---- one C function for the nodes of a layer ---- */
+
+static bool name_taken(Emitter *emitter, const char *name) {
+  for (int i = 0; i < emitter->function->value_count; i++)
+    if (emitter->names[i] && !strcmp(emitter->names[i], name))
+      return true;
+  return false;
+}
+
+static const char *local_name(Emitter *emitter, const Value *value) {
+  Arena *arena = emitter->arena;
+  const char *base = emit_identifier(arena, value->name ? value->name : value->def ? value->def->op->name : "t");
+  if (value->kind == VALUE_INPUT)
+    base = "x";
+  /* Gradients are called d_..., and a name may not hide the arguments or a keyword-like type. */
+  if (value->kind == VALUE_TEMP && value->def->backward && strncmp(base, "d_", 2))
+    base = arena_printf(arena, "d_%s", base);
+  if (!strcmp(base, "m") || !strcmp(base, "n"))
+    base = arena_printf(arena, "%s_", base);
+  const char *name = base;
+  for (int i = 2; name_taken(emitter, name); i++)
+    name = arena_printf(arena, "%s_%d", base, i);
+  return name;
+}
+
+const char *emit_value(Emitter *emitter, const Value *value) {
+  if (!emitter->names[value->id])
+    emitter->names[value->id] = local_name(emitter, value);
+  return emitter->names[value->id];
+}
+
+static bool written(const Node *first, const Node *end, const Value *value) {
+  if (value->kind == VALUE_TEMP)
+    for (const Node *node = first; node != end; node = node->next)
+      for (int i = 0; i < node->out_count; i++)
+        if (node->out[i] == value)
+          return true;
+  if (value->kind == VALUE_WEIGHT)
+    for (const Node *node = first; node != end; node = node->next)
+      for (int i = 0; i < node->in_count && node->op->has_effect; i++)
+        if (node->in[i] == value)
+          return true;
+  return false;
+}
+
+static void shape_text(StrBuf *out, const Value *value) {
+  strbuf_puts(out, value->batched ? "[n" : "[");
+  for (int i = 0; i < value->shape.rank; i++)
+    strbuf_printf(out, "%s%d", i || value->batched ? ", " : "", value->shape.dim[i]);
+  strbuf_puts(out, "]");
+}
+
+static void flops_text(StrBuf *out, int64_t flops) {
+  if (flops >= 10000000)
+    strbuf_printf(out, "%.1f MFLOP", (double)flops * 1e-6);
+  else if (flops >= 10000)
+    strbuf_printf(out, "%.1f kFLOP", (double)flops * 1e-3);
+  else
+    strbuf_printf(out, "%lld FLOP", (long long)flops);
+}
+
+static bool emits_nothing(const Node *node) {
+  return node->op->view;
+}
+
+/* Declarations of the locals that were named while the body was written. */
+static void declare_locals(Emitter *emitter, const Node *first, const Node *end, const Value **seen, int count,
+                           StrBuf *out) {
+  for (int i = 0; i < count; i++) {
+    const Value *value = seen[i];
+    strbuf_printf(out, "  %sfloat *%s = %s; /* ", written(first, end, value) ? "" : "const ",
+                  emitter->names[value->id], place_of(emitter, value));
+    shape_text(out, value);
+    strbuf_puts(out, " */\n");
+  }
+}
+
+static void function_comment(const Emitter *emitter, const Node *first, const Node *end, StrBuf *out) {
+  const Layer *layer = first->layer;
+  int64_t per_image = 0, once = 0;
+  strbuf_printf(out, "\n/* %s%s:", layer ? layer->name : emitter->function->name, first->backward ? ", backward" : "");
+  int listed = 0;
+  for (const Node *node = first; node != end; node = node->next) {
+    strbuf_printf(out, "%s %s", listed++ ? "," : "", node->op->name);
+    *(node->out_count && !node->out[0]->batched && !node->in[0]->batched ? &once : &per_image) += node_flops(node);
+  }
+  if (per_image) {
+    strbuf_puts(out, "; ");
+    flops_text(out, per_image);
+    strbuf_puts(out, " per image");
+  }
+  if (once) {
+    strbuf_puts(out, "; ");
+    flops_text(out, once);
+  }
+  strbuf_puts(out, " */\n");
+}
+
+static bool uses_batch(const Emitter *emitter, const Node *first, const Node *end) {
+  return emitter->function->kind != FUNCTION_PREPARE && first != end;
+}
+
+/* The nodes [first, end) as a C function called `name`. */
+static void emit_group(Emitter *emitter, const char *name, const Node *first, const Node *end, StrBuf *out) {
+  StrBuf body = {0};
+  emitter->names = arena_array(emitter->arena, const char *, emitter->function->value_count + 1);
+  emitter->out = &body;
+  for (const Node *node = first; node != end; node = node->next)
+    if (!emits_nothing(node))
+      node->op->emit(emitter, node);
+  const Value *seen[1024];
+  int count = 0;
+  for (const Node *node = first; node != end; node = node->next) {
+    for (int k = 0; k < node->in_count + node->out_count; k++) {
+      const Value *value = k < node->in_count ? node->in[k] : node->out[k - node->in_count];
+      bool known = !emitter->names[value->id];
+      for (int i = 0; i < count && !known; i++)
+        known = seen[i] == value;
+      if (!known && count < 1024)
+        seen[count++] = value;
+    }
+  }
+  function_comment(emitter, first, end, out);
+  bool batch = uses_batch(emitter, first, end);
+  strbuf_printf(out, "static void %s(Model *m%s) {\n", name, batch ? ", int n" : "");
+  declare_locals(emitter, first, end, seen, count, out);
+  strbuf_puts(out, body.text ? body.text : "");
+  if (batch && !strstr(body.text ? body.text : "", "n") )
+    strbuf_puts(out, "  (void)n;\n");
+  strbuf_puts(out, "}\n");
+  strbuf_free(&body);
+}
+
+static bool same_group(const Node *a, const Node *b) {
+  return a->layer == b->layer && a->backward == b->backward;
+}
+
+static bool trained_somewhere(const Node *node) {
+  for (int i = 0; i < node->in_count; i++) {
+    const Value *value = node->in[i];
+    if (value->kind == VALUE_WEIGHT) {
+      const Weight *weight = value->weight;
+      bool moving = !weight->spec->trainable && weight->layer->op->batch_statistics;
+      for (int p = 0; moving && p < node->function->module->graph->train.phase_count; p++)
+        if (!weight->layer->frozen[p])
+          return true;
+      if (weight->phases)
+        return true;
+    }
+    if (value->kind == VALUE_TEMP && trained_somewhere(value->def))
+      return true;
+  }
+  return false;
+}
+
+/* Emits the groups of a function; `calls` gets the statements that run them. */
+static void emit_groups(Emitter *emitter, StrBuf *out, StrBuf *calls, StrBuf *calls_trained) {
+  const Function *function = emitter->function;
+  for (const Node *first = function->first, *end; first; first = end) {
+    bool trained = calls_trained && trained_somewhere(first);
+    bool silent = true;
+    for (end = first; end && same_group(first, end) && (!calls_trained || trained_somewhere(end) == trained);
+         end = end->next)
+      silent = silent && emits_nothing(end);
+    if (silent)
+      continue;
+    char *name = arena_printf(emitter->arena, "model_%s_%s%s", function->name,
+                              first->layer ? emit_identifier(emitter->arena, first->layer->name) : "end",
+                              first->backward ? "_backward" : "");
+    /* A layer whose operations do not stand together gets numbered functions. */
+    int twins = 0;
+    for (const Node *node = function->first; node != first; node = node->next)
+      if (same_group(node, first) && (!node->next || !same_group(node->next, node) ||
+                                      (calls_trained && trained_somewhere(node) != trained_somewhere(node->next))))
+        twins++;
+    if (twins)
+      name = arena_printf(emitter->arena, "%s_%d", name, twins + 1);
+    emit_group(emitter, name, first, end, out);
+    strbuf_printf(trained ? calls_trained : calls, "  %s(m%s);\n", name,
+                  function->kind == FUNCTION_PREPARE ? "" : ", n");
+  }
+}
+
+static void emit_function(Emitter *emitter, StrBuf *out) {
+  const Function *function = emitter->function;
+  StrBuf calls = {0};
+  emit_groups(emitter, out, &calls, NULL);
+  emitter->names = arena_array(emitter->arena, const char *, function->value_count + 1);
+  const char *body = calls.text ? calls.text : "";
+  if (function->kind == FUNCTION_STEP) {
+    strbuf_printf(out,
+                  "\nstatic float model_%s(Model *m, int n, const float *x, const float *target, const float "
+                  "*sample_weight,\n                        const float **y_pred) {\n"
+                  "  if (m->stale)\n    model_prepare(m);\n"
+                  "  m->x = x;\n  m->target = target;\n  m->sample_weight = sample_weight;\n"
+                  "  update_begin(&m->update, &model_optimizer_%d, model_learning_rate_%d(m->state.step) * "
+                  "m->state.rate_scale,\n               m->state.step);\n%s",
+                  function->name, function->phase + 1, function->phase + 1, body);
+    strbuf_printf(out, "  m->state.step++;\n  m->state.draw++;\n  m->stale |= MODEL_STALE_TRAINED;\n");
+    strbuf_printf(out, "  *y_pred = %s;\n", place_of(emitter, function->results[0]));
+    strbuf_printf(out, "  return *(%s);\n}\n", place_of(emitter, function->results[1]));
+  } else {
+    strbuf_printf(out, "\nstatic void model_%s%s(Model *m, int n, const float *x, float *out) {\n", function->name,
+                  function->kind == FUNCTION_FORWARD ? "" : "");
+    strbuf_printf(out, "  if (m->stale)\n    model_prepare(m);\n  m->x = x;\n  m->out = out;\n%s", body);
+    const Value *root = storage_root(function->results[0]);
+    if (root->kind != VALUE_TEMP)
+      strbuf_printf(out, "  memcpy(out, %s, (size_t)n * %lld * sizeof(float));\n",
+                    place_of(emitter, function->results[0]), (long long)value_floats(root));
+    strbuf_puts(out, "}\n");
+  }
+  strbuf_free(&calls);
+}
+
+/* Constants of weights that no phase trains are made once; the others after every change. */
+static void emit_prepare(Emitter *emitter, StrBuf *out) {
+  StrBuf frozen = {0}, trained = {0};
+  emit_groups(emitter, out, &frozen, &trained);
+  strbuf_puts(out, "\n/* Makes the packed and folded copies of weights anew that have changed. */\n"
+                   "static void model_prepare(Model *m) {\n");
+  if (frozen.text)
+    strbuf_puts(out, "  if (m->stale & MODEL_STALE_ALL) {\n");
+  for (const char *line = frozen.text; line && *line; line = strchr(line, '\n') + 1)
+    strbuf_printf(out, "  %.*s\n", (int)(strchr(line, '\n') - line), line);
+  if (frozen.text)
+    strbuf_puts(out, "  }\n");
+  strbuf_printf(out, "%s  m->stale = 0;\n}\n", trained.text ? trained.text : "");
+  strbuf_free(&frozen);
+  strbuf_free(&trained);
+}
+
+void emit_functions(const Module *module, StrBuf *out) {
+  Arena arena = {0};
+  for (int f = 0; f < module->function_count; f++) {
+    Emitter emitter = {.module = module, .function = module->functions[f], .arena = &arena};
+    if (module->functions[f]->kind == FUNCTION_PREPARE)
+      emit_prepare(&emitter, out);
+    else
+      emit_function(&emitter, out);
+  }
+  arena_free(&arena);
+}

@@ -1,0 +1,27 @@
+/* What the lowering rules of several operators share. */
+#ifndef NETC_OPS_LOWERING_H
+#define NETC_OPS_LOWERING_H
+#include "../ir.h"
+
+/* x under another shape of as many floats (no copy). */
+Value *lower_reshape(Builder *builder, Value *x, Shape shape);
+/* Joins values along `axis` of the shape (0: the first after the batch). */
+Value *lower_concat(Builder *builder, Value **parts, int count, int axis);
+/* `count` entries of `axis`, from `begin`. */
+Value *lower_slice(Builder *builder, Value *x, int axis, int begin, int count);
+/* The layer's `activation` argument applied to x, or x itself. */
+Value *lower_activation(Builder *builder, const Layer *layer, Value *x);
+Value *lower_activation_call(Builder *builder, const Call *activation, Value *x);
+/* Kind and parameters of an elementwise activation's call. */
+Act lower_act_of(const Call *activation);
+/* What `same` pads before the first pixel: half of what is missing, rounded down (Keras puts the odd one after). */
+int lower_same_padding(int in, int out, int window, int stride, int dilation);
+/* One activation by kind and parameters. */
+Value *lower_act(Builder *builder, Value *x, Act act);
+/* x plus the layer's weight "bias" along the last axis, or x where the layer has none. */
+Value *lower_bias(Builder *builder, const Layer *layer, Value *x);
+/* Sum of values of one shape. */
+Value *lower_add(Builder *builder, Value **terms, int count);
+/* Ends a training step: regularization, clipping and the optimizer's update of each weight.  `grads` by Value.id. */
+void lower_updates(Builder *builder, Value **weights, Value **grads, int count);
+#endif

@@ -1,0 +1,122 @@
+/* Puts bias, residual addition and activation into the epilogue of the convolution or dense layer they follow, and
+ * a dense layer's update into its weight gradient, so that each value moves through memory once.
+ *
+ * The arithmetic is that of the separate operations in the same order: results do not change. */
+#include "passes.h"
+
+static bool has_epilogue(const Node *node) {
+  return node_is(node, OP_conv2d) || node_is(node, OP_dense) || node_is(node, OP_depthwise_conv2d);
+}
+
+static bool is_result(const Function *function, const Value *value) {
+  for (int i = 0; i < function->result_count; i++)
+    if (function->results[i] == value)
+      return true;
+  return false;
+}
+
+/* The node whose only user is `user`, through its input `index`, if it can take on more work. */
+static Node *feeding(const Function *function, const Node *user, int index) {
+  Value *value = user->in[index];
+  if (value->use_count != 1 || is_result(function, value) || !has_epilogue(value->def))
+    return NULL;
+  return value->def->attr.act.kind == ACT_LINEAR ? value->def : NULL;
+}
+
+/* Moves `producer` to the place of `user`, whose output it takes over. */
+static void take_over(Function *function, Node *producer, Node *user) {
+  Value *out = producer->out[0], *old = user->out[0];
+  ir_remove(producer);
+  producer->prev = user->prev;
+  producer->next = user;
+  *(user->prev ? &user->prev->next : &function->first) = producer;
+  user->prev = producer;
+  out->name = old->name;
+  ir_replace(function, old, out);
+  out->shape = old->shape;
+  ir_remove(user);
+}
+
+static void add_input(Node *node, Value *value) {
+  Value **in = arena_array(node->function->module->arena, Value *, node->in_count + 2);
+  for (int i = 0; i < node->in_count; i++)
+    in[i] = node->in[i];
+  in[node->in_count++] = value;
+  node->in = in;
+}
+
+static bool fuse_bias(Function *function, Node *bias) {
+  Node *producer = feeding(function, bias, 0);
+  if (!producer || producer->attr.has_bias || producer->attr.has_residual)
+    return false;
+  add_input(producer, bias->in[1]);
+  producer->attr.has_bias = true;
+  take_over(function, producer, bias);
+  return true;
+}
+
+static bool fuse_residual(Function *function, Node *add) {
+  if (add->in_count != 2 || add->in[0] == add->in[1] || !shape_equal(add->in[0]->shape, add->in[1]->shape))
+    return false;
+  for (int i = 1; i >= 0; i--) {
+    Node *producer = feeding(function, add, i);
+    if (!producer || node_is(producer, OP_depthwise_conv2d) || producer->attr.has_residual)
+      continue;
+    add_input(producer, add->in[1 - i]);
+    producer->attr.has_residual = true;
+    take_over(function, producer, add);
+    return true;
+  }
+  return false;
+}
+
+static bool fuse_activation(Function *function, Node *activation) {
+  Node *producer = feeding(function, activation, 0);
+  if (!producer)
+    return false;
+  producer->attr.act = activation->attr.act;
+  take_over(function, producer, activation);
+  return true;
+}
+
+/* update(w, dense_bwd_w(x, dy)) -> dense_update(w, x, dy): the gradient never leaves the cache.
+ * The weight is written while it is made, so every reader of w must stand before it. */
+static bool fuse_update(Function *function, Node *update) {
+  Node *grad = update->in[1]->def;
+  if (!node_is(grad, OP_dense_bwd_w) || update->in[1]->use_count != 1 || update->in_count != 2)
+    return false;
+  Builder builder = {.module = function->module, .function = function, .layer = update->layer, .backward = true,
+                     .phase = function->phase, .before = update};
+  Node *fused = ir_node(&builder, OP_dense_update, 3, (Value *[]){update->in[0], grad->in[0], grad->in[1]});
+  fused->attr = update->attr;
+  ir_remove(update);
+  ir_remove(grad);
+  return true;
+}
+
+static bool fuse_node(Function *function, Node *node) {
+  switch (node->op->kind) {
+  case OP_bias_add:
+    return fuse_bias(function, node);
+  case OP_add:
+    return fuse_residual(function, node);
+  case OP_activation:
+    return fuse_activation(function, node);
+  case OP_update:
+    return fuse_update(function, node);
+  default:
+    return false;
+  }
+}
+
+void pass_fuse(Module *module) {
+  for (int f = 0; f < module->function_count; f++) {
+    Function *function = module->functions[f];
+    ir_count_uses(function);
+    for (Node *node = function->first, *next; node; node = next) {
+      next = node->next;
+      if (fuse_node(function, node))
+        ir_count_uses(function);
+    }
+  }
+}

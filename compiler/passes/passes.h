@@ -1,0 +1,39 @@
+/* The passes, in the order of the table in passes.c.  Each works on the whole module. */
+#ifndef NETC_PASSES_H
+#define NETC_PASSES_H
+#include "../ir.h"
+
+typedef struct Pass {
+  const char *name;
+  const char *doc; /* one line */
+  void (*run)(Module *module);
+  bool required; /* cannot be switched off */
+} Pass;
+
+extern const Pass pass_table[];
+extern const int pass_count;
+
+typedef struct PassOptions {
+  const char *disabled;   /* comma-separated names, or NULL */
+  const char *dump_after; /* print the IR after this pass and stop, or NULL */
+  bool verify_each;
+  bool time;
+} PassOptions;
+
+/* The whole way from checked graph to planned IR.  Names in `options` were checked by pass_find. */
+Module *passes_run(const Graph *graph, Arena *arena, Diag *diag, const PassOptions *options, bool exact,
+                   StrBuf *dump);
+const Pass *pass_find(const char *name); /* or NULL */
+
+void pass_freeze(Module *module);   /* freeze.c */
+void pass_lower(Module *module);    /* lower.c */
+void pass_autodiff(Module *module); /* autodiff.c */
+void pass_fold(Module *module);     /* fold.c */
+void pass_fuse(Module *module);     /* fuse.c */
+void pass_dce(Module *module);      /* dce.c */
+void pass_select(Module *module);   /* select.c */
+void pass_hoist(Module *module);    /* hoist.c */
+void pass_schedule(Module *module); /* schedule.c */
+void pass_plan(Module *module);     /* plan.c */
+void plan_without_reuse(Module *module);
+#endif

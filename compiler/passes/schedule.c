@@ -1,0 +1,45 @@
+/* Orders the operations.  Forward and backward stand in a good order already (depth first, and its reverse); what is
+ * left is to run every update as soon as its gradient is there and nobody reads the old weight any more, so that
+ * gradients share memory instead of all living to the end of the step. */
+#include "passes.h"
+
+static void move_before(Function *function, Node *node, Node *place) {
+  ir_remove(node);
+  node->next = place;
+  node->prev = place ? place->prev : function->last;
+  *(node->prev ? &node->prev->next : &function->first) = node;
+  *(node->next ? &node->next->prev : &function->last) = node;
+}
+
+/* The last node before `node` that it must stay behind. */
+static Node *last_obstacle(const Node *node) {
+  for (Node *other = node->prev; other; other = other->prev) {
+    if (other->op->has_effect && other->layer != node->layer && other->op->kind == node->op->kind)
+      continue; /* updates of different weights do not touch each other */
+    for (int i = 0; i < node->in_count; i++) {
+      if (node->in[i]->def == other)
+        return other;
+      for (int k = 0; k < other->in_count; k++)
+        if (other->in[k] == node->in[i] && node->in[i]->kind == VALUE_WEIGHT)
+          return other;
+    }
+  }
+  return NULL;
+}
+
+void pass_schedule(Module *module) {
+  for (int f = 0; f < module->function_count; f++) {
+    Function *function = module->functions[f];
+    if (function->kind != FUNCTION_STEP)
+      continue;
+    for (Node *node = function->first, *next; node; node = next) {
+      next = node->next;
+      if (!node_is(node, OP_update) && !node_is(node, OP_dense_update))
+        continue;
+      Node *obstacle = last_obstacle(node);
+      Node *place = obstacle ? obstacle->next : function->first;
+      if (place != node)
+        move_before(function, node, place);
+    }
+  }
+}

@@ -1,0 +1,13 @@
+/* Geometry of a pooling window, per image. */
+#ifndef NETC_KERNELS_POOL2D_H
+#define NETC_KERNELS_POOL2D_H
+
+typedef struct Pool2d {
+  int in_h, in_w, channels;
+  int out_h, out_w;
+  int pool_h, pool_w, stride_h, stride_w;
+  int pad_top, pad_left;
+  int in_ld;  /* floats from one pixel of x (or dx) to the next */
+  int out_ld; /* the same of y (or dy) */
+} Pool2d;
+#endif

@@ -255,6 +255,15 @@ static void function_comment(const Emitter *emitter, const Node *first, const No
   strbuf_puts(out, " */\n");
 }
 
+/* True where C text mentions `n`, the number of images. */
+static bool mentions_n(const char *text) {
+  for (const char *p = text; p && (p = strchr(p, 'n')); p++)
+    if ((p == text || !(isalnum((unsigned char)p[-1]) || p[-1] == '_' || p[-1] == '.')) &&
+        !(isalnum((unsigned char)p[1]) || p[1] == '_'))
+      return true;
+  return false;
+}
+
 static bool uses_batch(const Emitter *emitter, const Node *first, const Node *end) {
   return emitter->function->kind != FUNCTION_PREPARE && first != end;
 }
@@ -282,10 +291,11 @@ static void emit_group(Emitter *emitter, const char *name, const Node *first, co
   function_comment(emitter, first, end, out);
   bool batch = uses_batch(emitter, first, end);
   strbuf_printf(out, "static void %s(Model *m%s) {\n", name, batch ? ", int n" : "");
+  size_t start = out->length;
   declare_locals(emitter, first, end, seen, count, out);
-  strbuf_puts(out, body.text ? body.text : "");
-  if (batch && !strstr(body.text ? body.text : "", "n") )
+  if (batch && !mentions_n(body.text) && !strstr(out->text + start, "(size_t)n"))
     strbuf_puts(out, "  (void)n;\n");
+  strbuf_puts(out, body.text ? body.text : "");
   strbuf_puts(out, "}\n");
   strbuf_free(&body);
 }

@@ -74,18 +74,55 @@ static const char *optimizer_text(const Phase *phase, const Graph *graph, Arena 
   return copy;
 }
 
+/* The cache's key changes with the structure of the prefix and every constant in it (weights are hashed when the
+ * program runs): FNV-1a over the operations of the features function. */
+static uint64_t prefix_hash(const Function *features) {
+  uint64_t hash = 1469598103934665603u;
+  StrBuf text = {0};
+  for (const Node *node = features ? features->first : NULL; node; node = node->next) {
+    strbuf_printf(&text, "%s(", node->op->name);
+    for (int i = 0; i < node->in_count; i++)
+      strbuf_printf(&text, "%d ", node->in[i]->id);
+    strbuf_puts(&text, ")");
+    if (node->op->print_attrs)
+      node->op->print_attrs(node, &text);
+  }
+  for (size_t i = 0; i < text.length; i++)
+    hash = (hash ^ (unsigned char)text.text[i]) * 1099511628211u;
+  strbuf_free(&text);
+  return hash;
+}
+
+/* Indices of the weights that the features of a phase depend on; returns how many. */
+static int emit_prefix_weights(const Module *module, int phase, StrBuf *out) {
+  if (!module->features[phase])
+    return 0;
+  strbuf_printf(out, "\nstatic const int model_prefix_weights_%d[] = {", phase + 1);
+  int count = 0;
+  for (int w = 0; w < module->weight_count; w++)
+    if (module->cuts[phase].in_prefix[module->weights[w].layer->index])
+      strbuf_printf(out, "%s%d", !count++ ? "" : count % 20 == 1 ? ",\n    " : ", ", w);
+  strbuf_puts(out, "};\n");
+  return count;
+}
+
 static void emit_phases(const Module *module, Arena *arena, StrBuf *out) {
   const Graph *graph = module->graph;
   if (!graph->train.loss)
     return;
+  int prefix_weights[MAX_PHASES];
+  for (int p = 0; p < graph->train.phase_count; p++)
+    prefix_weights[p] = emit_prefix_weights(module, p, out);
   strbuf_puts(out, "\nstatic const ModelPhase model_phases[] = {\n");
   for (int p = 0; p < graph->train.phase_count; p++) {
     const Phase *phase = &graph->train.phases[p];
     strbuf_printf(out, "    {.name = %s, .epochs = %d, .step = model_%s, .learning_rate = model_learning_rate_%d,\n",
                   phase->name ? emit_string(arena, phase->name) : "NULL", phase->epochs, module->step[p]->name, p + 1);
     if (module->features[p])
-      strbuf_printf(out, "     .feature_floats = %lld, .features = model_%s, .head = model_%s,\n",
-                    (long long)module->cuts[p].feature_floats, module->features[p]->name, module->head[p]->name);
+      strbuf_printf(out, "     .feature_floats = %lld, .features = model_%s, .head = model_%s,\n"
+                    "     .prefix_weights = model_prefix_weights_%d, .prefix_weight_count = %d, .prefix_hash = 0x%016llxu,\n",
+                    (long long)module->cuts[p].feature_floats, module->features[p]->name, module->head[p]->name, p + 1,
+                    prefix_weights[p], (unsigned long long)prefix_hash(module->features[p]));
     else
       strbuf_puts(out, "     .feature_floats = 0, .features = NULL, .head = NULL,\n");
     strbuf_printf(out, "     .recipe = %s},\n", emit_string(arena, optimizer_text(phase, graph, arena)));
@@ -132,29 +169,6 @@ static void emit_callbacks(const Module *module, Arena *arena, StrBuf *out) {
   }
 }
 
-/* The cache's key changes with the structure of the prefix and every constant in it (weights are hashed when it
- * runs): FNV-1a over the dump of the features functions. */
-static uint64_t prefix_hash(const Module *module) {
-  uint64_t hash = 1469598103934665603u;
-  for (int p = 0; p < module->graph->train.phase_count; p++) {
-    if (!module->features[p])
-      continue;
-    StrBuf text = {0};
-    for (const Node *node = module->features[p]->first; node; node = node->next) {
-      strbuf_printf(&text, "%s(", node->op->name);
-      for (int i = 0; i < node->in_count; i++)
-        strbuf_printf(&text, "%d ", node->in[i]->id);
-      strbuf_puts(&text, ")");
-      if (node->op->print_attrs)
-        node->op->print_attrs(node, &text);
-    }
-    for (size_t i = 0; i < text.length; i++)
-      hash = (hash ^ (unsigned char)text.text[i]) * 1099511628211u;
-    strbuf_free(&text);
-  }
-  return hash;
-}
-
 static void emit_info(const Module *module, Arena *arena, StrBuf *out) {
   const Graph *graph = module->graph;
   const TrainSpec *train = &graph->train;
@@ -189,10 +203,10 @@ static void emit_info(const Module *module, Arena *arena, StrBuf *out) {
     strbuf_printf(out, "    .class_weights = model_class_weights, .class_weight_count = %d,\n", train->class_weight_count);
   strbuf_printf(out,
                 "    .batch = %d, .validation_split = %.17g, .stratified = %s, .shuffle = %s, .seed = %lld,\n"
-                "    .cache = %s, .prefix_hash = 0x%016llxu,\n};\n",
+                "    .cache = %s,\n};\n",
                 train->batch, train->validation_split, train->stratified ? "true" : "false",
                 train->shuffle ? "true" : "false", (long long)train->seed,
-                emit_string(arena, train->cache ? train->cache : "auto"), (unsigned long long)prefix_hash(module));
+                emit_string(arena, train->cache ? train->cache : "auto"));
 }
 
 static void emit_class_weights(const Module *module, StrBuf *out) {

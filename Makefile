@@ -1,0 +1,73 @@
+# netc: `make help` lists what can be made.  Everything is built under build/.
+
+CC ?= cc
+CFLAGS ?= -O2 -g
+PREFIX ?= /usr/local
+BUILD ?= build
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes
+EXTRA ?=
+HDF5_CFLAGS := $(shell pkg-config --cflags hdf5 2>/dev/null)
+HDF5_LIBS := $(shell pkg-config --libs hdf5 2>/dev/null || echo -lhdf5)
+NETC_CFLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARNINGS) $(EXTRA) -Icompiler -I$(BUILD) -Igrammar $(HDF5_CFLAGS) \
+  -DNETC_HDF5_CFLAGS='"$(HDF5_CFLAGS)"' -DNETC_HDF5_LIBS='"$(HDF5_LIBS)"'
+
+SOURCES := $(wildcard compiler/*.c compiler/ops/*.c compiler/passes/*.c compiler/emit/*.c compiler/weights/*.c compiler/vocab/*.c)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/grammar/net.tab.o $(BUILD)/grammar/net.lex.o \
+  $(BUILD)/runtime_files.o $(BUILD)/zoo_files.o
+RUNTIME := $(shell find runtime -name '*.h' 2>/dev/null)
+ZOO := $(wildcard examples/zoo/*.net)
+
+.PHONY: all help clean check demo format format-check packages
+all: $(BUILD)/netc
+
+help:
+	@echo "make            build/netc, the compiler"
+	@echo "make demo       install what is missing, train on real images, predict"
+	@echo "make check      install what is missing, run every test"
+	@echo "make bench      time kernels and training steps"
+	@echo "make format     format the sources; format-check only looks"
+	@echo "make install    to PREFIX ($(PREFIX))"
+	@echo "make clean      remove build/"
+
+$(BUILD)/netc: $(OBJECTS)
+	$(CC) $(CFLAGS) $(EXTRA) -o $@ $(OBJECTS) $(HDF5_LIBS) -lz -lm
+
+$(BUILD)/%.o: %.c $(BUILD)/grammar/net.tab.h
+	@mkdir -p $(@D)
+	$(CC) $(NETC_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/grammar/net.tab.c $(BUILD)/grammar/net.tab.h &: grammar/net.y
+	@mkdir -p $(@D)
+	bison -Werror -Wno-yacc --header=$(BUILD)/grammar/net.tab.h -o $(BUILD)/grammar/net.tab.c $<
+
+$(BUILD)/grammar/net.lex.c $(BUILD)/grammar/net.lex.h &: grammar/net.l
+	@mkdir -p $(@D)
+	flex --header-file=$(BUILD)/grammar/net.lex.h -o $(BUILD)/grammar/net.lex.c $<
+
+# Generated text: its warnings are not ours.
+$(BUILD)/grammar/net.tab.o: $(BUILD)/grammar/net.tab.c $(BUILD)/grammar/net.lex.h
+	$(CC) $(NETC_CFLAGS) -w -I$(BUILD)/grammar -MMD -MP -c -o $@ $<
+$(BUILD)/grammar/net.lex.o: $(BUILD)/grammar/net.lex.c $(BUILD)/grammar/net.tab.h
+	$(CC) $(NETC_CFLAGS) -w -I$(BUILD)/grammar -MMD -MP -c -o $@ $<
+
+$(BUILD)/embed: tools/embed.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -O1 $(WARNINGS) -o $@ $<
+$(BUILD)/runtime_files.c: $(BUILD)/embed $(RUNTIME)
+	$(BUILD)/embed runtime_files runtime $(sort $(RUNTIME)) > $@.tmp && mv $@.tmp $@
+$(BUILD)/zoo_files.c: $(BUILD)/embed $(ZOO)
+	$(BUILD)/embed zoo_files examples $(sort $(ZOO)) > $@.tmp && mv $@.tmp $@
+$(BUILD)/%_files.o: $(BUILD)/%_files.c
+	$(CC) -std=c11 -O0 -Icompiler -c -o $@ $<
+
+-include $(wildcard $(BUILD)/compiler/*.d $(BUILD)/compiler/*/*.d $(BUILD)/grammar/*.d)
+-include $(wildcard tests/*/*.mk)
+
+FORMATTED = $(filter-out %.tab.c,$(shell git ls-files '*.c' '*.h'))
+format:
+	clang-format -i $(FORMATTED)
+format-check:
+	clang-format --dry-run -Werror $(FORMATTED)
+
+clean:
+	rm -rf $(BUILD)

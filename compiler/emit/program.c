@@ -1,0 +1,159 @@
+/* The emitted program as a whole: head, runtime parts, the instance, layers, tables, main. */
+#include "emit.h"
+#include "plans.h"
+#include "stitch.h"
+#include "../version.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t most(const Module *module, int64_t (*of)(const Function *)) {
+  int64_t best = 0;
+  for (int f = 0; f < module->function_count; f++)
+    if (of(module->functions[f]) > best)
+      best = of(module->functions[f]);
+  return best;
+}
+
+static int64_t batch_of(const Function *function) {
+  return function->batch_floats;
+}
+
+static int64_t fixed_of(const Function *function) {
+  return function->fixed_floats;
+}
+
+static int64_t scratch_of(const Function *function) {
+  return function->scratch_floats;
+}
+
+int64_t emit_bytes(const Module *module, int batch, int threads) {
+  return 4 * (module->param_floats + module->slot_count * module->slot_floats + module->constant_floats +
+              most(module, fixed_of) + batch * most(module, batch_of) + threads * most(module, scratch_of));
+}
+
+static void emit_head(const Module *module, StrBuf *out) {
+  const Graph *graph = module->graph;
+  const char *source = strrchr(graph->path, '/') ? strrchr(graph->path, '/') + 1 : graph->path;
+  strbuf_printf(out,
+                "/* %s.c: a network that trains and predicts, made from %s by netc %s.\n *\n"
+                " *   cc -O3 -march=native -fopenmp %s.c -o %s -lhdf5 -ljpeg -lpng -lz -lpthread -lm\n *\n"
+                " * Define %s_NO_MAIN to leave out the command line.  This file may be used, changed and passed on\n"
+                " * by its owner without conditions (MIT-0).\n */\n",
+                graph->name, source, NETC_VERSION, graph->name, graph->name, graph->name);
+}
+
+static void emit_instance(const Module *module, StrBuf *out) {
+  long long batch = (long long)most(module, batch_of), fixed = (long long)most(module, fixed_of),
+            scratch = (long long)most(module, scratch_of), params = (long long)module->param_floats,
+            slots = (long long)(module->slot_count * module->slot_floats), constants = (long long)module->constant_floats;
+  bool trains = module->graph->train.loss != NULL;
+  strbuf_printf(out, "\n#define NETC_VERSION \"%s\"\n", NETC_VERSION);
+  strbuf_puts(out, "#define MODEL_STALE_ALL 1\n#define MODEL_STALE_TRAINED 2\n");
+  strbuf_printf(out,
+                "\n/* The arena of an instance, in floats: weights %lld, optimizer state %lld, packed and folded weights\n"
+                " * %lld, per image %lld, whatever the batch %lld, per thread %lld. */\n"
+                "struct Model {\n"
+                "  Work work;\n"
+                "  float *params, *slots, *constants, *fixed_pool, *batch_pool;\n"
+                "  const float *x, *target, *sample_weight; /* of the call at work */\n"
+                "  float *out;\n"
+                "  int batch, stale;\n"
+                "  ModelState state;\n%s"
+                "  void *memory; /* to free, or NULL */\n"
+                "};\n",
+                params, slots, constants, batch, fixed, scratch, trains ? "  Update update;\n" : "");
+  strbuf_printf(out,
+                "\nstatic size_t model_floats(int batch, int threads) {\n"
+                "  return (size_t)%lld + (size_t)batch * %lld + (size_t)threads * %lld;\n}\n"
+                "\nstatic size_t model_bytes(int batch, int threads) {\n"
+                "  return (sizeof(Model) + 127) / 64 * 64 + model_floats(batch, threads) * sizeof(float);\n}\n",
+                params + slots + constants + fixed, batch, scratch);
+  strbuf_printf(out,
+                "\nstatic Model *model_new(void *memory, int batch, int threads) {\n"
+                "  void *own = memory ? NULL : aligned_alloc(64, (model_bytes(batch, threads) + 63) / 64 * 64);\n"
+                "  Model *m = memory ? memory : own;\n"
+                "  if (!m)\n    return NULL;\n"
+                "  memset(m, 0, sizeof *m);\n"
+                "  m->memory = own;\n"
+                "  m->batch = batch;\n"
+                "  m->stale = MODEL_STALE_ALL;\n"
+                "  m->state.rate_scale = 1;\n"
+                "  float *next = (float *)((char *)m + (sizeof(Model) + 63) / 64 * 64);\n"
+                "  m->params = next;\n  next += %lld;\n"
+                "  m->slots = next;\n  next += %lld;\n"
+                "  m->constants = next;\n  next += %lld;\n"
+                "  m->fixed_pool = next;\n  next += %lld;\n"
+                "  m->batch_pool = next;\n  next += (size_t)batch * %lld;\n"
+                "  m->work = (Work){threads, next, %lld};\n"
+                "  memset(m->params, 0, (size_t)%lld * sizeof(float));\n"
+                "  return m;\n}\n",
+                params, slots, constants, fixed, batch, scratch, params + slots);
+  strbuf_puts(out, "\nstatic void model_delete(Model *m) {\n  if (m)\n    free(m->memory);\n}\n"
+                   "\nstatic float *model_params(Model *m) {\n  return m->params;\n}\n"
+                   "\nstatic float *model_slots(Model *m) {\n  return m->slots;\n}\n"
+                   "\nstatic void model_weights_changed(Model *m) {\n  m->stale = MODEL_STALE_ALL;\n}\n"
+                   "\nstatic int model_batch(const Model *m) {\n  return m->batch;\n}\n"
+                   "\nstatic ModelState *model_state(Model *m) {\n  return &m->state;\n}\n");
+}
+
+static void emit_loss(const Module *module, StrBuf *out) {
+  const Call *loss = module->graph->train.loss;
+  Arena arena = {0};
+  Emitter emitter = {.module = module, .arena = &arena};
+  Shape y = module->graph->output->shape;
+  int channels = y.dim[y.rank - 1];
+  strbuf_puts(out, "\nstatic float model_loss(Model *m, int n, const float *y_pred, const float *target,\n"
+                   "                        const float *sample_weight) {\n  (void)m;\n");
+  strbuf_printf(out, "  return loss_%s(%s, n * %lld, %d, target, y_pred, sample_weight, NULL);\n}\n",
+                loss->signature->name, emit_loss_config(&emitter, loss), (long long)(shape_count(y) / channels), channels);
+  strbuf_puts(out, "\nstatic float model_regularization(Model *m) {\n  (void)m;\n  float sum = 0;\n");
+  for (int w = 0; w < module->weight_count; w++) {
+    const Weight *weight = &module->weights[w];
+    if (!weight->spec->regularizer)
+      continue;
+    Shape s = weight->spec->shape;
+    const char *place = arena_printf(&arena, "m->params + %lld", (long long)weight->offset);
+    strbuf_printf(out, "  sum += %s;\n",
+                  emit_penalty(&emitter, weight->spec->regularizer, place, weight->count, s.dim[s.rank - 1]));
+  }
+  strbuf_puts(out, "  return sum;\n}\n");
+  arena_free(&arena);
+}
+
+static const char *const kernel_parts[] = {
+    "kernels/work.h",        "kernels/conv2d_direct.h", "kernels/conv2d_winograd4.h", "kernels/channel_sum.h",
+    "kernels/depthwise.h",   "kernels/pool.h",          "kernels/dense.h",            "kernels/batchnorm.h",
+    "kernels/eltwise.h",     "kernels/merge.h",         "kernels/softmax.h",          "kernels/loss.h",
+    "kernels/gradient.h",    "kernels/update.h",
+};
+
+/* The instance, the layers and the tables, in an order that defines before use. */
+static void emit_generated(const Module *module, StrBuf *out) {
+  emit_instance(module, out);
+  for (int p = 0; module->graph->train.loss && p < module->graph->train.phase_count; p++)
+    plan_optimizer(module, p, out);
+  emit_functions(module, out);
+  if (module->graph->train.loss)
+    emit_loss(module, out);
+  emit_tables(module, out);
+}
+
+void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file) {
+  (void)options;
+  (void)h_file;
+  StrBuf generated = {0};
+  emit_head(module, c_file);
+  Stitch *stitch = stitch_new();
+  stitch_text(stitch, "#define _POSIX_C_SOURCE 200809L\n#define _DEFAULT_SOURCE\n"
+                      "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n#include <stdlib.h>\n#include <string.h>");
+  for (size_t i = 0; i < sizeof kernel_parts / sizeof *kernel_parts; i++)
+    stitch_file(stitch, kernel_parts[i]);
+  stitch_file(stitch, "model.h");
+  emit_generated(module, &generated);
+  stitch_source(stitch, generated.text);
+  stitch_file(stitch, "cli/main.h");
+  stitch_text(stitch, "\nint main(int argc, char **argv) {\n  return model_main(argc, argv);\n}");
+  stitch_finish(stitch, module->graph->name, c_file);
+  strbuf_free(&generated);
+}

@@ -1,0 +1,17 @@
+/* Sizes that the runtime's kernels ask for, as pure functions of the geometry: kernel_sizes.c calls the kernels' own
+ * `_packed_floats` and `_scratch_floats`, so that plan and program cannot differ.  All in floats. */
+#ifndef NETC_KERNEL_SIZES_H
+#define NETC_KERNEL_SIZES_H
+#include "ir.h"
+
+/* Of the packed weights for `op` (OP_conv2d or OP_conv2d_bwd_x). */
+int64_t kernel_conv2d_packed_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
+/* Per thread; also for the depthwise operators. */
+int64_t kernel_conv2d_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
+int64_t kernel_dense_scratch_floats(int in, int out, OpKind op);
+int64_t kernel_channel_sum_scratch_floats(int channels);
+int64_t kernel_batchnorm_scratch_floats(int channels);
+bool kernel_conv2d_fits(const Conv2d *conv, ConvAlgorithm algorithm);
+/* Whether an activation's gradient is taken from its input rather than its output. */
+bool kernel_act_bwd_needs_x(Act act);
+#endif

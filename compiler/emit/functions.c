@@ -362,8 +362,11 @@ static void emit_function(Emitter *emitter, StrBuf *out) {
                   "*sample_weight,\n                        const float **y_pred) {\n"
                   "  if (m->stale)\n    model_prepare(m);\n"
                   "  m->x = x;\n  m->target = target;\n  m->sample_weight = sample_weight;\n"
-                  "  update_begin(&m->update, &model_optimizer_%d, model_learning_rate_%d(m->state.step) * "
-                  "m->state.rate_scale,\n               m->state.step);\n%s",
+                  "  if (m->state.probe)\n"
+                  "    update_begin(&m->update, &(const UpdateConfig){.kind = UPDATE_SGD}, m->state.probe_rate, 0);\n"
+                  "  else\n"
+                  "    update_begin(&m->update, &model_optimizer_%d,\n"
+                  "                 model_learning_rate_%d(m->state.step) * m->state.rate_scale, m->state.step);\n%s",
                   function->name, function->phase + 1, function->phase + 1, body);
     strbuf_printf(out, "  m->state.step++;\n  m->state.draw++;\n  m->stale |= MODEL_STALE_TRAINED;\n");
     strbuf_printf(out, "  *y_pred = %s;\n", place_of(emitter, function->results[0]));

@@ -2,6 +2,7 @@
 #include "emit.h"
 #include "plans.h"
 #include "stitch.h"
+#include "../summary.h"
 #include "../version.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ static int64_t scratch_of(const Function *function) {
   return function->scratch_floats;
 }
 
+/* Declared in summary.h, which describes it. */
 int64_t emit_bytes(const Module *module, int batch, int threads) {
   return 4 * (module->param_floats + module->slot_count * module->slot_floats + module->constant_floats +
               most(module, fixed_of) + batch * most(module, batch_of) + threads * most(module, scratch_of));

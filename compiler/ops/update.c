@@ -148,14 +148,19 @@ static void penalty_emit(Emitter *e, const Node *node) {
             emit_penalty(e, node->attr.call, emit_value(e, w), value_floats(w), last_axis(w)));
 }
 
+/* Gradient checks (ModelState.probe) see the gradient as it is. */
+static const char *limit_text(Emitter *e, const Node *node) {
+  return arena_printf(e->arena, "m->state.probe ? INFINITY : %s", emit_float(e, node->attr.floats[0]));
+}
+
 static void clip_value_emit(Emitter *e, const Node *node) {
   emit_line(e, "gradient_clip_value(%lld, %s, %s, %s, &m->work);", (long long)value_floats(node->in[0]),
-            emit_float(e, node->attr.floats[0]), emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+            limit_text(e, node), emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
 static void clip_norm_emit(Emitter *e, const Node *node) {
   emit_line(e, "gradient_clip_norm(%lld, %s, %s, %s, &m->work);", (long long)value_floats(node->in[0]),
-            emit_float(e, node->attr.floats[0]), emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+            limit_text(e, node), emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
 /* The factor that brings the norm over all gradients down to the limit: min(1, limit / norm). */
@@ -165,7 +170,7 @@ static void global_norm_emit(Emitter *e, const Node *node) {
   for (int i = 0; i < node->in_count; i++)
     emit_line(e, "squares += gradient_sum_squares(%lld, %s);", (long long)value_floats(node->in[i]),
               emit_value(e, node->in[i]));
-  emit_line(e, "*%s = gradient_clip_scale(squares, %s);", scale, emit_float(e, node->attr.floats[0]));
+  emit_line(e, "*%s = gradient_clip_scale(squares, %s);", scale, limit_text(e, node));
 }
 
 static void scale_emit(Emitter *e, const Node *node) {
@@ -179,7 +184,8 @@ static void constrain_emit(Emitter *e, const Node *node) {
   const Value *w = node->in[0];
   const char *name = call->signature->name, *place = emit_value(e, w);
   if (!strcmp(name, "non_neg")) {
-    emit_line(e, "constrain_non_negative(%lld, %s);", (long long)value_floats(w), place);
+    emit_line(e, "if (!m->state.probe)");
+    emit_line(e, "  constrain_non_negative(%lld, %s);", (long long)value_floats(w), place);
     return;
   }
   int64_t outer = 1, inner = 1;
@@ -199,7 +205,8 @@ static void constrain_emit(Emitter *e, const Node *node) {
   for (int i = 0; i < w->shape.rank; i++)
     *(i < first ? &outer : i > last ? &inner : &length) *= w->shape.dim[i];
   bool unit = !strcmp(name, "unit_norm"), range = !strcmp(name, "min_max_norm");
-  emit_line(e, "constrain_norm(%lld, %lld, %lld, %s, %s, %s, %s);", (long long)outer, (long long)length, (long long)inner,
+  emit_line(e, "if (!m->state.probe)");
+  emit_line(e, "  constrain_norm(%lld, %lld, %lld, %s, %s, %s, %s);", (long long)outer, (long long)length, (long long)inner,
             emit_float(e, unit ? 1 : range ? attr_number(call, "min_value") : 0),
             emit_float(e, unit ? 1 : attr_number(call, "max_value")),
             emit_float(e, unit || range ? (unit ? 1 : attr_number(call, "rate")) : 1), place);

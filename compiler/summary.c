@@ -1,0 +1,157 @@
+#include "summary.h"
+#include "emit/emit.h"
+#include <stdio.h>
+#include <string.h>
+
+static void shape_text(Shape shape, char *text, size_t size) {
+  int at = snprintf(text, size, "(");
+  for (int i = 0; i < shape.rank; i++)
+    at += snprintf(text + at, size - (size_t)at, "%s%d", i ? ", " : "", shape.dim[i]);
+  snprintf(text + at, size - (size_t)at, ")");
+}
+
+static const char *count_text(char *text, size_t size, double count, const char *unit) {
+  const char *prefix = count >= 1e9 ? " G" : count >= 1e6 ? " M" : count >= 1e3 ? " k" : " ";
+  double scale = count >= 1e9 ? 1e9 : count >= 1e6 ? 1e6 : count >= 1e3 ? 1e3 : 1;
+  snprintf(text, size, "%.*f%s%s", scale == 1 ? 0 : 1, count / scale, prefix, unit);
+  return text;
+}
+
+static const char *grouped(char *text, size_t size, int64_t count) {
+  char digits[32];
+  int length = snprintf(digits, sizeof digits, "%lld", (long long)count), at = 0;
+  for (int i = 0; i < length && at < (int)size - 2; i++) {
+    if (i && (length - i) % 3 == 0)
+      text[at++] = ',';
+    text[at++] = digits[i];
+  }
+  text[at] = 0;
+  return text;
+}
+
+static int64_t layer_flops(const Function *function, const Layer *layer) {
+  int64_t flops = 0;
+  for (const Node *node = function->first; node; node = node->next)
+    if (node->layer == layer)
+      flops += node_flops(node);
+  return flops;
+}
+
+static int64_t function_flops(const Function *function) {
+  int64_t flops = 0;
+  for (const Node *node = function ? function->first : NULL; node; node = node->next)
+    flops += node_flops(node);
+  return flops;
+}
+
+/* How the layer's main operation is computed, and what runs with it. */
+static const char *algorithm(const Function *function, const Layer *layer) {
+  static char text[64];
+  text[0] = 0;
+  for (const Node *node = function->first; node; node = node->next) {
+    if (node->layer != layer || node->op->view)
+      continue;
+    if (node_is(node, OP_conv2d))
+      snprintf(text, sizeof text, "%s", node->attr.algorithm == CONV_WINOGRAD4   ? "winograd 4x4"
+                                        : node->attr.algorithm == CONV_WINOGRAD6 ? "winograd 6x6"
+                                                                                 : "direct");
+    else if (!text[0])
+      snprintf(text, sizeof text, "%s", node->op->name);
+  }
+  return text[0] ? text : "-";
+}
+
+static bool frozen_everywhere(const Module *module, const Layer *layer) {
+  for (int p = 0; p < module->graph->train.phase_count; p++)
+    if (!layer->frozen[p])
+      return false;
+  return true;
+}
+
+static void print_layers(const Module *module, StrBuf *out) {
+  const Graph *graph = module->graph;
+  strbuf_printf(out, "%-34s %-16s %13s  %-8s %10s  %s\n", "layer", "output", "parameters", "trains", "FLOPs", "as");
+  for (int i = 0; i < graph->layer_count; i++) {
+    const Layer *layer = graph->keras_order[i];
+    char shape[64], params[32], flops[32];
+    int64_t count = 0;
+    for (int k = 0; k < layer->weight_count; k++)
+      count += shape_count(layer->weights[k].shape);
+    shape_text(layer->shape, shape, sizeof shape);
+    const char *state = !layer->weight_count ? "" : frozen_everywhere(module, layer) ? "frozen" : "yes";
+    bool cached = module->cuts[0].layer_count && module->cuts[0].in_prefix && module->cuts[0].in_prefix[layer->index];
+    strbuf_printf(out, "%-34s %-16s %13s  %-8s %10s  %s%s\n", layer->name, shape, grouped(params, sizeof params, count),
+                  state, count_text(flops, sizeof flops, (double)layer_flops(module->forward, layer), ""),
+                  algorithm(module->forward, layer), cached ? ", once per image" : "");
+  }
+}
+
+static void print_totals(const Module *module, StrBuf *out) {
+  int64_t all = 0, moving = 0;
+  char a[32], b[32], c[32];
+  for (int w = 0; w < module->weight_count; w++) {
+    all += module->weights[w].count;
+    moving += module->weights[w].phases ? 0 : module->weights[w].count;
+  }
+  strbuf_printf(out, "\nparameters    %s: %s trained, %s not\n", grouped(a, sizeof a, all),
+                grouped(b, sizeof b, all - moving), grouped(c, sizeof c, moving));
+  strbuf_printf(out, "prediction    %s per image\n",
+                count_text(a, sizeof a, (double)function_flops(module->forward), "FLOP"));
+}
+
+static void print_phase(const Module *module, int p, StrBuf *out) {
+  const Phase *phase = &module->graph->train.phases[p];
+  char a[32], b[32], c[32];
+  int64_t step = function_flops(module->step[p]), prefix = function_flops(module->features[p]);
+  if (module->graph->train.phase_count > 1)
+    strbuf_printf(out, "phase %d       %s%s%d epochs\n", p + 1, phase->name ? phase->name : "", phase->name ? ", " : "",
+                  phase->epochs);
+  if (module->features[p]) {
+    const PhaseCut *cut = &module->cuts[p];
+    strbuf_printf(out, "once per image %s up to", count_text(a, sizeof a, (double)prefix, "FLOP"));
+    for (int i = 0; i < cut->layer_count; i++)
+      strbuf_printf(out, "%s `%s`", i ? "," : "", cut->layers[i]->name);
+    strbuf_printf(out, "; keeps %s per image\n", count_text(b, sizeof b, 4.0 * (double)cut->feature_floats, "B"));
+  }
+  strbuf_printf(out, "training step %s per image%s%s%s\n", count_text(a, sizeof a, (double)step, "FLOP"),
+                prefix ? "; without the cache " : "", prefix ? count_text(b, sizeof b, (double)(step + prefix), "FLOP") : "",
+                "");
+  int updates = 0;
+  for (const Node *node = module->step[p]->first; node; node = node->next)
+    updates += node_is(node, OP_update) || node_is(node, OP_dense_update);
+  strbuf_printf(out, "updates       %d weight arrays per step%s\n", updates, "");
+  (void)c;
+}
+
+static void print_memory(const Module *module, int threads, StrBuf *out) {
+  char a[32], b[32];
+  int batch = module->graph->train.batch;
+  strbuf_printf(out, "\nmemory        %-9s weights\n", count_text(a, sizeof a, 4.0 * (double)module->param_floats, "B"));
+  if (module->slot_count)
+    strbuf_printf(out, "              %-9s optimizer state\n",
+                  count_text(a, sizeof a, 4.0 * (double)(module->slot_floats * module->slot_count), "B"));
+  if (module->constant_floats)
+    strbuf_printf(out, "              %-9s packed and folded weights\n",
+                  count_text(a, sizeof a, 4.0 * (double)module->constant_floats, "B"));
+  for (int f = 0; f < module->function_count; f++) {
+    const Function *function = module->functions[f];
+    int64_t floats = function->batch_floats * batch + function->fixed_floats;
+    int64_t bound = function->batch_bound * batch + function->fixed_bound;
+    if (!floats)
+      continue;
+    strbuf_printf(out, "              %-9s `%s` at batch %d; at least %s are alive at once\n",
+                  count_text(a, sizeof a, 4.0 * (double)floats, "B"), function->name, batch,
+                  count_text(b, sizeof b, 4.0 * (double)bound, "B"));
+  }
+  strbuf_printf(out, "peak          %lld bytes at batch %d on %d threads, images and libraries apart\n",
+                (long long)emit_bytes(module, batch, threads), batch, threads);
+}
+
+void summary_print(const Module *module, int threads, StrBuf *out) {
+  strbuf_printf(out, "network %s (%s)\n\n", module->graph->name, module->graph->path);
+  print_layers(module, out);
+  print_totals(module, out);
+  for (int p = 0; module->graph->train.loss && p < module->graph->train.phase_count; p++)
+    print_phase(module, p, out);
+  print_memory(module, threads, out);
+}

@@ -1,0 +1,119 @@
+#include "infer.h"
+
+/* Activations as layers of their own.  Keras has classes for some; the others are its Activation("name"). */
+#define ACTIVATION(op, class, text, what, ...)                                                               \
+  const OpDef op_##op = {                                                                                    \
+      .kind = OP_##op,                                                                                       \
+      .name = #op,                                                                                           \
+      .signature = {.kind = SIG_LAYER,                                                                       \
+                    .name = #op,                                                                             \
+                    .keras_class = class,                                                                    \
+                    .doc = text,                                                                             \
+                    .formula = what,                                                                         \
+                    .params = {__VA_ARGS__}},                                                                \
+      .min_inputs = 1,                                                                                       \
+      .max_inputs = 1,                                                                                       \
+      .infer = infer_keep,                                                                                   \
+      .samples = (const OpSample[]){{#op "()", "3x4x2"}, {#op "()", "7"}, {NULL, NULL}},                     \
+  }
+#define NO_PARAMS                                                                                            \
+  { NULL, P_INT, NULL, NULL, NULL }
+
+const OpDef op_activation = {
+    .kind = OP_activation,
+    .name = "activation",
+    .signature = {.kind = SIG_LAYER,
+                  .name = "activation",
+                  .keras_class = "Activation",
+                  .doc = "an activation as a layer of its own",
+                  .params = {{"activation", P_ACTIVATION, NULL, NULL, "which one"}}},
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .infer = infer_keep,
+    .samples = (const OpSample[]){{"activation(relu)", "3x4x2"}, {"activation(sigmoid)", "6"}, {NULL, NULL}},
+};
+
+const OpDef op_relu = {
+    .kind = OP_relu,
+    .name = "relu",
+    .signature = {.kind = SIG_LAYER,
+                  .name = "relu",
+                  .aliases = "re_lu",
+                  .keras_class = "ReLU",
+                  .doc = "rectified linear unit",
+                  .formula =
+                      "y = min(x, max_value) for x >= threshold, else negative_slope * (x - threshold)",
+                  .params = {{"max_value", P_FLOAT, "none", NULL, "largest result; none: no limit"},
+                             {"negative_slope", P_FLOAT, "0.0", NULL, "slope below the threshold"},
+                             {"threshold", P_FLOAT, "0.0", NULL, "where the rising part begins"}}},
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .infer = infer_keep,
+    .samples = (const OpSample[]){{"relu()", "3x4x2"},
+                                  {"relu(6.0)", "7"},
+                                  {"relu(max_value = 4, negative_slope = 0.1, threshold = 0.5)", "9"},
+                                  {NULL, NULL}},
+};
+
+ACTIVATION(relu6, "Activation", "rectified linear unit, at most 6", "y = min(max(x, 0), 6)", NO_PARAMS);
+ACTIVATION(sigmoid, "Activation", "logistic function", "y = 1 / (1 + exp(-x))", NO_PARAMS);
+ACTIVATION(tanh, "Activation", "hyperbolic tangent", "y = tanh(x)", NO_PARAMS);
+ACTIVATION(linear, "Activation", "nothing: the input itself", "y = x", NO_PARAMS);
+ACTIVATION(swish, "Activation", "x times its sigmoid, also called silu", "y = x / (1 + exp(-x))", NO_PARAMS);
+ACTIVATION(selu, "Activation", "scaled exponential linear unit",
+           "y = 1.0507009873554805 * (x for x > 0, else 1.6732632423543772 * (exp(x) - 1))", NO_PARAMS);
+ACTIVATION(mish, "Activation", "mish", "y = x * tanh(log(1 + exp(x)))", NO_PARAMS);
+ACTIVATION(hard_sigmoid, "Activation", "piecewise linear sigmoid", "y = min(max(x + 3, 0), 6) / 6",
+           NO_PARAMS);
+ACTIVATION(hard_swish, "Activation", "x times its hard sigmoid, also called hard_silu",
+           "y = x * min(max(x + 3, 0), 6) / 6", NO_PARAMS);
+ACTIVATION(softplus, "Activation", "smooth rectifier", "y = log(1 + exp(x))", NO_PARAMS);
+ACTIVATION(softsign, "Activation", "softsign", "y = x / (1 + |x|)", NO_PARAMS);
+ACTIVATION(exponential, "Activation", "exponential function", "y = exp(x)", NO_PARAMS);
+ACTIVATION(leaky_relu, "LeakyReLU", "rectifier with a small slope below zero",
+           "y = x for x >= 0, else negative_slope * x",
+           {"negative_slope", P_FLOAT, "0.3", NULL, "slope below zero"});
+ACTIVATION(elu, "ELU", "exponential linear unit", "y = x for x > 0, else alpha * (exp(x) - 1)",
+           {"alpha", P_FLOAT, "1.0", NULL, "the limit below is -alpha"});
+ACTIVATION(gelu, "Activation", "gaussian error linear unit",
+           "y = x * (1 + erf(x / sqrt(2))) / 2; approximate: x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * "
+           "x^3))) / 2",
+           {"approximate", P_BOOL, "false", NULL, "use the tanh form"});
+
+/* Keras: PReLU.  alpha has the input's shape, with 1 along each shared axis. */
+static bool infer_prelu(Layer *layer, Arena *arena, Diag *diag) {
+  const Call *call = &layer->call;
+  Shape shape = layer->inputs[0]->shape;
+  const Attr *shared = call_attr(call, "shared_axes");
+  for (int i = 0; i < shared->count; i++) {
+    int axis = infer_axis(layer, "shared_axes", shared->ints[i], arena, diag);
+    if (axis < 0)
+      return false;
+    shape.dim[axis] = 1;
+  }
+  layer_add_weight(layer, "alpha", shape, true, call_call(call, "alpha_initializer"),
+                   call_call(call, "alpha_regularizer"), call_call(call, "alpha_constraint"));
+  return infer_keep(layer, arena, diag);
+}
+
+const OpDef op_prelu = {
+    .kind = OP_prelu,
+    .name = "prelu",
+    .signature = {.kind = SIG_LAYER,
+                  .name = "prelu",
+                  .aliases = "p_re_lu",
+                  .keras_class = "PReLU",
+                  .doc = "rectifier whose slope below zero is trained",
+                  .formula = "y = x for x >= 0, else alpha * x",
+                  .params = {PARAM_INITIALIZER("alpha", "zeros"),
+                             PARAM_REGULARIZER("alpha"),
+                             PARAM_CONSTRAINT("alpha"),
+                             {"shared_axes", P_INTS, "none", NULL,
+                              "axes that share one alpha, counted from 1"}}},
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .infer = infer_prelu,
+    .samples = (const OpSample[]){{"prelu(alpha_initializer = constant(0.25))", "7"},
+                                  {"prelu(alpha_initializer = constant(0.1), shared_axes = (1, 2))", "3x4x2"},
+                                  {NULL, NULL}},
+};

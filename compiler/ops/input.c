@@ -1,0 +1,31 @@
+#include "infer.h"
+
+/* The network's input: pixels 0..255 of an image, or flat values.  Keras: InputLayer. */
+static bool infer(Layer *layer, Arena *arena, Diag *diag) {
+  const Attr *shape = call_attr(&layer->call, "shape");
+  if (shape->count != 1 && shape->count != 3) {
+    diag_error(diag, shape->span,
+               "an input is an image (height x width x channels) or flat, got %d dimensions", shape->count);
+    diag_help(diag, "write `input(100x100x3)` for images, `input(784)` for flat values");
+    return false;
+  }
+  return infer_set(layer, shape->count, shape->ints, arena, diag);
+}
+
+const OpDef op_input = {
+    .kind = OP_input,
+    .name = "input",
+    .signature = {.kind = SIG_LAYER,
+                  .name = "input",
+                  .aliases = "input_layer",
+                  .keras_class = "InputLayer",
+                  .doc = "where images enter: pixels from 0 to 255, or flat values",
+                  .params = {{"shape", P_SHAPE, NULL, NULL,
+                              "height x width x channels, or a number of values"},
+                             {"preprocess", P_CHOICE, "none", "caffe tf torch",
+                              "adds a `preprocess` layer: what a pretrained base expects"}}},
+    .min_inputs = 0,
+    .max_inputs = 0,
+    .infer = infer,
+    .samples = (const OpSample[]){{NULL, NULL}},
+};

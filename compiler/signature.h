@@ -31,6 +31,7 @@ typedef struct Param {
   const char *fallback; /* the default as .net text ("1", "valid", "none"); NULL: must be given */
   const char *choices;  /* P_CHOICE: "nearest bilinear" */
   const char *doc;      /* one line */
+  const char *range;    /* numbers: "> 0", ">= 0", "[0, 1]", "[0, 1)"; each entry of a list; NULL: any */
 } Param;
 
 typedef enum SignatureKind {
@@ -55,6 +56,18 @@ typedef struct Signature {
   const char *formula;     /* what it computes, plain text, or NULL */
   Param params[24];        /* ends at name == NULL */
 } Signature;
+
+enum { SIGNATURE_MAX_PARAMS = sizeof((Signature){0}.params) / sizeof(Param) };
+
+/* Every signature of a kind, in the order of the reference: index 0, 1, ... until NULL. */
+const Signature *signature_at(SignatureKind kind, int index);
+/* By name or alias; NULL where there is none. */
+const Signature *signature_find(SignatureKind kind, const char *name);
+/* "layer", "loss", ... */
+const char *signature_kind_name(SignatureKind kind);
+int signature_param_count(const Signature *signature);
+/* The index of a parameter, or -1. */
+int signature_param(const Signature *signature, const char *name);
 
 typedef struct Call Call;
 
@@ -84,6 +97,16 @@ struct Call {
   Span span;
 };
 
+/* Every signature of a kind, in table order; `*count` of them. */
+const Signature *const *signature_table(SignatureKind kind, int *count);
+/* By name or alias; NULL: none. */
+const Signature *signature_find(SignatureKind kind, const char *name);
+/* Names (and aliases where asked) of all signatures of a kind, up to `room`; for messages. */
+int signature_names(SignatureKind kind, bool aliases, const char **names, int room);
+/* "loss", "optimizer": what a kind is called in messages. */
+const char *signature_kind_text(SignatureKind kind);
+int signature_param_count(const Signature *signature);
+
 /* The attribute called `name`; a name the signature lacks is a bug in netc and aborts. */
 const Attr *call_attr(const Call *call, const char *name);
 int64_t call_int(const Call *call, const char *name);
@@ -92,4 +115,6 @@ bool call_bool(const Call *call, const char *name);
 const char *call_text(const Call *call, const char *name);    /* NULL where none */
 const int64_t *call_ints(const Call *call, const char *name); /* NULL where none */
 const Call *call_call(const Call *call, const char *name);    /* NULL where none */
+/* A number where an int, a float or none may stand; `absent` for none. */
+double call_number(const Call *call, const char *name, double absent);
 #endif

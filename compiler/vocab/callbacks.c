@@ -1,0 +1,37 @@
+/* What watches the training.  Keras: callbacks. */
+#include "vocab.h"
+
+#define MONITOR                                                                                              \
+  { "monitor", P_STRING, "val_loss", NULL, "the number that is watched" }
+#define MODE                                                                                                 \
+  { "mode", P_CHOICE, "auto", "auto min max", "whether smaller or larger is better; auto: by the name" }
+
+static const Signature table[] = {
+    {.kind = SIG_CALLBACK,
+     .name = "early_stopping",
+     .keras_class = "EarlyStopping",
+     .doc = "ends a phase that no longer gets better",
+     .params = {MONITOR,
+                {"min_delta", P_FLOAT, "0.0", NULL, "smaller changes do not count"},
+                {"patience", P_INT, "0", NULL, "epochs without progress that are allowed"},
+                MODE,
+                {"baseline", P_FLOAT, "none", NULL, "must be better than this"},
+                {"restore_best_weights", P_BOOL, "false", NULL, "end with the best epoch's weights"},
+                {"start_from_epoch", P_INT, "0", NULL, "epochs before watching begins"}}},
+    {.kind = SIG_CALLBACK,
+     .name = "reduce_on_plateau",
+     .aliases = "reduce_lr_on_plateau",
+     .keras_class = "ReduceLROnPlateau",
+     .doc = "lowers the learning rate when progress stops",
+     .params = {MONITOR,
+                {"factor", P_FLOAT, "0.1", NULL, "on the learning rate"},
+                {"patience", P_INT, "10", NULL, "epochs without progress before that"},
+                MODE,
+                {"min_delta", P_FLOAT, "0.0001", NULL, "smaller changes do not count"},
+                {"cooldown", P_INT, "0", NULL, "epochs of rest after lowering"},
+                {"min_lr", P_FLOAT, "0.0", NULL, "never below this"}}},
+};
+
+const Signature *vocab_callbacks(int *count) {
+  VOCAB_END(table);
+}

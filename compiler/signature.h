@@ -1,6 +1,6 @@
 /* What can be called in a .net file: one Signature per layer, loss, metric, optimizer, schedule, initializer,
- * regularizer, constraint and callback.  Checking of arguments, defaults, `netc help`, the tables of LANGUAGE.md
- * and `netc show` all read these, so they cannot differ. */
+ * regularizer, constraint and callback.  Checking of arguments, defaults, `netc help`, the tables of
+ * LANGUAGE.md and `netc show` all read these, so they cannot differ. */
 #ifndef NETC_SIGNATURE_H
 #define NETC_SIGNATURE_H
 #include "diag.h"
@@ -8,7 +8,7 @@
 
 typedef enum ParamKind {
   P_INT,
-  P_FLOAT,         /* an int is taken too */
+  P_FLOAT, /* an int is taken too */
   P_BOOL,
   P_PAIR,          /* 3 or 3x3 or (3, 3): two ints, height first */
   P_PADDING,       /* same | valid */
@@ -19,10 +19,10 @@ typedef enum ParamKind {
   P_INTS,          /* (3, 1, 2) */
   P_FLOATS,        /* a float or a list of floats */
   P_STRING,
-  P_INITIALIZER,   /* a word or call of kind SIG_INITIALIZER; so on */
+  P_INITIALIZER, /* a word or call of kind SIG_INITIALIZER; so on */
   P_REGULARIZER,
   P_CONSTRAINT,
-  P_SCHEDULE,      /* a float, or a call of kind SIG_SCHEDULE */
+  P_SCHEDULE, /* a float, or a call of kind SIG_SCHEDULE */
 } ParamKind;
 
 typedef struct Param {
@@ -71,11 +71,20 @@ int signature_param(const Signature *signature, const char *name);
 
 typedef struct Call Call;
 
-typedef enum AttrKind { ATTR_NONE, ATTR_BOOL, ATTR_INT, ATTR_FLOAT, ATTR_TEXT, ATTR_INTS, ATTR_FLOATS, ATTR_CALL } AttrKind;
+typedef enum AttrKind {
+  ATTR_NONE,
+  ATTR_BOOL,
+  ATTR_INT,
+  ATTR_FLOAT,
+  ATTR_TEXT,
+  ATTR_INTS,
+  ATTR_FLOATS,
+  ATTR_CALL
+} AttrKind;
 
 /* The value of one parameter, converted to what its kind says:
- *   P_INT -> INT; P_FLOAT -> FLOAT; P_BOOL -> BOOL; P_PAIR -> INTS of 2; P_PADDING, P_CHOICE, P_STRING -> TEXT;
- *   P_PADDING_SIZES -> INTS of 4; P_SHAPE, P_INTS -> INTS; P_FLOATS -> FLOATS; the rest -> CALL
+ *   P_INT -> INT; P_FLOAT -> FLOAT; P_BOOL -> BOOL; P_PAIR -> INTS of 2; P_PADDING, P_CHOICE, P_STRING ->
+ * TEXT; P_PADDING_SIZES -> INTS of 4; P_SHAPE, P_INTS -> INTS; P_FLOATS -> FLOATS; the rest -> CALL
  *   (P_SCHEDULE given as a plain number -> FLOAT).  NONE where `none` was given or is the default. */
 typedef struct Attr {
   AttrKind kind;

@@ -1,0 +1,188 @@
+/* Pooling over windows (NHWC) and over whole images.  Geometry in pool2d.h; pixels outside the image do not
+ * count: never the maximum, not in the mean's divisor (as TensorFlow's `same`). */
+#ifndef NETC_KERNELS_POOL_H
+#define NETC_KERNELS_POOL_H
+#include "pool2d.h"
+#include "vec.h"
+#include "work.h"
+
+/* The part of a window that lies inside: rows [top, bottom), columns [left, right) of x. */
+typedef struct PoolWindow {
+  int top, bottom, left, right;
+} PoolWindow;
+
+static inline PoolWindow pool_window(const Pool2d *g, int p, int q) {
+  PoolWindow at = {.top = p * g->stride_h - g->pad_top, .left = q * g->stride_w - g->pad_left};
+  at.bottom = at.top + g->pool_h < g->in_h ? at.top + g->pool_h : g->in_h;
+  at.right = at.left + g->pool_w < g->in_w ? at.left + g->pool_w : g->in_w;
+  at.top = at.top > 0 ? at.top : 0;
+  at.left = at.left > 0 ? at.left : 0;
+  return at;
+}
+
+/* x [n, in_h, in_w, channels], y [n, out_h, out_w, channels]: the largest of each window.  A NaN in a window
+ * gives NaN where it is seen last; windows are never empty. */
+static void maxpool_fwd(const Pool2d *g, int n, const float *x, float *y, const Work *work) {
+  (void)work;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t row = 0; row < (int64_t)n * g->out_h; row++) {
+    const float *image = x + row / g->out_h * g->in_h * g->in_w * g->in_ld;
+    for (int q = 0; q < g->out_w; q++) {
+      PoolWindow at = pool_window(g, (int)(row % g->out_h), q);
+      float *to = y + (row * g->out_w + q) * g->out_ld;
+      for (int c = 0; c < g->channels; c += VEC_WIDTH) {
+        int left = g->channels - c;
+        Vec most = vec_set(-INFINITY);
+        for (int i = at.top; i < at.bottom; i++) {
+          const float *from = image + ((int64_t)i * g->in_w + at.left) * g->in_ld + c;
+          for (int j = at.left; j < at.right; j++, from += g->in_ld)
+            most = vec_max(most, vec_load_upto(from, left));
+        }
+        vec_store_upto(to + c, most, left);
+      }
+    }
+  }
+}
+
+static inline void pool_clear_image(const Pool2d *g, float *dx) {
+  for (int64_t pixel = 0; pixel < (int64_t)g->in_h * g->in_w; pixel++)
+    memset(dx + pixel * g->in_ld, 0, (size_t)g->channels * sizeof(float));
+}
+
+/* dx (overwritten): dy goes to the first pixel of the window, row by row, that equals the maximum y. */
+static void maxpool_bwd(const Pool2d *g, int n, const float *x, const float *y, const float *dy, float *dx,
+                        const Work *work) {
+  (void)work;
+  int64_t blocks = (g->channels + VEC_WIDTH - 1) / VEC_WIDTH;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t image = 0; image < n; image++) {
+    int64_t in = image * g->in_h * g->in_w * g->in_ld, out = image * g->out_h * g->out_w * g->out_ld;
+    pool_clear_image(g, dx + in);
+    for (int64_t at_out = 0; at_out < (int64_t)g->out_h * g->out_w; at_out++) {
+      PoolWindow at = pool_window(g, (int)(at_out / g->out_w), (int)(at_out % g->out_w));
+      for (int64_t block = 0; block < blocks; block++) {
+        int c = (int)block * VEC_WIDTH, left = g->channels - c;
+        int64_t o = out + at_out * g->out_ld + c;
+        Vec most = vec_load_upto(y + o, left), give = vec_load_upto(dy + o, left);
+        for (int i = at.top; i < at.bottom; i++)
+          for (int j = at.left; j < at.right; j++) {
+            int64_t k = in + ((int64_t)i * g->in_w + j) * g->in_ld + c;
+            Vec value = vec_load_upto(x + k, left);
+            Vec taken = vec_select_eq(value, most, give, vec_zero());
+            vec_store_upto(dx + k, vec_add(vec_load_upto(dx + k, left), taken), left);
+            give = vec_select_eq(value, most, vec_zero(), give);
+          }
+      }
+    }
+  }
+}
+
+/* y = the mean of each window's pixels that lie inside. */
+static void avgpool_fwd(const Pool2d *g, int n, const float *x, float *y, const Work *work) {
+  (void)work;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t row = 0; row < (int64_t)n * g->out_h; row++) {
+    const float *image = x + row / g->out_h * g->in_h * g->in_w * g->in_ld;
+    for (int q = 0; q < g->out_w; q++) {
+      PoolWindow at = pool_window(g, (int)(row % g->out_h), q);
+      Vec share = vec_set(1.0f / (float)((at.bottom - at.top) * (at.right - at.left)));
+      float *to = y + (row * g->out_w + q) * g->out_ld;
+      for (int c = 0; c < g->channels; c += VEC_WIDTH) {
+        int left = g->channels - c;
+        Vec sum = vec_zero();
+        for (int i = at.top; i < at.bottom; i++) {
+          const float *from = image + ((int64_t)i * g->in_w + at.left) * g->in_ld + c;
+          for (int j = at.left; j < at.right; j++, from += g->in_ld)
+            sum = vec_add(sum, vec_load_upto(from, left));
+        }
+        vec_store_upto(to + c, vec_mul(sum, share), left);
+      }
+    }
+  }
+}
+
+/* dx (overwritten): each window's dy spread evenly over its pixels that lie inside. */
+static void avgpool_bwd(const Pool2d *g, int n, const float *dy, float *dx, const Work *work) {
+  (void)work;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t image = 0; image < n; image++) {
+    int64_t in = image * g->in_h * g->in_w * g->in_ld, out = image * g->out_h * g->out_w * g->out_ld;
+    pool_clear_image(g, dx + in);
+    for (int64_t at_out = 0; at_out < (int64_t)g->out_h * g->out_w; at_out++) {
+      PoolWindow at = pool_window(g, (int)(at_out / g->out_w), (int)(at_out % g->out_w));
+      Vec share = vec_set(1.0f / (float)((at.bottom - at.top) * (at.right - at.left)));
+      for (int c = 0; c < g->channels; c += VEC_WIDTH) {
+        int left = g->channels - c;
+        Vec give = vec_mul(vec_load_upto(dy + out + at_out * g->out_ld + c, left), share);
+        for (int i = at.top; i < at.bottom; i++)
+          for (int j = at.left; j < at.right; j++) {
+            float *to = dx + in + ((int64_t)i * g->in_w + j) * g->in_ld + c;
+            vec_store_upto(to, vec_add(vec_load_upto(to, left), give), left);
+          }
+      }
+    }
+  }
+}
+
+/* y[n][c] = mean over `pixels` of x [n, pixels, channels], dense. */
+static void global_avgpool_fwd(int n, int pixels, int channels, const float *x, float *y, const Work *work) {
+  (void)work;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t image = 0; image < n; image++)
+    for (int c = 0; c < channels; c += VEC_WIDTH) {
+      const float *from = x + image * pixels * channels + c;
+      Vec sum = vec_zero();
+      for (int i = 0; i < pixels; i++)
+        sum = vec_add(sum, vec_load_upto(from + (int64_t)i * channels, channels - c));
+      vec_store_upto(y + image * channels + c, vec_mul(sum, vec_set(1.0f / (float)pixels)), channels - c);
+    }
+}
+
+static void global_avgpool_bwd(int n, int pixels, int channels, const float *dy, float *dx,
+                               const Work *work) {
+  (void)work;
+  float share = 1.0f / (float)pixels;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t row = 0; row < (int64_t)n * pixels; row++) {
+    const float *from = dy + row / pixels * channels;
+    for (int c = 0; c < channels; c++)
+      dx[row * channels + c] = from[c] * share;
+  }
+}
+
+/* y[n][c] = the largest over `pixels` of x [n, pixels, channels], dense. */
+static void global_maxpool_fwd(int n, int pixels, int channels, const float *x, float *y, const Work *work) {
+  (void)work;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t image = 0; image < n; image++)
+    for (int c = 0; c < channels; c += VEC_WIDTH) {
+      const float *from = x + image * pixels * channels + c;
+      Vec most = vec_load_upto(from, channels - c);
+      for (int i = 1; i < pixels; i++)
+        most = vec_max(most, vec_load_upto(from + (int64_t)i * channels, channels - c));
+      vec_store_upto(y + image * channels + c, most, channels - c);
+    }
+}
+
+/* dx (overwritten): dy in equal shares to all pixels that are the maximum. */
+static void global_maxpool_bwd(int n, int pixels, int channels, const float *x, const float *y,
+                               const float *dy, float *dx, const Work *work) {
+  (void)work;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t image = 0; image < n; image++)
+    for (int c = 0; c < channels; c += VEC_WIDTH) {
+      int left = channels - c;
+      int64_t at = image * pixels * channels + c;
+      Vec most = vec_load_upto(y + image * channels + c, left), ties = vec_zero(), one = vec_set(1.0f);
+      for (int i = 0; i < pixels; i++) {
+        Vec value = vec_load_upto(x + at + (int64_t)i * channels, left);
+        ties = vec_add(ties, vec_select_eq(value, most, one, vec_zero()));
+      }
+      Vec share = vec_div(vec_load_upto(dy + image * channels + c, left), vec_max(one, ties));
+      for (int i = 0; i < pixels; i++) {
+        Vec value = vec_load_upto(x + at + (int64_t)i * channels, left);
+        vec_store_upto(dx + at + (int64_t)i * channels, vec_select_eq(value, most, share, vec_zero()), left);
+      }
+    }
+}
+#endif

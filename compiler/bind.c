@@ -198,7 +198,48 @@ static bool bind_call_kind(Arena *arena, Diag *diag, const Param *param, const D
   return attr->call != NULL;
 }
 
+/* Param.range: "> 0", ">= 0", "< 0" or an interval "[0, 1)". */
+static bool number_in_range(const char *range, double x) {
+  double low, high;
+  if (range[0] == '[' || range[0] == '(') {
+    char *end;
+    low = strtod(range + 1, &end);
+    high = strtod(end + 1, &end);
+    return (range[0] == '[' ? x >= low : x > low) && (*end == ']' ? x <= high : x < high);
+  }
+  bool equal = range[1] == '=';
+  double limit = strtod(range + 1 + equal, NULL);
+  return (equal && x == limit) || (range[0] == '>' ? x > limit : x < limit);
+}
+
+static bool check_range(Arena *arena, Diag *diag, const Param *param, const Attr *attr) {
+  if (!param->range)
+    return true;
+  int count = attr->kind == ATTR_INTS || attr->kind == ATTR_FLOATS ? attr->count : 1;
+  for (int i = 0; i < count; i++) {
+    double x = attr->kind == ATTR_INT      ? (double)attr->integer
+               : attr->kind == ATTR_FLOAT  ? attr->number
+               : attr->kind == ATTR_INTS   ? (double)attr->ints[i]
+               : attr->kind == ATTR_FLOATS ? attr->floats[i]
+                                           : NAN;
+    if (isnan(x) || number_in_range(param->range, x))
+      continue;
+    const char *text =
+        x == floor(x) && fabs(x) < 1e15 ? arena_printf(arena, "%.0f", x) : datum_float_text(arena, x);
+    diag_error(diag, attr->span, "`%s` must be %s%s, got %s", param->name,
+               strchr("[(", param->range[0]) ? "in " : "", param->range, text);
+    return false;
+  }
+  return true;
+}
+
+static bool convert(Arena *arena, Diag *diag, const Param *param, const Datum *datum, Attr *attr);
+
 bool bind_value(Arena *arena, Diag *diag, const Param *param, const Datum *datum, Attr *attr) {
+  return convert(arena, diag, param, datum, attr) && check_range(arena, diag, param, attr);
+}
+
+static bool convert(Arena *arena, Diag *diag, const Param *param, const Datum *datum, Attr *attr) {
   attr->span = datum->span;
   if (datum->kind == DATUM_POISON)
     return false;
@@ -271,7 +312,7 @@ bool bind_value(Arena *arena, Diag *diag, const Param *param, const Datum *datum
 Call *bind_word(Arena *arena, Diag *diag, SignatureKind kind, const Datum *datum) {
   if (datum->kind == DATUM_POISON)
     return NULL;
-  const char *what = signature_kind_text(kind);
+  const char *what = signature_kind_name(kind);
   if (datum->kind != DATUM_WORD && datum->kind != DATUM_STRING) {
     diag_error(diag, datum->span, "expected the name of a %s, got %s", what, datum_kind_text(datum));
     return NULL;

@@ -18,7 +18,7 @@ static const char *const kind_texts[] = {
     [SIG_CALLBACK] = "callback",
 };
 
-const char *signature_kind_text(SignatureKind kind) {
+const char *signature_kind_name(SignatureKind kind) {
   return kind_texts[kind];
 }
 
@@ -81,6 +81,19 @@ int signature_param_count(const Signature *signature) {
   while (signature->params[n].name)
     n++;
   return n;
+}
+
+int signature_param(const Signature *signature, const char *name) {
+  for (int i = 0; signature->params[i].name; i++)
+    if (!strcmp(signature->params[i].name, name))
+      return i;
+  return -1;
+}
+
+const Signature *signature_at(SignatureKind kind, int index) {
+  int count;
+  const Signature *const *table = signature_table(kind, &count);
+  return index < count ? table[index] : NULL;
 }
 
 const Attr *call_attr(const Call *call, const char *name) {

@@ -108,13 +108,8 @@ struct Call {
 
 /* Every signature of a kind, in table order; `*count` of them. */
 const Signature *const *signature_table(SignatureKind kind, int *count);
-/* By name or alias; NULL: none. */
-const Signature *signature_find(SignatureKind kind, const char *name);
 /* Names (and aliases where asked) of all signatures of a kind, up to `room`; for messages. */
 int signature_names(SignatureKind kind, bool aliases, const char **names, int room);
-/* "loss", "optimizer": what a kind is called in messages. */
-const char *signature_kind_text(SignatureKind kind);
-int signature_param_count(const Signature *signature);
 
 /* The attribute called `name`; a name the signature lacks is a bug in netc and aborts. */
 const Attr *call_attr(const Call *call, const char *name);

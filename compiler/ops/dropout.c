@@ -24,3 +24,50 @@ const OpDef op_dropout = {
     .random = true,
     .samples = (const OpSample[]){{"dropout(0.25)", "10"}, {"dropout(0.5)", "4x4x3"}, {NULL, NULL}},
 };
+
+/* Keras: SpatialDropout2D: whole channels at once. */
+static bool infer_spatial(Layer *layer, Arena *arena, Diag *diag) {
+  return infer_image(layer, arena, diag) && infer(layer, arena, diag);
+}
+
+const OpDef op_spatial_dropout = {
+    .kind = OP_spatial_dropout,
+    .name = "spatial_dropout",
+    .signature =
+        {
+            .kind = SIG_LAYER,
+            .name = "spatial_dropout",
+            .aliases = "spatial_dropout2d",
+            .keras_class = "SpatialDropout2D",
+            .doc = "dropout of whole channels of an image",
+            .formula = "y = x * keep[channel] / (1 - rate); prediction: y = x",
+            .params = {{"rate", P_FLOAT, NULL, .doc = "part that is dropped", .range = "[0, 1)"},
+                       {"seed", P_INT, "none", .doc = "own random draws; none: from the training seed"}},
+        },
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .infer = infer_spatial,
+    .random = true,
+    .samples = (const OpSample[]){{"spatial_dropout(0.5)", "4x4x8"}, {NULL, NULL}},
+};
+
+/* Keras: GaussianNoise. */
+const OpDef op_gaussian_noise = {
+    .kind = OP_gaussian_noise,
+    .name = "gaussian_noise",
+    .signature =
+        {
+            .kind = SIG_LAYER,
+            .name = "gaussian_noise",
+            .keras_class = "GaussianNoise",
+            .doc = "while training, adds normal noise",
+            .formula = "y = x + stddev * noise; prediction: y = x",
+            .params = {{"stddev", P_FLOAT, NULL, .doc = "standard deviation of the noise", .range = ">= 0"},
+                       {"seed", P_INT, "none", .doc = "own random draws; none: from the training seed"}},
+        },
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .infer = infer_keep,
+    .random = true,
+    .samples = (const OpSample[]){{"gaussian_noise(0.1)", "4x4x3"}, {NULL, NULL}},
+};

@@ -82,7 +82,9 @@ typedef struct ModelPhase {
   const int *prefix_weights;
   int prefix_weight_count;
   uint64_t prefix_hash;
-  /* After the phase's last step, or NULL: averaged weights take their place. */
+  /* Before the phase's first step: fresh optimizer state (NULL: zeros).  After its last: averaged weights
+   * take their place (NULL: nothing to do). */
+  void (*begin)(Model *model);
   void (*finish)(Model *model);
 } ModelPhase;
 
@@ -92,10 +94,11 @@ typedef enum ModelMetricKind {
   MODEL_METRIC_BINARY_ACCURACY, /* a: threshold */
   MODEL_METRIC_TOP_K,           /* a: k */
   MODEL_METRIC_SPARSE_TOP_K,
-  MODEL_METRIC_PRECISION,
+  MODEL_METRIC_PRECISION, /* a: threshold, as of all that count positives */
   MODEL_METRIC_RECALL,
-  MODEL_METRIC_F1,
-  MODEL_METRIC_AUC,
+  MODEL_METRIC_F1,  /* b != 0: a is the threshold, else the largest output counts; option: macro, micro,
+                       weighted */
+  MODEL_METRIC_AUC, /* a: number of thresholds (200 where below 2); option: ROC, PR */
   MODEL_METRIC_TRUE_POSITIVES,
   MODEL_METRIC_FALSE_POSITIVES,
   MODEL_METRIC_TRUE_NEGATIVES,

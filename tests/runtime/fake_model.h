@@ -116,7 +116,7 @@ static void fake_head(Model *m, int n, const float *x, float *y_pred) {
     for (int k = 0; k < FAKE_CLASSES; k++)
       largest = y_pred[k] > largest ? y_pred[k] : largest;
     for (int k = 0; k < FAKE_CLASSES; k++)
-      sum += FAKE_CLASSES == 1 ? 0 : y_pred[k] = expf(y_pred[k] - largest);
+      sum += FAKE_CLASSES == 1 ? 0 : (y_pred[k] = expf(y_pred[k] - largest));
     for (int k = 0; k < FAKE_CLASSES; k++)
       y_pred[k] = FAKE_CLASSES == 1 ? 1 / (1 + expf(-y_pred[k])) : y_pred[k] / sum;
   }

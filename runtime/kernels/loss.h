@@ -28,7 +28,7 @@ typedef struct LossConfig {
 typedef double LossRow(const LossConfig *config, int c, const float *y_true, const float *y_pred,
                        double share, float *dy);
 
-static const float loss_epsilon = 1e-7f; /* keras.config.epsilon(), at which probabilities are clipped */
+#define LOSS_EPSILON 1e-7f /* keras.config.epsilon(), at which probabilities are clipped */
 
 static float loss_over_rows(const LossConfig *config, int n, int c, int target_floats, LossRow *row,
                             const float *y_true, const float *y_pred, const float *sample_weight,
@@ -46,7 +46,7 @@ static float loss_over_rows(const LossConfig *config, int n, int c, int target_f
 /* A probability inside [epsilon, 1 - epsilon]; *inside says whether it was there already (else its gradient
  * is 0). */
 static inline double loss_clip(double p, bool *inside) {
-  double low = (double)loss_epsilon, high = (double)(1 - loss_epsilon);
+  double low = (double)LOSS_EPSILON, high = (double)(1 - LOSS_EPSILON);
   *inside = p >= low && p <= high;
   return p < low ? low : p > high ? high : p;
 }
@@ -263,7 +263,7 @@ static double loss_row_percentage(const LossConfig *config, int c, const float *
   double loss = 0;
   for (int i = 0; i < c; i++) {
     double error = (double)y_pred[i] - (double)y_true[i], size = fabs((double)y_true[i]);
-    size = size > (double)loss_epsilon ? size : (double)loss_epsilon;
+    size = size > (double)LOSS_EPSILON ? size : (double)LOSS_EPSILON;
     loss += 100 * fabs(error) / size;
     if (dy)
       dy[i] = (float)(share * 100 * ((error > 0) - (error < 0)) / size / c);
@@ -281,7 +281,7 @@ static float loss_mean_absolute_percentage_error(const LossConfig *config, int n
 static double loss_row_logarithmic(const LossConfig *config, int c, const float *y_true, const float *y_pred,
                                    double share, float *dy) {
   (void)config;
-  double loss = 0, least = (double)loss_epsilon;
+  double loss = 0, least = (double)LOSS_EPSILON;
   for (int i = 0; i < c; i++) {
     double t = (double)y_true[i] > least ? (double)y_true[i] : least;
     double p = (double)y_pred[i] > least ? (double)y_pred[i] : least;
@@ -340,7 +340,7 @@ static float loss_log_cosh(const LossConfig *config, int n, int c, const float *
 static double loss_row_divergence(const LossConfig *config, int c, const float *y_true, const float *y_pred,
                                   double share, float *dy) {
   (void)config;
-  double loss = 0, low = (double)loss_epsilon;
+  double loss = 0, low = (double)LOSS_EPSILON;
   for (int i = 0; i < c; i++) {
     double t = (double)y_true[i] < low ? low : (double)y_true[i] > 1 ? 1 : (double)y_true[i];
     double raw = (double)y_pred[i], p = raw < low ? low : raw > 1 ? 1 : raw;
@@ -363,9 +363,9 @@ static double loss_row_poisson(const LossConfig *config, int c, const float *y_t
   double loss = 0;
   for (int i = 0; i < c; i++) {
     double t = (double)y_true[i], p = (double)y_pred[i];
-    loss += p - t * log(p + (double)loss_epsilon);
+    loss += p - t * log(p + (double)LOSS_EPSILON);
     if (dy)
-      dy[i] = (float)(share * (1 - t / (p + (double)loss_epsilon)) / c);
+      dy[i] = (float)(share * (1 - t / (p + (double)LOSS_EPSILON)) / c);
   }
   return loss / c;
 }
@@ -456,7 +456,7 @@ static float loss_categorical_hinge(const LossConfig *config, int n, int c, cons
 static double loss_row_cosine(const LossConfig *config, int c, const float *y_true, const float *y_pred,
                               double share, float *dy) {
   (void)config;
-  double dot = 0, squares_true = 0, squares_pred = 0, least = (double)loss_epsilon;
+  double dot = 0, squares_true = 0, squares_pred = 0, least = (double)LOSS_EPSILON;
   for (int i = 0; i < c; i++) {
     dot += (double)y_true[i] * (double)y_pred[i];
     squares_true += (double)y_true[i] * (double)y_true[i];

@@ -107,7 +107,7 @@ struct Stmt {
 };
 
 typedef enum DeclKind {
-  DECL_IMPORT,  /* import "text" */
+  DECL_IMPORT,  /* import value */
   DECL_NETWORK, /* network name(parameters) { body } */
   DECL_BLOCK,
   DECL_TRAIN,   /* train [name] { body } */
@@ -117,9 +117,9 @@ typedef enum DeclKind {
 struct Decl {
   DeclKind kind;
   Span span, name_span;
-  const char *name; /* IMPORT: the path; TRAIN: the network's name or NULL */
+  const char *name; /* TRAIN: the network's name or NULL */
   ArgExpr *parameters;
-  Expr *value;
+  Expr *value; /* IMPORT: the path, BIND */
   Stmt *body;
   Decl *next;
 };
@@ -139,11 +139,8 @@ Source *source_read(Arena *arena, Diag *diag, const char *path, const char *show
 /* A source whose text is already in memory (built in, or made up); the text is not copied. */
 Source *source_make(Arena *arena, const char *path, const char *text, size_t length);
 
-/* For the parser: nodes with their spans. */
+/* For the parser: a node without children, and one with up to three, each of which may be NULL. */
 Expr *ast_expr(Arena *arena, ExprKind kind, Span span);
-Expr *ast_unary(Arena *arena, Operator op, Expr *a, Span span);
-Expr *ast_binary(Arena *arena, Operator op, Expr *a, Expr *b);
-/* A node with one, two or three children; either may be NULL.  Past AST_DEPTH_LIMIT: EXPR_ERROR, reported once. */
 Expr *ast_node(Arena *arena, ExprKind kind, Expr *a, Expr *b, Expr *c, Span span);
 Span span_join(Span first, Span last);
 #endif

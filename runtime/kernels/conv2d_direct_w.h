@@ -1,0 +1,221 @@
+/* Gradient of a convolution's weights, any geometry.
+ *
+ *   dw[r, s, c, k] = sum over images and output pixels of x[n, p * stride_h + r * dilation_h - pad_top, ...,
+ * c] * dy[n, p, q, k]
+ *
+ * A task owns a block of input channels, a block of output channels and a part of the output rows.  It walks
+ * over its rows in chunks that fit the caches: copies x (with its padding) and dy into panels, then adds the
+ * chunk's products to every tile of its block.  Where there are too few blocks to share out, rows are split
+ * into parts whose sums meet in a workspace and are added in order; the number of parts follows from the
+ * geometry alone. */
+#ifndef NETC_KERNELS_CONV2D_DIRECT_W_H
+#define NETC_KERNELS_CONV2D_DIRECT_W_H
+#include "conv2d_grid.h"
+
+#define CONV_W_BLOCK  128 /* input and output channels of a task */
+#define CONV_W_PIXELS 256 /* output pixels of a chunk, about */
+#define CONV_W_ROWS   64  /* output rows of a chunk at most */
+#define CONV_W_TASKS  16  /* tasks wanted */
+
+typedef struct ConvWPlan {
+  int depth, rows_a;  /* channels of x per group; rows of dw that one tap has */
+  int taps_h, taps_w; /* taps_w is 1 on the narrow path: the kernel row is part of rows_a */
+  bool narrow;
+  int channels; /* output channels per group */
+  int blocks_a, blocks_k, parts;
+  int width; /* pixels of a padded row of x */
+  int chunk_rows;
+} ConvWPlan;
+
+static ConvWPlan conv_w_plan(const Conv2d *g) {
+  ConvWPlan p = {.depth = g->in_c / g->groups, .channels = g->out_c / g->groups, .taps_h = g->kernel_h};
+  p.narrow = p.depth < CONV_NARROW_DEPTH && g->kernel_w > 1 && g->dilation_w == 1;
+  p.taps_w = p.narrow ? 1 : g->kernel_w;
+  p.rows_a = p.narrow ? g->kernel_w * p.depth : p.depth;
+  p.blocks_a = conv_ceil(p.rows_a, CONV_W_BLOCK);
+  p.blocks_k = conv_ceil(p.channels, CONV_W_BLOCK);
+  p.parts = conv_ceil(CONV_W_TASKS, p.blocks_a * p.blocks_k * g->groups);
+  p.width = (g->out_w - 1) * g->stride_w + (g->kernel_w - 1) * g->dilation_w + 1;
+  p.chunk_rows = conv_ceil(CONV_W_PIXELS, g->out_w);
+  if (p.chunk_rows > CONV_W_ROWS)
+    p.chunk_rows = CONV_W_ROWS;
+  return p;
+}
+
+/* Rows of x that a chunk may need: one image's rows overlap, each further image begins anew. */
+static inline int conv_w_input_rows(const Conv2d *g, const ConvWPlan *p) {
+  int images = conv_ceil(p->chunk_rows, g->out_h) + 1;
+  return p->chunk_rows * g->stride_h + images * ((g->kernel_h - 1) * g->dilation_h + 1);
+}
+
+static inline size_t conv_w_x_floats(const Conv2d *g, const ConvWPlan *p) {
+  size_t pixels = (size_t)conv_w_input_rows(g, p) * (size_t)p->width;
+  if (p->narrow)
+    return pixels * (size_t)p->depth + 16;
+  int block = p->rows_a < CONV_W_BLOCK ? p->rows_a : CONV_W_BLOCK;
+  return pixels * (size_t)(2 * block + 16) + 16; /* tiles of any instruction set */
+}
+
+/* Scratch per thread: the panels of a chunk. */
+static size_t conv2d_bwd_w_direct_scratch_floats(const Conv2d *g) {
+  ConvWPlan p = conv_w_plan(g);
+  int block = p.channels < CONV_W_BLOCK ? p.channels : CONV_W_BLOCK;
+  size_t dy_floats = (size_t)p.chunk_rows * (size_t)g->out_w * (size_t)(conv_ceil(block, 32) * 32);
+  return (conv_w_x_floats(g, &p) + dy_floats + 31) / 16 * 16;
+}
+
+/* The workspace: one copy of dw for each part. */
+static size_t conv2d_bwd_w_direct_workspace_floats(const Conv2d *g) {
+  ConvWPlan p = conv_w_plan(g);
+  return p.parts > 1 ? (size_t)p.parts * (size_t)(g->kernel_h * g->kernel_w * p.depth) * (size_t)g->out_c : 0;
+}
+
+/* Length of the next tile of rows out of `left`: whole tiles, then two of similar size. */
+static inline int conv_w_tile(int left) {
+  if (left >= TILE_ROWS + 8 || left == TILE_ROWS)
+    return TILE_ROWS;
+  if (left <= TILE_ROWS)
+    return left;
+  int half = (left / 2 + 1) / 2 * 2;
+  return half < TILE_ROWS ? half : TILE_ROWS;
+}
+
+/* Copies `count` floats of each of `pixels` pixels, `ld` apart, to lines of `pitch` floats; zeros where count
+ * ends early. */
+static void conv_w_copy(const float *from, ptrdiff_t ld, int pixels, int count, float *to, int pitch) {
+  for (int i = 0; i < pixels; i++, from += ld, to += pitch) {
+    int c = 0;
+    for (; c + VEC_WIDTH <= count; c += VEC_WIDTH)
+      vec_store(to + c, vec_load(from + c));
+    if (c < count) {
+      vec_store_part(to + c, vec_load_part(from + c, count - c), count - c);
+      c = count;
+    }
+    for (; c < pitch; c++)
+      to[c] = 0.0f;
+  }
+}
+
+/* One padded row of x, `count` channels of each pixel, into lines of `pitch` floats. */
+static void conv_w_copy_row(const Conv2d *g, const ConvWPlan *p, const float *image, int h, int count,
+                            float *to, int pitch) {
+  if (h < 0 || h >= g->in_h) {
+    memset(to, 0, (size_t)p->width * (size_t)pitch * sizeof *to);
+    return;
+  }
+  int left = g->pad_left < p->width ? g->pad_left : p->width;
+  int middle = p->width - left < g->in_w ? p->width - left : g->in_w;
+  memset(to, 0, (size_t)left * (size_t)pitch * sizeof *to);
+  conv_w_copy(image + (ptrdiff_t)h * g->in_w * g->in_ld, g->in_ld, middle, count,
+              to + (ptrdiff_t)left * pitch, pitch);
+  memset(to + (ptrdiff_t)(left + middle) * pitch, 0,
+         (size_t)(p->width - left - middle) * (size_t)pitch * sizeof *to);
+}
+
+/* Fills the panels of x for output rows [begin, end) of the flat list of n * out_h, and says for each at
+ * which panel row its window begins.  Returns the number of panel rows.  With `to` NULL only counts. */
+static int conv_w_pack_x(const Conv2d *g, const ConvWPlan *p, int64_t begin, int64_t end, const float *x,
+                         int count, float *to, int pitch, int *first) {
+  int rows = 0, last_h = 0;
+  int64_t last_image = -1;
+  for (int64_t row = begin; row < end; row++) {
+    int64_t image = row / g->out_h;
+    int h0 = (int)(row % g->out_h) * g->stride_h - g->pad_top;
+    int h1 = h0 + (g->kernel_h - 1) * g->dilation_h;
+    if (image != last_image) {
+      last_image = image;
+      last_h = h0 - 1;
+    }
+    if (first)
+      first[row - begin] = rows + h0 - last_h - 1;
+    for (int h = last_h + 1; h <= h1; h++, rows++)
+      if (to)
+        conv_w_copy_row(g, p, x + image * g->in_h * g->in_w * g->in_ld, h, count,
+                        to + (ptrdiff_t)rows * p->width * pitch, pitch);
+    if (h1 > last_h)
+      last_h = h1;
+  }
+  return rows;
+}
+
+/* One task: rows [begin, end), rows [a0, a1) of each tap of dw, output channels [k0, k1) of a group whose
+ * first channels x, dy and dw point at. */
+static void conv_w_task(const Conv2d *g, const ConvWPlan *p, int64_t begin, int64_t end, int a0, int a1,
+                        int k0, int k1, const float *x, const float *dy, float *dw, float *scratch) {
+  float *x_panel = scratch, *dy_panel = scratch + conv_w_x_floats(g, p) / 16 * 16 + 16;
+  int first[CONV_W_ROWS];
+  TileSegment segment[CONV_W_ROWS];
+  ptrdiff_t at[TILE_ROWS];
+  for (int r = 0; r < TILE_ROWS; r++)
+    at[r] = (ptrdiff_t)r * g->out_c;
+  TileOut out = {.at = at, .low = -INFINITY, .high = INFINITY};
+  ptrdiff_t a_line = (ptrdiff_t)g->stride_w * (p->narrow ? p->depth : TILE_ROWS);
+  int64_t chunk = begin;
+  do { /* once even for no rows at all: the sums are zero then */
+    int64_t chunk_end = chunk + p->chunk_rows < end ? chunk + p->chunk_rows : end;
+    int rows = (int)(chunk_end - chunk);
+    ptrdiff_t pixels = (ptrdiff_t)rows * g->out_w;
+    for (int k = k0; k < k1; k += TILE_COLUMNS)
+      conv_w_copy(dy + chunk * g->out_w * g->out_ld + k, g->out_ld, (int)pixels,
+                  k1 - k < TILE_COLUMNS ? k1 - k : TILE_COLUMNS, dy_panel + (k - k0) * pixels, TILE_COLUMNS);
+    int panel_rows =
+        conv_w_pack_x(g, p, chunk, chunk_end, x, p->depth, p->narrow ? x_panel : NULL, p->depth, first);
+    ptrdiff_t panel = (ptrdiff_t)panel_rows * p->width * TILE_ROWS;
+    if (!p->narrow)
+      for (int a = a0, i = 0, size; a < a1; a += size, i++) {
+        size = conv_w_tile(a1 - a);
+        conv_w_pack_x(g, p, chunk, chunk_end, x + a, size, x_panel + i * panel, TILE_ROWS, NULL);
+      }
+    for (int k = k0; k < k1; k += TILE_COLUMNS) {
+      out.columns = k1 - k < TILE_COLUMNS ? k1 - k : TILE_COLUMNS;
+      for (int a = a0, i = 0, size; a < a1; a += size, i++) {
+        size = conv_w_tile(a1 - a);
+        for (int tap = 0; tap < p->taps_h * p->taps_w; tap++) {
+          int r = tap / p->taps_w * g->dilation_h, s = tap % p->taps_w * g->dilation_w;
+          for (int row = 0; row < rows; row++) {
+            ptrdiff_t pixel = (ptrdiff_t)(first[row] + r) * p->width + s;
+            segment[row] = (TileSegment){
+                p->narrow ? x_panel + pixel * p->depth + a : x_panel + i * panel + pixel * TILE_ROWS,
+                dy_panel + (k - k0) * pixels + (ptrdiff_t)row * g->out_w * TILE_COLUMNS, g->out_w};
+          }
+          out.y = dw + ((ptrdiff_t)tap * p->rows_a + a) * g->out_c + k;
+          out.accumulate = chunk > begin;
+          tile_multiply_panel(size, rows, segment, a_line, TILE_COLUMNS, TILE_BLOCK, &out);
+        }
+      }
+    }
+    chunk = chunk_end;
+  } while (chunk < end);
+}
+
+/* dw overwritten, in Keras's layout.  workspace: conv2d_bwd_w_direct_workspace_floats. */
+static void conv2d_bwd_w_direct(const Conv2d *g, int n, const float *x, const float *dy, float *dw,
+                                float *workspace, const Work *work) {
+  ConvWPlan p = conv_w_plan(g);
+  int64_t rows = (int64_t)n * g->out_h, dw_floats = (int64_t)g->kernel_h * g->kernel_w * p.depth * g->out_c;
+  int blocks = p.blocks_a * p.blocks_k;
+  WORK_PARALLEL_FOR_DYNAMIC(work)
+  for (int task = 0; task < g->groups * p.parts * blocks; task++) {
+    int group = task / (p.parts * blocks), part = task / blocks % p.parts, block = task % blocks;
+    int a0 = block % p.blocks_a * CONV_W_BLOCK, k0 = block / p.blocks_a * CONV_W_BLOCK;
+    int a1 = a0 + CONV_W_BLOCK < p.rows_a ? a0 + CONV_W_BLOCK : p.rows_a;
+    int k1 = k0 + CONV_W_BLOCK < p.channels ? k0 + CONV_W_BLOCK : p.channels;
+    float *to = p.parts > 1 ? workspace + part * dw_floats : dw;
+    conv_w_task(g, &p, rows * part / p.parts, rows * (part + 1) / p.parts, a0, a1, k0, k1,
+                x + group * p.depth, dy + group * p.channels, to + group * p.channels, work_scratch(work));
+  }
+  if (p.parts == 1)
+    return;
+  int64_t chunks = (dw_floats + 4095) / 4096;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t i = 0; i < chunks; i++) {
+    int64_t end = i * 4096 + 4096 < dw_floats ? i * 4096 + 4096 : dw_floats;
+    for (int64_t j = i * 4096; j < end; j += VEC_WIDTH) {
+      Vec sum = vec_load_upto(workspace + j, end - j);
+      for (int part = 1; part < p.parts; part++)
+        sum = vec_add(sum, vec_load_upto(workspace + part * dw_floats + j, end - j));
+      vec_store_upto(dw + j, sum, end - j);
+    }
+  }
+}
+#endif

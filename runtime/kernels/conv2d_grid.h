@@ -1,0 +1,231 @@
+/* The loop that the direct convolutions share: forward, and each phase of the gradient of the input.
+ *
+ * A ConvGrid says: grid point (i, j) of an image, one of rows x columns, is the sum over taps (u, v) of input
+ * pixel (i * step_h + tap_h + u * tap_step_h,  j * step_w + tap_w + v * tap_step_w)   (zero outside the
+ * image) times that tap's weights, and is stored at output pixel (i * out_step_h + out_h0, j * out_step_w +
+ * out_w0).
+ *
+ * Weights: [blocks of TILE_BLOCK output channels][taps][depth][TILE_BLOCK], the last block filled with zeros.
+ */
+#ifndef NETC_KERNELS_CONV2D_GRID_H
+#define NETC_KERNELS_CONV2D_GRID_H
+#include "conv2d.h"
+#include "epilogue.h"
+#include "tile.h"
+#include "work.h"
+
+typedef struct ConvGrid {
+  int rows, columns;
+  int in_h, in_w, in_ld, depth; /* depth: channels read per tap */
+  int step_h, step_w;
+  int taps_h, taps_w, tap_h, tap_w, tap_step_h, tap_step_w;
+  int out_h, out_w, out_ld, channels; /* channels: computed per pixel */
+  int out_h0, out_w0, out_step_h, out_step_w;
+} ConvGrid;
+
+#define CONV_CACHE_FLOATS 98304 /* of the second-level cache that one of x, weights may fill: 384 KiB */
+#define CONV_NARROW_DEPTH 16    /* fewer channels than this: kernel rows are read as one tap each */
+
+static inline int conv_ceil(int a, int b) {
+  return (a + b - 1) / b;
+}
+
+/* Few channels: pixels under a kernel row lie side by side, so the row is one tap of taps_w * depth floats
+ * once the image rows have been copied with their padding. */
+static inline bool conv_grid_narrow(const ConvGrid *c) {
+  return c->depth < CONV_NARROW_DEPTH && c->taps_w > 1 && c->tap_step_w == 1;
+}
+
+static inline int conv_narrow_width(const ConvGrid *c) {
+  return (c->columns - 1) * c->step_w + c->taps_w;
+}
+
+/* Grid rows that one task of the narrow path takes. */
+static inline int conv_narrow_rows(const ConvGrid *c) {
+  int rows = conv_ceil(448, c->columns > 0 ? c->columns : 1);
+  return rows < c->rows ? rows : (c->rows > 0 ? c->rows : 1);
+}
+
+static inline int conv_narrow_input_rows(const ConvGrid *c) {
+  return (conv_narrow_rows(c) - 1) * c->step_h + (c->taps_h - 1) * c->tap_step_h + 1;
+}
+
+static size_t conv_grid_scratch_floats(const ConvGrid *c) {
+  if (conv_grid_narrow(c))
+    return ((size_t)conv_narrow_input_rows(c) * (size_t)conv_narrow_width(c) * (size_t)c->depth + 31) / 16 *
+           16;
+  return (size_t)(c->depth + 15) / 16 * 16; /* a pixel of zeros, for what lies outside the image */
+}
+
+/* Pointers of `taps` taps from `first` for the pixel (i, j): a[t * TILE_ROWS] each. */
+static inline void conv_grid_pointers(const ConvGrid *c, const float *image, const float *zero, int i, int j,
+                                      int first, int taps, const float **a) {
+  int h0 = i * c->step_h + c->tap_h, w0 = j * c->step_w + c->tap_w;
+  int h1 = h0 + (c->taps_h - 1) * c->tap_step_h, w1 = w0 + (c->taps_w - 1) * c->tap_step_w;
+  bool inside = h0 >= 0 && w0 >= 0 && h1 < c->in_h && w1 < c->in_w;
+  int u = first > 0 ? first / c->taps_w : 0, v = first - u * c->taps_w;
+  for (int t = 0; t < taps; t++) {
+    int h = h0 + u * c->tap_step_h, w = w0 + v * c->tap_step_w;
+    if (inside || (h >= 0 && h < c->in_h && w >= 0 && w < c->in_w))
+      a[t * TILE_ROWS] = image + ((ptrdiff_t)h * c->in_w + w) * c->in_ld;
+    else
+      a[t * TILE_ROWS] = zero;
+    if (++v == c->taps_w) {
+      v = 0;
+      u++;
+    }
+  }
+}
+
+/* One tile of pixels times channels [first_channel, last_channel), first_channel a multiple of TILE_COLUMNS.
+ */
+static void conv_grid_tile(const ConvGrid *c, int pixels, int first_tap, int taps, const float *const *a,
+                           const ptrdiff_t *at, const float *packed, const Epilogue *e, bool clamp, float low,
+                           float high, int first_channel, int last_channel, float *y) {
+  int all_taps = c->taps_h * c->taps_w;
+  ptrdiff_t block = (ptrdiff_t)all_taps * c->depth * TILE_BLOCK;
+  bool first = first_tap == 0, last = first_tap + taps == all_taps;
+  TileOut out = {
+      .at = at, .accumulate = !first, .low = last ? low : -INFINITY, .high = last ? high : INFINITY};
+  for (int k = first_channel; k < last_channel; k += TILE_COLUMNS) {
+    out.columns = last_channel - k < TILE_COLUMNS ? last_channel - k : TILE_COLUMNS;
+    out.y = y + k;
+    out.bias = e && e->bias ? e->bias + k : NULL;
+    out.residual = e && e->residual ? e->residual + k : NULL;
+    const float *b = packed + k / TILE_BLOCK * block + (ptrdiff_t)first_tap * c->depth * TILE_BLOCK;
+    tile_multiply(pixels, taps, c->depth, a, b, TILE_BLOCK, block, &out);
+    if (last && !clamp)
+      epilogue_activate(&e->act, out.y, at, pixels, out.columns);
+  }
+}
+
+/* Pixels [begin, end) of the flat list of n * rows * columns grid points, channels [k0, k1). */
+static void conv_grid_range(const ConvGrid *c, int64_t begin, int64_t end, int k0, int k1, const float *x,
+                            const float *zero, const float *packed, const Epilogue *e, float *y) {
+  float low = -INFINITY, high = INFINITY;
+  bool clamp = e ? epilogue_is_clamp(&e->act, &low, &high) : true;
+  int all_taps = c->taps_h * c->taps_w;
+  const float *a[TILE_TAPS * TILE_ROWS];
+  ptrdiff_t at[TILE_ROWS];
+  /* As many channels at once as keep their weights in cache while the tiles of the range pass over them. */
+  int group = (int)(CONV_CACHE_FLOATS / ((int64_t)(all_taps + 1) * c->depth * TILE_COLUMNS)) * TILE_COLUMNS;
+  if (group < TILE_COLUMNS)
+    group = TILE_COLUMNS;
+  for (int k = k0; k < k1; k += group) {
+    int k_end = k + group < k1 ? k + group : k1;
+    for (int64_t tile = begin; tile < end; tile += TILE_ROWS) {
+      int pixels = end - tile < TILE_ROWS ? (int)(end - tile) : TILE_ROWS;
+      int64_t row = tile / c->columns;
+      int j = (int)(tile % c->columns), i = (int)(row % c->rows);
+      ptrdiff_t image = (ptrdiff_t)(row / c->rows);
+      int first = 0;
+      do { /* once even where no tap reaches the grid (a stride larger than the kernel) */
+        int taps = all_taps - first < TILE_TAPS ? all_taps - first : TILE_TAPS;
+        int i2 = i, j2 = j;
+        ptrdiff_t image2 = image;
+        for (int r = 0; r < TILE_ROWS; r++) {
+          if (r >= pixels) {
+            for (int t = 0; t < taps; t++)
+              a[t * TILE_ROWS + r] = a[t * TILE_ROWS];
+            continue;
+          }
+          const float *from = x + image2 * c->in_h * c->in_w * c->in_ld;
+          conv_grid_pointers(c, from, zero, i2, j2, first, taps, a + r);
+          at[r] = ((image2 * c->out_h + i2 * c->out_step_h + c->out_h0) * c->out_w + j2 * c->out_step_w +
+                   c->out_w0) *
+                  c->out_ld;
+          if (++j2 == c->columns) {
+            j2 = 0;
+            if (++i2 == c->rows) {
+              i2 = 0;
+              image2++;
+            }
+          }
+        }
+        conv_grid_tile(c, pixels, first, taps, a, at, packed, e, clamp, low, high, k, k_end, y);
+        first += TILE_TAPS;
+      } while (first < all_taps);
+    }
+  }
+}
+
+/* The narrow path: copies the rows under grid rows [i0, i1) of one image with their padding, then takes each
+ * kernel row as one tap.  `copy` has conv_grid_scratch_floats. */
+static void conv_grid_narrow_rows(const ConvGrid *c, int i0, int i1, const float *image, float *copy,
+                                  const float *packed, const Epilogue *e, float *y) {
+  int width = conv_narrow_width(c), depth = c->depth;
+  int h0 = i0 * c->step_h + c->tap_h;
+  int input_rows = (i1 - i0 - 1) * c->step_h + (c->taps_h - 1) * c->tap_step_h + 1;
+  for (int h = 0; h < input_rows; h++) {
+    float *to = copy + (ptrdiff_t)h * width * depth;
+    bool outside = h0 + h < 0 || h0 + h >= c->in_h;
+    const float *from = image + (ptrdiff_t)(h0 + h) * c->in_w * c->in_ld;
+    for (int w = 0; w < width; w++) {
+      int in_w = w + c->tap_w;
+      bool zero = outside || in_w < 0 || in_w >= c->in_w;
+      for (int d = 0; d < depth; d++)
+        to[w * depth + d] = zero ? 0.0f : from[(ptrdiff_t)in_w * c->in_ld + d];
+    }
+  }
+  ConvGrid rows = *c;
+  rows.rows = i1 - i0;
+  rows.in_h = input_rows;
+  rows.in_w = width;
+  rows.in_ld = depth;
+  rows.depth = c->taps_w * depth;
+  rows.taps_w = 1;
+  rows.tap_h = rows.tap_w = 0;
+  rows.out_h0 = c->out_h0 + i0 * c->out_step_h;
+  conv_grid_range(&rows, 0, (int64_t)rows.rows * rows.columns, 0, c->channels, copy, copy, packed, e, y);
+}
+
+/* n images.  x, y (and e->residual, e->bias) point at the first channel of the group. */
+static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float *packed, const Epilogue *e,
+                          float *y, const Work *work) {
+  if (c->rows <= 0 || c->columns <= 0)
+    return;
+  if (conv_grid_narrow(c)) {
+    int task_rows = conv_narrow_rows(c), tasks = conv_ceil(c->rows, task_rows);
+    WORK_PARALLEL_FOR_DYNAMIC(work)
+    for (int task = 0; task < n * tasks; task++) {
+      ptrdiff_t image = task / tasks;
+      int i0 = task % tasks * task_rows, i1 = i0 + task_rows < c->rows ? i0 + task_rows : c->rows;
+      Epilogue moved = e ? *e : (Epilogue){0};
+      ptrdiff_t y_image = image * c->out_h * c->out_w * c->out_ld;
+      if (moved.residual)
+        moved.residual += y_image;
+      conv_grid_narrow_rows(c, i0, i1, x + image * c->in_h * c->in_w * c->in_ld, work_scratch(work), packed,
+                            e ? &moved : NULL, y + y_image);
+    }
+    return;
+  }
+  /* Ranges of pixels that fit the cache, enough of them for the threads; where there are few pixels, channels
+   * are split as well, so that weights are read by one thread each. */
+  int64_t pixels = (int64_t)n * c->rows * c->columns, tiles = (pixels + TILE_ROWS - 1) / TILE_ROWS;
+  int64_t range = CONV_CACHE_FLOATS / ((int64_t)c->depth * c->step_h * c->step_w * TILE_ROWS);
+  int column_tiles = conv_ceil(c->channels, TILE_COLUMNS), parts = 1;
+  if (range * 4 * work->threads > tiles)
+    range = tiles / (4 * work->threads);
+  if (range < 4)
+    range = 4;
+  if (tiles / range < 2 * work->threads && work->threads > 1) {
+    parts = column_tiles;
+    range = tiles;
+    while ((tiles + range - 1) / range * parts < 4 * work->threads && range > 1)
+      range = (range + 1) / 2;
+  }
+  int64_t ranges = (tiles + range - 1) / range;
+  WORK_PARALLEL_FOR_DYNAMIC(work)
+  for (int64_t task = 0; task < ranges * parts; task++) {
+    float *zero = work_scratch(work);
+    for (int d = 0; d < c->depth; d++)
+      zero[d] = 0.0f;
+    int64_t begin = task / parts * range * TILE_ROWS, end = begin + range * TILE_ROWS;
+    int part = (int)(task % parts);
+    int k0 = column_tiles * part / parts * TILE_COLUMNS,
+        k1 = column_tiles * (part + 1) / parts * TILE_COLUMNS;
+    conv_grid_range(c, begin, end < pixels ? end : pixels, k0, k1 < c->channels ? k1 : c->channels, x, zero,
+                    packed, e, y);
+  }
+}
+#endif

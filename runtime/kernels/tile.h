@@ -1,0 +1,262 @@
+/* The register tile that convolutions and dense layers share: a small matrix product whose sums stay in
+ * registers.
+ *
+ *   y[row][column] = clamp(start + sum over taps t and depth d of a[t][row][d] * b[t][d][column])
+ *
+ * Rows are pixels (or images), columns are output channels.  tile_multiply takes one pointer per row and tap,
+ * so any window, stride or padding is a matter of pointers; tile_multiply_panel takes rows that lie side by
+ * side, which is what sums over pixels (gradients of weights) look like.  Every sum is one chain of
+ * multiply-adds in the order of (t, d), so that its bits depend neither on the tile it falls into nor on
+ * threads.
+ *
+ * b comes in blocks of TILE_BLOCK columns, whatever the vector width, so that packed sizes are the same
+ * everywhere. */
+#ifndef NETC_KERNELS_TILE_H
+#define NETC_KERNELS_TILE_H
+#include "vec.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#define TILE_BLOCK 16
+#if VEC_WIDTH == 16
+#define TILE_ROWS 14
+#define TILE_VECS 2
+#elif VEC_WIDTH == 4
+#define TILE_ROWS 6
+#define TILE_VECS 4
+#elif VEC_REGISTERS >= 16 && (defined(__AVX2__) && !defined(NETC_PORTABLE))
+#define TILE_ROWS 6
+#define TILE_VECS 2
+#else
+#define TILE_ROWS 4
+#define TILE_VECS 2
+#endif
+#define TILE_COLUMNS (TILE_VECS * VEC_WIDTH)
+/* The most taps of one call of tile_multiply. */
+#define TILE_TAPS 32
+
+/* Where sums start and end.  `at[row]` is the offset of a row's first column from y and residual. */
+typedef struct TileOut {
+  float *y;
+  const float *residual; /* added to the start, or NULL */
+  const float *bias;     /* [columns] added to the start, or NULL */
+  const ptrdiff_t *at;
+  int columns;     /* valid ones, at most TILE_COLUMNS */
+  bool accumulate; /* start from what y holds; then bias and residual are not looked at */
+  float low,
+      high; /* sums are clamped to this range before they are stored (-INFINITY, INFINITY: not at all) */
+} TileOut;
+
+/* A run of products of the panel form: count steps from a (row r at a[r]) and b. */
+typedef struct TileSegment {
+  const float *a, *b;
+  int count;
+} TileSegment;
+
+/* Offset of vector v inside a line of b whose blocks are `block` floats apart. */
+VEC_INLINE ptrdiff_t tile_offset(int v, ptrdiff_t block) {
+  return (v * VEC_WIDTH / TILE_BLOCK) * block + v * VEC_WIDTH % TILE_BLOCK;
+}
+
+VEC_INLINE Vec tile_load_columns(const float *from, int v, int columns) {
+  int left = columns - v * VEC_WIDTH;
+  return left >= VEC_WIDTH ? vec_load(from + v * VEC_WIDTH)
+                           : (left > 0 ? vec_load_part(from + v * VEC_WIDTH, left) : vec_zero());
+}
+
+VEC_INLINE void tile_start(int rows, int vecs, int used, const TileOut *out, Vec (*sum)[TILE_VECS]) {
+  VEC_UNROLL
+  for (int r = 0; r < rows; r++) {
+    VEC_UNROLL
+    for (int v = 0; v < vecs; v++)
+      sum[r][v] = vec_zero();
+  }
+  if (out->accumulate) {
+    VEC_UNROLL
+    for (int r = 0; r < rows; r++) {
+      if (r < used) {
+        VEC_UNROLL
+        for (int v = 0; v < vecs; v++)
+          sum[r][v] = tile_load_columns(out->y + out->at[r], v, out->columns);
+      }
+    }
+    return;
+  }
+  if (out->bias) {
+    VEC_UNROLL
+    for (int v = 0; v < vecs; v++) {
+      Vec bias = tile_load_columns(out->bias, v, out->columns);
+      VEC_UNROLL
+      for (int r = 0; r < rows; r++)
+        sum[r][v] = bias;
+    }
+  }
+  if (out->residual) {
+    VEC_UNROLL
+    for (int r = 0; r < rows; r++) {
+      if (r < used) {
+        VEC_UNROLL
+        for (int v = 0; v < vecs; v++)
+          sum[r][v] = vec_add(sum[r][v], tile_load_columns(out->residual + out->at[r], v, out->columns));
+      }
+    }
+  }
+}
+
+VEC_INLINE void tile_end(int rows, int vecs, int used, const TileOut *out, Vec (*sum)[TILE_VECS]) {
+  Vec low = vec_set(out->low), high = vec_set(out->high);
+  /* max and min hand on their second operand where it is not a number. */
+  VEC_UNROLL
+  for (int r = 0; r < rows; r++) {
+    VEC_UNROLL
+    for (int v = 0; v < vecs; v++)
+      sum[r][v] = vec_min(high, vec_max(low, sum[r][v]));
+  }
+  bool whole = out->columns >= vecs * VEC_WIDTH;
+  VEC_UNROLL
+  for (int r = 0; r < rows; r++) {
+    if (r < used) {
+      float *y = out->y + out->at[r];
+      if (whole) {
+        VEC_UNROLL
+        for (int v = 0; v < vecs; v++)
+          vec_store(y + v * VEC_WIDTH, sum[r][v]);
+      } else {
+        VEC_UNROLL
+        for (int v = 0; v < vecs; v++)
+          if (out->columns > v * VEC_WIDTH)
+            vec_store_upto(y + v * VEC_WIDTH, sum[r][v], out->columns - v * VEC_WIDTH);
+      }
+    }
+  }
+}
+
+VEC_INLINE void tile_rows(int rows, int vecs, int used, int taps, int depth, const float *const *a,
+                          const float *b, ptrdiff_t line, ptrdiff_t block, const TileOut *out) {
+  Vec sum[TILE_ROWS][TILE_VECS];
+  tile_start(rows, vecs, used, out, sum);
+  for (int t = 0; t < taps; t++, a += TILE_ROWS) {
+    for (int d = 0; d < depth; d++, b += line) {
+      Vec line_b[TILE_VECS];
+      VEC_UNROLL
+      for (int v = 0; v < vecs; v++)
+        line_b[v] = vec_load(b + tile_offset(v, block));
+      VEC_UNROLL
+      for (int r = 0; r < rows; r++) {
+        Vec pixel = vec_set(a[r][d]);
+        VEC_UNROLL
+        for (int v = 0; v < vecs; v++)
+          sum[r][v] = vec_fma(pixel, line_b[v], sum[r][v]);
+      }
+    }
+  }
+  tile_end(rows, vecs, used, out, sum);
+}
+
+VEC_INLINE void tile_panel(int rows, int vecs, int used, int segments, const TileSegment *segment,
+                           ptrdiff_t a_line, ptrdiff_t line, ptrdiff_t block, const TileOut *out) {
+  Vec sum[TILE_ROWS][TILE_VECS];
+  tile_start(rows, vecs, used, out, sum);
+  for (int s = 0; s < segments; s++) {
+    const float *a = segment[s].a, *b = segment[s].b;
+    for (int d = segment[s].count; d > 0; d--, a += a_line, b += line) {
+      Vec line_b[TILE_VECS];
+      VEC_UNROLL
+      for (int v = 0; v < vecs; v++)
+        line_b[v] = vec_load(b + tile_offset(v, block));
+      VEC_UNROLL
+      for (int r = 0; r < rows; r++) {
+        Vec pixel = vec_set(a[r]);
+        VEC_UNROLL
+        for (int v = 0; v < vecs; v++)
+          sum[r][v] = vec_fma(pixel, line_b[v], sum[r][v]);
+      }
+    }
+  }
+  tile_end(rows, vecs, used, out, sum);
+}
+
+/* rows pixels (1 to TILE_ROWS) times out->columns channels.
+ * a: [taps][TILE_ROWS] pointers, each to `depth` floats; those from `rows` on must point somewhere readable
+ * too. b: [taps * depth] lines, `line` floats apart, in blocks of TILE_BLOCK columns, `block` floats apart;
+ * whole blocks are read. */
+static void tile_multiply(int rows, int taps, int depth, const float *const *a, const float *b,
+                          ptrdiff_t line, ptrdiff_t block, const TileOut *out) {
+#if VEC_WIDTH == 16
+  if (out->columns <= TILE_BLOCK) {
+    if (rows > 8)
+      tile_rows(TILE_ROWS, 1, rows, taps, depth, a, b, line, block, out);
+    else if (rows > 4)
+      tile_rows(8, 1, rows, taps, depth, a, b, line, block, out);
+    else if (rows > 1)
+      tile_rows(4, 1, rows, taps, depth, a, b, line, block, out);
+    else
+      tile_rows(1, 1, rows, taps, depth, a, b, line, block, out);
+    return;
+  }
+  if (rows > 12)
+    tile_rows(TILE_ROWS, TILE_VECS, rows, taps, depth, a, b, line, block, out);
+  else if (rows > 10)
+    tile_rows(12, TILE_VECS, rows, taps, depth, a, b, line, block, out);
+  else if (rows > 8)
+    tile_rows(10, TILE_VECS, rows, taps, depth, a, b, line, block, out);
+  else if (rows > 6)
+    tile_rows(8, TILE_VECS, rows, taps, depth, a, b, line, block, out);
+#endif
+#if TILE_ROWS >= 6
+  if (rows <= 6) {
+    if (rows > 4)
+      tile_rows(6, TILE_VECS, rows, taps, depth, a, b, line, block, out);
+  }
+#endif
+  if (rows > 4)
+    return;
+  if (rows > 2)
+    tile_rows(4, TILE_VECS, rows, taps, depth, a, b, line, block, out);
+  else if (rows > 1)
+    tile_rows(2, TILE_VECS, rows, taps, depth, a, b, line, block, out);
+  else
+    tile_rows(1, TILE_VECS, rows, taps, depth, a, b, line, block, out);
+}
+
+/* The same over segments of a panel: step d of a segment has row r at a[d * a_line + r] and its line of b at
+ * b + d * line.  TILE_ROWS floats of each step may be read. */
+static void tile_multiply_panel(int rows, int segments, const TileSegment *segment, ptrdiff_t a_line,
+                                ptrdiff_t line, ptrdiff_t block, const TileOut *out) {
+#if VEC_WIDTH == 16
+  if (out->columns <= TILE_BLOCK) {
+    if (rows > 8)
+      tile_panel(TILE_ROWS, 1, rows, segments, segment, a_line, line, block, out);
+    else if (rows > 4)
+      tile_panel(8, 1, rows, segments, segment, a_line, line, block, out);
+    else if (rows > 1)
+      tile_panel(4, 1, rows, segments, segment, a_line, line, block, out);
+    else
+      tile_panel(1, 1, rows, segments, segment, a_line, line, block, out);
+    return;
+  }
+  if (rows > 12)
+    tile_panel(TILE_ROWS, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+  else if (rows > 10)
+    tile_panel(12, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+  else if (rows > 8)
+    tile_panel(10, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+  else if (rows > 6)
+    tile_panel(8, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+#endif
+#if TILE_ROWS >= 6
+  if (rows <= 6) {
+    if (rows > 4)
+      tile_panel(6, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+  }
+#endif
+  if (rows > 4)
+    return;
+  if (rows > 2)
+    tile_panel(4, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+  else if (rows > 1)
+    tile_panel(2, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+  else
+    tile_panel(1, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+}
+#endif

@@ -11,9 +11,8 @@
 #include "../model.h"
 #include "../system.h"
 
-/* Keras's epsilon, and the number of thresholds of its AUC. */
+/* Keras's epsilon. */
 #define METRICS_EPSILON 1e-7
-enum { METRICS_THRESHOLDS = 200 };
 
 typedef struct Metrics {
   const ModelInfo *info;
@@ -22,13 +21,18 @@ typedef struct Metrics {
   double *one_hot; /* [output_floats], one sample's target spread out */
 } Metrics;
 
+/* How many thresholds an AUC has: 200 as in Keras unless the metric says otherwise. */
+static size_t metrics_thresholds(const ModelMetric *metric) {
+  return metric->a >= 2 ? (size_t)metric->a : 200;
+}
+
 static size_t metrics_numbers(const ModelInfo *info, const ModelMetric *metric) {
   switch (metric->kind) {
   case MODEL_METRIC_F1:
   case MODEL_METRIC_R2:
     return 4 * info->output_floats + 1;
   case MODEL_METRIC_AUC:
-    return 2 * METRICS_THRESHOLDS;
+    return 2 * metrics_thresholds(metric);
   default:
     return 4;
   }
@@ -117,7 +121,7 @@ static void metrics_count_f1(const ModelMetric *metric, const double *truth, con
   double largest = (double)y_pred[metrics_argmax(y_pred, count)];
   for (size_t c = 0; c < count; c++) {
     double value = (double)y_pred[c];
-    bool said = metric->b > 0 ? value > metric->b : value >= largest && fabs(value) > 1e-9;
+    bool said = metric->b != 0 ? value > metric->a : value >= largest && fabs(value) > 1e-9;
     numbers[c] += said ? truth[c] : 0;
     numbers[count + c] += said ? 1 - truth[c] : 0;
     numbers[2 * count + c] += said ? 0 : truth[c];
@@ -126,12 +130,14 @@ static void metrics_count_f1(const ModelMetric *metric, const double *truth, con
 }
 
 /* numbers: per threshold the truths and the others that lie in its bucket (threshold i, threshold i + 1]. */
-static void metrics_count_auc(const double *truth, const float *y_pred, size_t count, double *numbers) {
+static void metrics_count_auc(const ModelMetric *metric, const double *truth, const float *y_pred,
+                              size_t count, double *numbers) {
+  size_t thresholds = metrics_thresholds(metric);
   for (size_t c = 0; c < count; c++) {
     double value = y_pred[c] < 0 ? 0 : y_pred[c] > 1 ? 1 : (double)y_pred[c];
-    double bucket = ceil(value * (METRICS_THRESHOLDS - 1)) - 1;
+    double bucket = ceil(value * (double)(thresholds - 1)) - 1;
     size_t at = bucket > 0 ? (size_t)bucket : 0;
-    numbers[truth[c] != 0 ? at : METRICS_THRESHOLDS + at]++;
+    numbers[truth[c] != 0 ? at : thresholds + at]++;
   }
 }
 
@@ -221,7 +227,7 @@ static void metrics_update(Metrics *metrics, int n, const float *target, const f
         metrics_count_f1(metric, metrics->one_hot, y_pred, count, numbers);
         break;
       case MODEL_METRIC_AUC:
-        metrics_count_auc(metrics->one_hot, y_pred, count, numbers);
+        metrics_count_auc(metric, metrics->one_hot, y_pred, count, numbers);
         break;
       case MODEL_METRIC_R2:
         for (size_t c = 0; c < count; c++) {
@@ -271,23 +277,28 @@ static double metrics_f1_value(const ModelMetric *metric, const double *numbers,
 /* The area under the curve of Keras's AUC, summation "interpolation": trapezoids for ROC; for PR the formula
  * of Davis and Goadrich (2006) that Keras's documentation names. */
 static double metrics_auc_value(const ModelMetric *metric, const double *numbers) {
-  double hit[METRICS_THRESHOLDS], wrong[METRICS_THRESHOLDS], area = 0;
-  double truths = 0, others = 0;
-  for (int t = METRICS_THRESHOLDS - 1; t >= 0; t--) {
-    hit[t] = truths += numbers[t];
-    wrong[t] = others += numbers[METRICS_THRESHOLDS + t];
-  }
+  size_t thresholds = metrics_thresholds(metric);
   bool precision_recall = metric->option && !strcmp(metric->option, "PR");
-  for (int t = 0; t + 1 < METRICS_THRESHOLDS; t++) {
-    if (!precision_recall) {
-      double width = metrics_ratio(wrong[t], others) - metrics_ratio(wrong[t + 1], others);
-      area += width * (metrics_ratio(hit[t], truths) + metrics_ratio(hit[t + 1], truths)) / 2;
-      continue;
+  double truths = 0, others = 0, area = 0;
+  for (size_t t = 0; t < thresholds; t++) {
+    truths += numbers[t];
+    others += numbers[thresholds + t];
+  }
+  /* from the highest threshold down: `next_` stands for the one above */
+  double next_hit = numbers[thresholds - 1], next_wrong = numbers[2 * thresholds - 1];
+  for (size_t t = thresholds - 1; t-- > 0;) {
+    double hit = next_hit + numbers[t], wrong = next_wrong + numbers[thresholds + t];
+    if (precision_recall) {
+      double said = hit + wrong, next_said = next_hit + next_wrong, more = hit - next_hit;
+      double slope = metrics_ratio(more, said - next_said), intercept = next_hit - slope * next_said;
+      double ratio = said > 0 && next_said > 0 ? said / next_said : 1;
+      area += metrics_ratio(slope * (more + intercept * log(ratio)), truths);
+    } else {
+      double width = metrics_ratio(wrong, others) - metrics_ratio(next_wrong, others);
+      area += width * (metrics_ratio(hit, truths) + metrics_ratio(next_hit, truths)) / 2;
     }
-    double said = hit[t] + wrong[t], said_next = hit[t + 1] + wrong[t + 1], fewer = hit[t] - hit[t + 1];
-    double slope = metrics_ratio(fewer, said - said_next), intercept = hit[t + 1] - slope * said_next;
-    double ratio = said > 0 && said_next > 0 ? said / said_next : 1;
-    area += metrics_ratio(slope * (fewer + intercept * log(ratio)), truths);
+    next_hit = hit;
+    next_wrong = wrong;
   }
   return area;
 }

@@ -1,7 +1,7 @@
 /* The syntax tree of a .net file: what was written, with no meaning yet.
  *
- * Built by grammar/net.y, read by elaborate.c.  Nodes live in the session's arena and are not changed once parsing
- * is over.  Lists are linked by `next`, in the order of the text. */
+ * Built by grammar/net.y, read by elaborate.c.  Nodes live in the session's arena and are not changed once
+ * parsing is over.  Lists are linked by `next`, in the order of the text. */
 #ifndef NETC_AST_H
 #define NETC_AST_H
 #include "diag.h"
@@ -13,7 +13,7 @@ typedef struct Stmt Stmt;
 typedef struct Decl Decl;
 
 typedef enum ExprKind {
-  EXPR_ERROR,  /* was reported by the parser */
+  EXPR_ERROR, /* was reported by the parser */
   EXPR_NONE,
   EXPR_BOOL,   /* integer: 0 or 1 */
   EXPR_INT,    /* integer; 512MB is one of 512 * 2^20 */
@@ -84,16 +84,16 @@ struct ArgExpr {
 
 typedef enum StmtKind {
   STMT_ERROR,
-  STMT_EXPR,     /* value */
-  STMT_BIND,     /* name = value */
-  STMT_FOR,      /* for name in value { body } */
-  STMT_IF,       /* if value { body } else { otherwise } */
-  STMT_WEIGHTS,  /* weights value from source [by name]; value NULL: `weights from "..."`, the whole network */
-  STMT_FREEZE,   /* freeze items: selectors */
+  STMT_EXPR,    /* value */
+  STMT_BIND,    /* name = value */
+  STMT_FOR,     /* for name in value { body } */
+  STMT_IF,      /* if value { body } else { otherwise } */
+  STMT_WEIGHTS, /* weights value from source [by name]; value NULL: `weights from "..."`, the whole network */
+  STMT_FREEZE,  /* freeze items: selectors */
   STMT_UNFREEZE,
-  STMT_REQUIRE,  /* require value, source: an error with the text `source` where value is false */
-  STMT_SETTING,  /* in a train section: name items, as in `validation split 0.2 stratified` */
-  STMT_PHASE,    /* phase [value] { body } */
+  STMT_REQUIRE, /* require value, source: an error with the text `source` where value is false */
+  STMT_SETTING, /* in a train section: name items, as in `validation split 0.2 stratified` */
+  STMT_PHASE,   /* phase [value] { body } */
 } StmtKind;
 
 struct Stmt {
@@ -110,8 +110,8 @@ typedef enum DeclKind {
   DECL_IMPORT,  /* import value */
   DECL_NETWORK, /* network name(parameters) { body } */
   DECL_BLOCK,
-  DECL_TRAIN,   /* train [name] { body } */
-  DECL_BIND,    /* name = value, for the whole file */
+  DECL_TRAIN, /* train [name] { body } */
+  DECL_BIND,  /* name = value, for the whole file */
 } DeclKind;
 
 struct Decl {
@@ -134,13 +134,12 @@ enum { AST_DEPTH_LIMIT = 400 };
 /* Parses a whole file.  Errors are reported through `diag`; what could be read is returned all the same. */
 File *ast_parse(Arena *arena, Diag *diag, const Source *source);
 
-/* Reads a file into the arena; on failure reports at `at` and returns NULL.  `shown` is its name in messages. */
+/* Reads a file into the arena; on failure reports at `at` and returns NULL.  `shown` is its name in messages.
+ */
 Source *source_read(Arena *arena, Diag *diag, const char *path, const char *shown, Span at);
 /* A source whose text is already in memory (built in, or made up); the text is not copied. */
 Source *source_make(Arena *arena, const char *path, const char *text, size_t length);
 
-/* For the parser: a node without children, and one with up to three, each of which may be NULL. */
-Expr *ast_expr(Arena *arena, ExprKind kind, Span span);
-Expr *ast_node(Arena *arena, ExprKind kind, Expr *a, Expr *b, Expr *c, Span span);
+/* From the begin of the first to the end of the last. */
 Span span_join(Span first, Span last);
 #endif

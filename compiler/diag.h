@@ -31,8 +31,9 @@ enum { DIAG_ERROR_LIMIT = 20 };
 typedef struct Diag {
   Arena *arena;
   int errors, warnings;
-  bool quiet;            /* count, print nothing (tests, trial runs) */
-  const char *silenced;  /* lint codes silenced on the command line, comma-separated, or NULL */
+  bool quiet;           /* count, print nothing (tests, trial runs) */
+  const char *silenced; /* lint codes silenced on the command line or in the file, comma-separated, or NULL */
+  bool muted;           /* the message before was not shown: its notes are not either */
 } Diag;
 
 /* Each prints at once to stderr.  A note or a help belongs to the error or warning before it. */

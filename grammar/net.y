@@ -20,6 +20,11 @@
                        : (Span){YYRHSLOC(rhs, 0).source, YYRHSLOC(rhs, 0).end, YYRHSLOC(rhs, 0).end})
 #define YYLLOC_DEFAULT NET_LLOC_DEFAULT
 }
+%code provides {
+/* flex writes these two names. */
+#define YYSTYPE NET_STYPE
+#define YYLTYPE NET_LTYPE
+}
 %code {
 static int net_lex(NET_STYPE *value, Span *span, NetParser *parser);
 static void net_error(Span *span, NetParser *parser, const char *message);
@@ -103,7 +108,6 @@ parameters: %empty        { $$ = (ArgList){0}; }
 | '(' ')'                 { $$ = (ArgList){0}; }
 | '(' parameter_list ')'  { $$ = $2; }
 | '(' parameter_list ',' ')' { $$ = $2; }
-| '(' error ')'           { $$ = (ArgList){0}; }
 ;
 parameter_list: parameter      { $$ = arg_list((ArgList){0}, $1); }
 | parameter_list ',' parameter { $$ = arg_list($1, $3); }
@@ -299,7 +303,6 @@ postfix: primary
     if ($3->kind == EXPR_SLICE)
       $$->step = $3->step;
   }
-| postfix '[' error ']' { $$ = parser_node(parser, EXPR_ERROR, NULL, NULL, NULL, @$); }
 | postfix '.' NAME {
     $$ = parser_node(parser, EXPR_FIELD, $1, NULL, NULL, @$);
     $$->text = $3;
@@ -341,9 +344,7 @@ primary: NAME            { $$ = parser_text(parser, EXPR_NAME, $1, @1); }
     items.last = $4.last;
     $$ = parser_sequence(parser, EXPR_TUPLE, items, @$);
   }
-| '(' error ')' { $$ = parser_node(parser, EXPR_ERROR, NULL, NULL, NULL, @$); }
 | '[' list_items ']' { $$ = parser_sequence(parser, EXPR_LIST, $2, @$); }
-| '[' error ']' { $$ = parser_node(parser, EXPR_ERROR, NULL, NULL, NULL, @$); }
 | '{' map_items opt_comma '}' { $$ = parser_sequence(parser, EXPR_MAP, $2, @$); }
 ;
 %type <ExprList> tuple_rest;
@@ -360,7 +361,6 @@ opt_comma: %empty | ','
 ;
 arguments: %empty         { $$ = (ArgList){0}; }
 | argument_list opt_comma { $$ = $1; }
-| error                   { $$ = (ArgList){0}; }
 ;
 argument_list: argument      { $$ = arg_list((ArgList){0}, $1); }
 | argument_list ',' argument { $$ = arg_list($1, $3); }
@@ -375,11 +375,12 @@ pieces: %empty { $$ = (ExprList){0}; }
 ;
 piece: TEXT                   { $$ = parser_text(parser, EXPR_TEXT, $1, @1); }
 | PIECE_OPEN pipe PIECE_CLOSE { $$ = $2; }
-| PIECE_OPEN error PIECE_CLOSE { $$ = parser_node(parser, EXPR_ERROR, NULL, NULL, NULL, @$); }
 ;
 %%
-#include "net.lex.h"
 #include <string.h>
+
+/* The scanner that flex makes of net.l. */
+int net_scan_lex(NET_STYPE *value, Span *span, void *scanner);
 
 /* ---- ends of lines: a line ends a statement where a statement can end ---- */
 
@@ -461,12 +462,15 @@ static bool only_begins(int token) {
   }
 }
 
-static bool lines_count(const NetParser *parser) {
-  return !parser->open_count || parser->open[parser->open_count - 1] == '{';
+/* Begins a statement, or goes on with an expression inside brackets. */
+static bool may_go_on(int token) {
+  return token == '-' || token == '(' || token == '[' || token == IF;
 }
 
 static int net_lex(NET_STYPE *value, Span *span, NetParser *parser) {
   int token;
+  parser->before = parser->last;
+  parser->before_span = parser->last_span;
   if (parser->has_held) { /* its value still stands in *value: an end of line has none */
     parser->has_held = false;
     token = parser->held;
@@ -474,13 +478,17 @@ static int net_lex(NET_STYPE *value, Span *span, NetParser *parser) {
   } else {
     parser->newline = false;
     token = net_scan_lex(value, span, parser->scanner);
-    if (parser->newline && only_begins(token))
-      while (!lines_count(parser))
+    int open = parser->open_count - (token == '(' || token == '['); /* as it was before this token */
+    bool lines_count = !open || parser->open[open - 1] == '{';
+    bool ends = parser->newline && can_end(parser->last) && !goes_on(token);
+    /* Inside brackets a value and then another on the next line is never right: a bracket was left open.  Words that
+     * only begin a statement say the same. */
+    if (parser->newline && !lines_count && (only_begins(token) || (ends && !may_go_on(token)))) {
+      while (parser->open_count && parser->open[parser->open_count - 1] != '{')
         parser->open_count--;
-    /* `{` after a newline opens a map in an argument or a body; both stand where no line may end. */
-    if (parser->newline && can_end(parser->last) && !goes_on(token) &&
-        (lines_count(parser) || (parser->open_count && token == parser->open[parser->open_count - 1] &&
-                                 parser->open_count > 1 && parser->open[parser->open_count - 2] == '{'))) {
+      lines_count = ends = true;
+    }
+    if (ends && lines_count) {
       parser->has_held = true;
       parser->held = token;
       parser->held_span = *span;
@@ -521,6 +529,15 @@ static bool among(const yysymbol_kind_t *symbols, int count, yysymbol_kind_t wan
   return false;
 }
 
+/* Of many possible tokens, operators are the ones that nobody missed. */
+static int without_operators(yysymbol_kind_t *expected, int count) {
+  int kept = 0;
+  for (int i = 0; i < count; i++)
+    if (expected[i] == YYSYMBOL_LINE || (*yysymbol_name(expected[i]) == '\'' && strchr(",)]}:", yysymbol_name(expected[i])[1])))
+      expected[kept++] = expected[i];
+  return kept;
+}
+
 static const char *expected_text(NetParser *parser, const yysymbol_kind_t *expected, int count) {
   /* Where an expression may begin, say so in one word. */
   if (among(expected, count, YYSYMBOL_FLOAT) && among(expected, count, YYSYMBOL_STRING_OPEN))
@@ -532,12 +549,7 @@ static const char *expected_text(NetParser *parser, const yysymbol_kind_t *expec
   return text;
 }
 
-static int net_report_syntax_error(const yypcontext_t *context, NetParser *parser);
 static int yyreport_syntax_error(const yypcontext_t *context, NetParser *parser) {
-  return net_report_syntax_error(context, parser);
-}
-
-static int net_report_syntax_error(const yypcontext_t *context, NetParser *parser) {
   enum { FEW = 6 };
   yysymbol_kind_t expected[YYNTOKENS];
   int count = yypcontext_expected_tokens(context, expected, YYNTOKENS);
@@ -551,28 +563,21 @@ static int net_report_syntax_error(const yypcontext_t *context, NetParser *parse
   if (literal)
     seen = arena_printf(parser->arena, "`%.*s`", span.end - span.begin > 40 ? 40 : span.end - span.begin,
                         span.source->text + span.begin);
+  if (count > FEW && !among(expected, count, YYSYMBOL_FLOAT))
+    count = without_operators(expected, count);
   const char *wanted = expected_text(parser, expected, count);
   if ((count > 0 && count <= FEW) || !strcmp(wanted, "a value"))
     diag_error(parser->diag, span, "expected %s, got %s", wanted, seen);
   else
     diag_error(parser->diag, span, "unexpected %s", seen);
-  static const char *const starts[] = {"import", "network", "block", "train"};
+  if (parser->before != NAME || (token != YYSYMBOL_NAME && token != YYSYMBOL_STRING_OPEN))
+    return 0;
+  static const char *const outer[] = {"import", "network", "block", "train"};
   static const char *const inner[] = {"weights", "freeze", "unfreeze", "require", "for", "if"};
-  bool after_name = parser->last_name && (token == YYSYMBOL_NAME || token == YYSYMBOL_STRING_OPEN);
-  const char *word = after_name && token == YYSYMBOL_NAME && parser->held != NAME ? NULL : parser->last_name;
-  if (after_name && token == YYSYMBOL_NAME) { /* the lexer has read one name further: look before it */
-    int end = span.begin;
-    while (end > 0 && strchr(" \t", parser->source->text[end - 1]))
-      end--;
-    int begin = end;
-    while (begin > 0 && strchr("abcdefghijklmnopqrstuvwxyz", parser->source->text[begin - 1]))
-      begin--;
-    word = begin < end ? arena_strndup(parser->arena, parser->source->text + begin, (size_t)(end - begin)) : NULL;
-  }
-  if (after_name && word) {
-    const char *near = parser->open_count ? diag_nearest(word, inner, 6) : diag_nearest(word, starts, 4);
-    if (near && strcmp(near, word))
-      diag_help(parser->diag, "did you mean `%s`?", near);
-  }
+  Span before = parser->before_span;
+  const char *word = arena_strndup(parser->arena, before.source->text + before.begin, (size_t)(before.end - before.begin));
+  const char *near = parser->open_count ? diag_nearest(word, inner, 6) : diag_nearest(word, outer, 4);
+  if (near)
+    diag_help(parser->diag, "did you mean `%s`?", near);
   return 0;
 }

@@ -1,9 +1,15 @@
 #include "ast.h"
 #include "../grammar/parser.h"
-#include "net.tab.h"
-#include "net.lex.h"
 #include <stdlib.h>
 #include <string.h>
+
+/* What bison and flex make of grammar/net.y and net.l. */
+struct yy_buffer_state;
+int net_parse(NetParser *parser);
+int net_scan_lex_init_extra(NetParser *parser, void **scanner);
+struct yy_buffer_state *net_scan__scan_bytes(const char *bytes, int count, void *scanner);
+void net_scan__delete_buffer(struct yy_buffer_state *buffer, void *scanner);
+int net_scan_lex_destroy(void *scanner);
 
 Span span_join(Span first, Span last) {
   if (!first.source)
@@ -158,7 +164,7 @@ File *ast_parse(Arena *arena, Diag *diag, const Source *source) {
     diag_error(diag, (Span){source, 0, 0}, "out of memory");
     return file;
   }
-  YY_BUFFER_STATE buffer = net_scan__scan_bytes(source->text, (int)source->length, parser.scanner);
+  struct yy_buffer_state *buffer = net_scan__scan_bytes(source->text, (int)source->length, parser.scanner);
   /* 2: the parser's stack is at its limit; 1: it gave up after an error that was reported. */
   net_parse(&parser);
   file->decls = parser.decls.first;

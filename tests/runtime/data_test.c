@@ -436,7 +436,7 @@ Test(dataset, hdf5_files) {
   expect_refused(write_table("j.h5", 4, empty, H5T_NATIVE_FLOAT, floats, 1, empty, H5T_NATIVE_INT32, y), info,
                  false, "holds no images");
   path = path_in(pictures_folder(), "k.h5");
-  pictures_write(path, "\x89HDF\r\n\x1a\n and then nothing", 30);
+  pictures_write(path, "\x89HDF\r\n\x1a\n and then nothing", 25);
   expect_refused(path, info, false, "damaged or truncated HDF5");
 }
 

@@ -94,7 +94,7 @@ struct Function {
   /* plan */
   int64_t batch_floats, fixed_floats;       /* arena needed: n * batch_floats + fixed_floats */
   int64_t batch_bound, fixed_bound;         /* lower bounds: the most live floats at any node */
-  int64_t scratch_floats;                   /* per thread */
+  int64_t scratch_floats, scratch_batch_floats; /* per thread: fixed, and per image of a batch rounded up to 16 */
 };
 
 /* One weight array of the network. */

@@ -8,8 +8,10 @@
 int64_t kernel_conv2d_packed_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
 /* Per thread; also for the depthwise operators. */
 int64_t kernel_conv2d_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
-int64_t kernel_dense_scratch_floats(int in, int out, OpKind op);
-int64_t kernel_channel_sum_scratch_floats(int channels);
+/* The buffer that conv2d_bwd_w shares among threads; 0: none. */
+int64_t kernel_conv2d_workspace_floats(const Conv2d *conv);
+/* `rows`: of x; the result grows linearly over multiples of 16 rows. */
+int64_t kernel_dense_scratch_floats(int64_t rows, int in, int out, OpKind op);
 int64_t kernel_batchnorm_scratch_floats(int channels);
 bool kernel_conv2d_fits(const Conv2d *conv, ConvAlgorithm algorithm);
 /* Whether an activation's gradient is taken from its input rather than its output. */

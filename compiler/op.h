@@ -53,7 +53,8 @@ struct OpDef {
   /* Adds gradients of the inputs: `in_grads[i]` is set where in_needed[i]; out_grads[o] may be NULL (none). */
   void (*gradient)(Builder *builder, Node *node, Value **out_grads, const bool *in_needed, Value **in_grads);
   int64_t (*flops)(const Node *node);                         /* per image, or in all where not batched */
-  int64_t (*scratch_floats)(const Node *node);                /* per thread; NULL: none */
+  /* Per thread, for a batch that is a multiple of 16: linear in it.  NULL: none. */
+  int64_t (*scratch_floats)(const Node *node, int batch);
   void (*emit)(Emitter *emitter, const Node *node);
   void (*print_attrs)(const Node *node, void *strbuf);        /* for `netc dump`; NULL: none */
 };

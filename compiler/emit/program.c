@@ -29,9 +29,14 @@ static int64_t scratch_of(const Function *function) {
 }
 
 /* Declared in summary.h, which describes it. */
+static int64_t scratch_batch_of(const Function *function) {
+  return function->scratch_batch_floats;
+}
+
 int64_t emit_bytes(const Module *module, int batch, int threads) {
+  int64_t scratch = most(module, scratch_of) + (batch + 15) / 16 * 16 * most(module, scratch_batch_of);
   return 4 * (module->param_floats + module->slot_count * module->slot_floats + module->constant_floats +
-              most(module, fixed_of) + batch * most(module, batch_of) + threads * most(module, scratch_of));
+              most(module, fixed_of) + batch * most(module, batch_of) + threads * scratch);
 }
 
 static void emit_head(const Module *module, StrBuf *out) {
@@ -66,11 +71,14 @@ static void emit_instance(const Module *module, StrBuf *out) {
                 "};\n",
                 params, slots, constants, batch, fixed, scratch, trains ? "  Update update;\n" : "");
   strbuf_printf(out,
+                "\n/* Scratch of one thread: grows with the batch, rounded up to 16 images. */\n"
+                "static size_t model_scratch_floats(int batch) {\n"
+                "  return (size_t)%lld + ((size_t)batch + 15) / 16 * 16 * %lld;\n}\n"
                 "\nstatic size_t model_floats(int batch, int threads) {\n"
-                "  return (size_t)%lld + (size_t)batch * %lld + (size_t)threads * %lld;\n}\n"
+                "  return (size_t)%lld + (size_t)batch * %lld + (size_t)threads * model_scratch_floats(batch);\n}\n"
                 "\nstatic size_t model_bytes(int batch, int threads) {\n"
                 "  return (sizeof(Model) + 127) / 64 * 64 + model_floats(batch, threads) * sizeof(float);\n}\n",
-                params + slots + constants + fixed, batch, scratch);
+                scratch, (long long)most(module, scratch_batch_of), params + slots + constants + fixed, batch);
   strbuf_printf(out,
                 "\nstatic Model *model_new(void *memory, int batch, int threads) {\n"
                 "  void *own = memory ? NULL : aligned_alloc(64, (model_bytes(batch, threads) + 63) / 64 * 64);\n"
@@ -87,10 +95,10 @@ static void emit_instance(const Module *module, StrBuf *out) {
                 "  m->constants = next;\n  next += %lld;\n"
                 "  m->fixed_pool = next;\n  next += %lld;\n"
                 "  m->batch_pool = next;\n  next += (size_t)batch * %lld;\n"
-                "  m->work = (Work){threads, next, %lld};\n"
+                "  m->work = (Work){threads, next, model_scratch_floats(batch)};\n"
                 "  memset(m->params, 0, (size_t)%lld * sizeof(float));\n"
                 "  return m;\n}\n",
-                params, slots, constants, fixed, batch, scratch, params + slots);
+                params, slots, constants, fixed, batch, params + slots);
   strbuf_puts(out, "\nstatic void model_delete(Model *m) {\n  if (m)\n    free(m->memory);\n}\n"
                    "\nstatic float *model_params(Model *m) {\n  return m->params;\n}\n"
                    "\nstatic float *model_slots(Model *m) {\n  return m->slots;\n}\n"
@@ -124,7 +132,8 @@ static void emit_loss(const Module *module, StrBuf *out) {
 }
 
 static const char *const kernel_parts[] = {
-    "kernels/work.h",        "kernels/conv2d_direct.h", "kernels/conv2d_winograd4.h", "kernels/channel_sum.h",
+    "kernels/work.h",        "kernels/conv2d_direct.h", "kernels/conv2d_direct_w.h", "kernels/channel_sum.h",
+    "kernels/dropout.h",     "kernels/upsample.h",      "kernels/norm.h",            "kernels/prelu.h",
     "kernels/depthwise.h",   "kernels/pool.h",          "kernels/dense.h",            "kernels/batchnorm.h",
     "kernels/eltwise.h",     "kernels/merge.h",         "kernels/softmax.h",          "kernels/loss.h",
     "kernels/gradient.h",    "kernels/update.h",

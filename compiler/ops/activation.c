@@ -1,4 +1,44 @@
 #include "infer.h"
+#include "lowering.h"
+#include "../emit/emit.h"
+#include "../kernel_sizes.h"
+#include <string.h>
+
+/* ---- IR: activation(x) with attr.act, and activation_bwd(dy, x or y) ---- */
+
+/* The layers relu, elu, ... are calls of the activation's own name; `activation(relu)` names it in an argument. */
+static Value *activation_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  const Call *call = strcmp(layer->call.signature->name, "activation") ? &layer->call
+                                                                       : call_call(&layer->call, "activation");
+  return lower_activation_call(builder, call, inputs[0]);
+}
+
+static void activation_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
+  (void)needed;
+  bool by_x = kernel_act_bwd_needs_x(node->attr.act);
+  Value *in[2] = {dy[0], by_x ? node->in[0] : node->out[0]};
+  Node *grad = ir_node(builder, OP_activation_bwd, 2, in);
+  grad->attr.act = node->attr.act;
+  grad->attr.ints[0] = by_x;
+  dx[0] = ir_output(grad, node->in[0]->shape, true, node->in[0]->name);
+}
+
+static void activation_emit(Emitter *e, const Node *node) {
+  emit_line(e, "act_fwd(%s, (int64_t)n * %lld, %s, %s, &m->work);", emit_act(e, node->attr.act),
+            (long long)value_floats(node->in[0]), emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+}
+
+static void activation_bwd_emit(Emitter *e, const Node *node) {
+  const char *known = emit_value(e, node->in[1]);
+  emit_line(e, "act_bwd(%s, (int64_t)n * %lld, %s, %s, %s, %s, &m->work);", emit_act(e, node->attr.act),
+            (long long)value_floats(node->in[0]), node->attr.ints[0] ? known : "NULL", node->attr.ints[0] ? "NULL" : known,
+            emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+}
+
+static void activation_print(const Node *node, void *out) {
+  strbuf_printf(out, "act %d, %g, %g, %g", node->attr.act.kind, (double)node->attr.act.a, (double)node->attr.act.b,
+                (double)node->attr.act.c);
+}
 
 /* Activations as layers of their own.  Keras has classes for some; the others are its Activation("name"). */
 #define ACTIVATION(op, class, text, what, ...)                                                               \
@@ -14,6 +54,7 @@
       .min_inputs = 1,                                                                                       \
       .max_inputs = 1,                                                                                       \
       .infer = infer_keep,                                                                                   \
+      .lower = activation_lower, .not_differentiable = true, /* lowered to activation */ \
       .samples = (const OpSample[]){{#op "()", "3x4x2"}, {#op "()", "7"}, {NULL, NULL}},                     \
   }
 #define NO_PARAMS                                                                                            \
@@ -30,6 +71,11 @@ const OpDef op_activation = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer_keep,
+    .lower = activation_lower,
+    .in_place = true,
+    .gradient = activation_gradient,
+    .emit = activation_emit,
+    .print_attrs = activation_print,
     .samples = (const OpSample[]){{"activation(relu)", "3x4x2"}, {"activation(sigmoid)", "6"}, {NULL, NULL}},
 };
 
@@ -49,6 +95,8 @@ const OpDef op_relu = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer_keep,
+    .lower = activation_lower,
+    .not_differentiable = true, /* lowered to activation */
     .samples = (const OpSample[]){{"relu()", "3x4x2"},
                                   {"relu(6.0)", "7"},
                                   {"relu(max_value = 4, negative_slope = 0.1, threshold = 0.5)", "9"},
@@ -116,4 +164,13 @@ const OpDef op_prelu = {
     .samples = (const OpSample[]){{"prelu(alpha_initializer = constant(0.25))", "7"},
                                   {"prelu(alpha_initializer = constant(0.1), shared_axes = (1, 2))", "3x4x2"},
                                   {NULL, NULL}},
+};
+
+const OpDef op_activation_bwd = {
+    .kind = OP_activation_bwd,
+    .name = "activation_bwd",
+    .not_differentiable = true,
+    .in_place = true,
+    .emit = activation_bwd_emit,
+    .print_attrs = activation_print,
 };

@@ -1,4 +1,8 @@
 #include "infer.h"
+#include "lowering.h"
+#include "../emit/emit.h"
+#include "../kernel_sizes.h"
+#include <string.h>
 
 /* y = gamma (x - mean) / sqrt(variance + epsilon) + beta, per entry of `axis`.  Keras: BatchNormalization.
  * Batch statistics only where the step trains and the layer is not frozen; moving ones otherwise. */
@@ -27,6 +31,146 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
   layer_add_weight(layer, "moving_variance", shape, false, call_call(call, "moving_variance_initializer"),
                    NULL, NULL);
   return true;
+}
+
+/* ---- IR ----
+ * batchnorm_infer(x [, gamma] [, beta], mean, variance); batchnorm_train the same, which also moves the statistics and
+ * hands the batch's own to batchnorm_train_bwd.  ints[0], ints[1]: gamma, beta present; floats[0]: epsilon,
+ * floats[1]: momentum. */
+
+typedef struct NormInputs {
+  const char *gamma, *beta, *mean, *variance;
+} NormInputs;
+
+static NormInputs norm_inputs(Emitter *e, const Node *node, int first) {
+  int gamma = (int)node->attr.ints[0], beta = (int)node->attr.ints[1];
+  return (NormInputs){emit_optional(e, node, gamma, first), emit_optional(e, node, beta, first + gamma),
+                      emit_value(e, node->in[first + gamma + beta]), emit_value(e, node->in[first + gamma + beta + 1])};
+}
+
+static long long norm_rows(const Value *x) {
+  return (long long)(value_floats(x) / x->shape.dim[x->shape.rank - 1]);
+}
+
+static int norm_channels(const Value *x) {
+  return x->shape.dim[x->shape.rank - 1];
+}
+
+static Value *batchnorm_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  Value *in[5] = {inputs[0]}, *gamma = ir_weight(builder, layer, "gamma"), *beta = ir_weight(builder, layer, "beta");
+  int count = 1;
+  if (gamma)
+    in[count++] = gamma;
+  if (beta)
+    in[count++] = beta;
+  in[count++] = ir_weight(builder, layer, "moving_mean");
+  in[count++] = ir_weight(builder, layer, "moving_variance");
+  bool train = builder->training && !layer->frozen[builder->phase];
+  Node *node = ir_node(builder, train ? OP_batchnorm_train : OP_batchnorm_infer, count, in);
+  node->attr.ints[0] = gamma != NULL;
+  node->attr.ints[1] = beta != NULL;
+  node->attr.floats[0] = call_float(&layer->call, "epsilon");
+  node->attr.floats[1] = call_float(&layer->call, "momentum");
+  Value *y = ir_output(node, layer->shape, true, layer->name);
+  Shape channels = {1, {norm_channels(inputs[0])}};
+  if (train) {
+    ir_output(node, channels, false, arena_printf(builder->module->arena, "%s.batch_mean", layer->name));
+    ir_output(node, channels, false, arena_printf(builder->module->arena, "%s.batch_invstd", layer->name));
+  }
+  return y;
+}
+
+static void infer_emit(Emitter *e, const Node *node) {
+  NormInputs in = norm_inputs(e, node, 1);
+  emit_line(e, "batchnorm_infer((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, &m->work);", norm_rows(node->in[0]),
+            norm_channels(node->in[0]), emit_value(e, node->in[0]), in.gamma, in.beta, in.mean, in.variance,
+            emit_float(e, node->attr.floats[0]), emit_value(e, node->out[0]));
+}
+
+/* The gradients of gamma and beta on fixed statistics go through one node; where nobody wants them, dce leaves dx. */
+static void infer_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
+  int gamma = (int)node->attr.ints[0], beta = (int)node->attr.ints[1];
+  Value *in[7] = {dy[0]};
+  for (int i = 1; i < node->in_count; i++)
+    in[i] = node->in[i];
+  int count = node->in_count;
+  bool affine = (gamma && needed[1]) || (beta && needed[1 + gamma]);
+  if (affine)
+    in[count++] = node->in[0];
+  Node *grad = ir_node(builder, OP_batchnorm_infer_bwd, count, in);
+  grad->attr = node->attr;
+  grad->attr.ints[2] = affine;
+  dx[0] = ir_output(grad, node->in[0]->shape, true, node->in[0]->name);
+  if (!affine)
+    return;
+  Shape channels = {1, {norm_channels(node->in[0])}};
+  Value *dgamma = ir_output(grad, channels, false, "gamma"), *dbeta = ir_output(grad, channels, false, "beta");
+  if (gamma)
+    dx[1] = dgamma;
+  if (beta)
+    dx[1 + gamma] = dbeta;
+}
+
+static void infer_bwd_emit(Emitter *e, const Node *node) {
+  NormInputs in = norm_inputs(e, node, 1);
+  bool affine = node->attr.ints[2];
+  emit_line(e, "batchnorm_infer_bwd((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);",
+            norm_rows(node->in[0]), norm_channels(node->in[0]),
+            affine ? emit_value(e, node->in[node->in_count - 1]) : "NULL", in.gamma, in.mean, in.variance,
+            emit_float(e, node->attr.floats[0]), emit_value(e, node->in[0]), emit_value(e, node->out[0]),
+            affine ? emit_value(e, node->out[1]) : "NULL", affine ? emit_value(e, node->out[2]) : "NULL");
+}
+
+static void train_emit(Emitter *e, const Node *node) {
+  NormInputs in = norm_inputs(e, node, 1);
+  emit_line(e, "batchnorm_train_fwd((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);",
+            norm_rows(node->in[0]), norm_channels(node->in[0]), emit_value(e, node->in[0]), in.gamma, in.beta,
+            emit_float(e, node->attr.floats[0]), emit_float(e, node->attr.floats[1]), in.mean, in.variance,
+            emit_value(e, node->out[1]), emit_value(e, node->out[2]), emit_value(e, node->out[0]));
+}
+
+static void train_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
+  (void)needed;
+  int gamma = (int)node->attr.ints[0], beta = (int)node->attr.ints[1];
+  Value *in[5] = {dy[0], node->in[0], node->out[1], node->out[2], gamma ? node->in[1] : NULL};
+  Node *grad = ir_node(builder, OP_batchnorm_train_bwd, 4 + gamma, in);
+  grad->attr = node->attr;
+  Shape channels = {1, {norm_channels(node->in[0])}};
+  dx[0] = ir_output(grad, node->in[0]->shape, true, node->in[0]->name);
+  Value *dgamma = ir_output(grad, channels, false, "gamma"), *dbeta = ir_output(grad, channels, false, "beta");
+  if (gamma)
+    dx[1] = dgamma;
+  if (beta)
+    dx[1 + gamma] = dbeta;
+}
+
+static void train_bwd_emit(Emitter *e, const Node *node) {
+  emit_line(e, "batchnorm_train_bwd((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);",
+            norm_rows(node->in[0]), norm_channels(node->in[0]), emit_value(e, node->in[1]),
+            emit_optional(e, node, node->attr.ints[0], 4), emit_value(e, node->in[2]), emit_value(e, node->in[3]),
+            emit_value(e, node->in[0]), emit_value(e, node->out[0]), emit_value(e, node->out[1]),
+            emit_value(e, node->out[2]));
+}
+
+/* fold_batchnorm(w [, bias] [, gamma] [, beta], mean, variance) -> w', b'; ints[2]: bias present, ints[3]: depthwise */
+static void fold_emit(Emitter *e, const Node *node) {
+  int bias = (int)node->attr.ints[2];
+  NormInputs in = norm_inputs(e, node, 1 + bias);
+  Shape w = node->in[0]->shape;
+  int channels = node->out[1]->shape.dim[0];
+  emit_line(e, "batchnorm_fold(%lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);", (long long)(shape_count(w) / channels),
+            channels, emit_value(e, node->in[0]), emit_optional(e, node, bias, 1), in.gamma, in.beta, in.mean,
+            in.variance, emit_float(e, node->attr.floats[0]), emit_value(e, node->out[0]), emit_value(e, node->out[1]));
+}
+
+static int64_t norm_scratch(const Node *node, int batch) {
+  (void)batch;
+  const Value *x = node->out[0];
+  return kernel_batchnorm_scratch_floats(norm_channels(x));
+}
+
+static void norm_print(const Node *node, void *out) {
+  strbuf_printf(out, "epsilon %g, momentum %g", node->attr.floats[0], node->attr.floats[1]);
 }
 
 const OpDef op_batchnorm = {
@@ -62,6 +206,9 @@ const OpDef op_batchnorm = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer,
+    .lower = batchnorm_lower,
+    .batch_statistics = true,
+    .not_differentiable = true /* lowered to batchnorm_train or batchnorm_infer */,
     .samples =
         (const OpSample[]){
             {"batchnorm()", "4x5x3"},
@@ -70,4 +217,50 @@ const OpDef op_batchnorm = {
             {"batchnorm(center = false)", "7"},
             {NULL, NULL},
         },
+};
+
+const OpDef op_batchnorm_infer = {
+    .kind = OP_batchnorm_infer,
+    .name = "batchnorm_infer",
+    .in_place = true,
+    .scratch_floats = norm_scratch,
+    .gradient = infer_gradient,
+    .emit = infer_emit,
+    .print_attrs = norm_print,
+};
+
+const OpDef op_batchnorm_infer_bwd = {
+    .kind = OP_batchnorm_infer_bwd,
+    .name = "batchnorm_infer_bwd",
+    .not_differentiable = true,
+    .scratch_floats = norm_scratch,
+    .emit = infer_bwd_emit,
+    .print_attrs = norm_print,
+};
+
+const OpDef op_batchnorm_train = {
+    .kind = OP_batchnorm_train,
+    .name = "batchnorm_train",
+    .has_effect = true,
+    .gradient = train_gradient,
+    .scratch_floats = norm_scratch,
+    .emit = train_emit,
+    .print_attrs = norm_print,
+};
+
+const OpDef op_batchnorm_train_bwd = {
+    .kind = OP_batchnorm_train_bwd,
+    .name = "batchnorm_train_bwd",
+    .not_differentiable = true,
+    .scratch_floats = norm_scratch,
+    .emit = train_bwd_emit,
+    .print_attrs = norm_print,
+};
+
+const OpDef op_fold_batchnorm = {
+    .kind = OP_fold_batchnorm,
+    .name = "fold_batchnorm",
+    .not_differentiable = true,
+    .emit = fold_emit,
+    .print_attrs = norm_print,
 };

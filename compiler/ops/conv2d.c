@@ -1,4 +1,8 @@
 #include "infer.h"
+#include "lowering.h"
+#include "../emit/emit.h"
+#include "../kernel_sizes.h"
+#include <string.h>
 
 /* out[h, w, f] = sum over the window and the group's channels of in * kernel[., ., c, f], plus bias[f].
  * Keras: Conv2D.  kernel (kh, kw, channels / groups, filters). */
@@ -40,6 +44,91 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
   return true;
 }
 
+/* ---- IR: conv2d(x, w [, bias] [, residual]), its two gradients, and packing ---- */
+
+/* The geometry of a convolution layer's call on its input. */
+static Conv2d geometry(const Layer *layer, Shape in, Shape out) {
+  const int64_t *kernel = call_ints(&layer->call, "kernel_size"), *stride = call_ints(&layer->call, "strides"),
+                *dilation = call_ints(&layer->call, "dilation_rate");
+  Conv2d g = {.in_h = in.dim[0], .in_w = in.dim[1], .in_c = in.dim[2], .out_h = out.dim[0], .out_w = out.dim[1],
+              .out_c = out.dim[2], .kernel_h = (int)kernel[0], .kernel_w = (int)kernel[1], .stride_h = (int)stride[0],
+              .stride_w = (int)stride[1], .dilation_h = (int)dilation[0], .dilation_w = (int)dilation[1],
+              .groups = (int)call_int(&layer->call, "groups"), .in_ld = in.dim[2], .out_ld = out.dim[2]};
+  if (!strcmp(call_text(&layer->call, "padding"), "same")) {
+    g.pad_top = lower_same_padding(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.dilation_h);
+    g.pad_left = lower_same_padding(g.in_w, g.out_w, g.kernel_w, g.stride_w, g.dilation_w);
+  }
+  return g;
+}
+
+static Value *conv2d_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  Value *y = ir_binary(builder, OP_conv2d, inputs[0], ir_weight(builder, layer, "kernel"), layer->shape);
+  y->def->attr.conv = geometry(layer, inputs[0]->shape, layer->shape);
+  return lower_activation(builder, layer, lower_bias(builder, layer, y));
+}
+
+static void conv2d_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
+  if (needed[1]) {
+    Node *grad = ir_node(builder, OP_conv2d_bwd_w, 2, (Value *[]){node->in[0], dy[0]});
+    grad->attr.conv = node->attr.conv;
+    dx[1] = ir_output(grad, node->in[1]->shape, false, node->in[1]->name);
+  }
+  if (needed[0]) {
+    dx[0] = ir_binary(builder, OP_conv2d_bwd_x, dy[0], node->in[1], node->in[0]->shape);
+    dx[0]->name = node->in[0]->name;
+    dx[0]->def->attr.conv = node->attr.conv;
+  }
+}
+
+static int64_t conv2d_flops(const Node *node) {
+  const Conv2d *g = &node->attr.conv;
+  return (int64_t)2 * g->out_h * g->out_w * g->out_c * g->kernel_h * g->kernel_w * (g->in_c / g->groups);
+}
+
+/* Kernel names by algorithm: conv2d_<what>_<variant>. */
+static const char *variant(const Node *node) {
+  static const char *const names[] = {[CONV_UNCHOSEN] = "direct", [CONV_DIRECT] = "direct",
+                                      [CONV_WINOGRAD4] = "winograd4", [CONV_WINOGRAD6] = "winograd6"};
+  return names[node->attr.algorithm];
+}
+
+static void conv2d_emit(Emitter *e, const Node *node) {
+  emit_line(e, "conv2d_fwd_%s(%s, n, %s, %s, %s, %s, &m->work);", variant(node), emit_conv2d(e, &node->attr.conv),
+            emit_value(e, node->in[0]), emit_value(e, node->in[1]), emit_epilogue(e, node, 2),
+            emit_value(e, node->out[0]));
+}
+
+static void conv2d_bwd_x_emit(Emitter *e, const Node *node) {
+  emit_line(e, "conv2d_bwd_x_%s(%s, n, %s, %s, %s, &m->work);", variant(node), emit_conv2d(e, &node->attr.conv),
+            emit_value(e, node->in[0]), emit_value(e, node->in[1]), emit_value(e, node->out[0]));
+}
+
+static void conv2d_bwd_w_emit(Emitter *e, const Node *node) {
+  emit_line(e, "conv2d_bwd_w_%s(%s, n, %s, %s, %s, %s, &m->work);", variant(node), emit_conv2d(e, &node->attr.conv),
+            emit_value(e, node->in[0]), emit_value(e, node->in[1]), emit_value(e, node->out[0]),
+            node->out_count > 1 ? emit_value(e, node->out[1]) : "NULL");
+}
+
+/* conv2d_pack(w): the layout that the chosen kernel wants; ints[0] = 1 for the data gradient. */
+static void conv2d_pack_emit(Emitter *e, const Node *node) {
+  emit_line(e, "conv2d_%s_%s_pack(%s, %s, %s, &m->work);", node->attr.ints[0] ? "bwd_x" : "fwd", variant(node),
+            emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+}
+
+static int64_t conv2d_scratch(const Node *node, int batch) {
+  (void)batch;
+  return kernel_conv2d_scratch_floats(&node->attr.conv, node->attr.algorithm, node->op->kind);
+}
+
+static void conv2d_print(const Node *node, void *out) {
+  const Conv2d *g = &node->attr.conv;
+  strbuf_printf(out, "%dx%d, stride %dx%d, pad %d,%d, dilation %dx%d, groups %d, %s", g->kernel_h, g->kernel_w, g->stride_h,
+                g->stride_w, g->pad_top, g->pad_left, g->dilation_h, g->dilation_w, g->groups, variant(node));
+  if (node->attr.has_bias || node->attr.has_residual || node->attr.act.kind)
+    strbuf_printf(out, "%s%s, act %d", node->attr.has_bias ? ", bias" : "", node->attr.has_residual ? ", residual" : "",
+                  node->attr.act.kind);
+}
+
 const OpDef op_conv2d = {
     .kind = OP_conv2d,
     .name = "conv2d",
@@ -75,6 +164,12 @@ const OpDef op_conv2d = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer,
+    .lower = conv2d_lower,
+    .gradient = conv2d_gradient,
+    .flops = conv2d_flops,
+    .scratch_floats = conv2d_scratch,
+    .emit = conv2d_emit,
+    .print_attrs = conv2d_print,
     .samples =
         (const OpSample[]){
             {"conv2d(5, 3x3)", "7x8x3"},
@@ -86,4 +181,32 @@ const OpDef op_conv2d = {
             {"conv2d(2, 2x3, strides = 2x1)", "5x6x3"},
             {NULL, NULL},
         },
+};
+
+const OpDef op_conv2d_bwd_x = {
+    .kind = OP_conv2d_bwd_x,
+    .name = "conv2d_bwd_x",
+    .not_differentiable = true,
+    .flops = conv2d_flops,
+    .scratch_floats = conv2d_scratch,
+    .emit = conv2d_bwd_x_emit,
+    .print_attrs = conv2d_print,
+};
+
+const OpDef op_conv2d_bwd_w = {
+    .kind = OP_conv2d_bwd_w,
+    .name = "conv2d_bwd_w",
+    .not_differentiable = true,
+    .flops = conv2d_flops,
+    .scratch_floats = conv2d_scratch,
+    .emit = conv2d_bwd_w_emit,
+    .print_attrs = conv2d_print,
+};
+
+const OpDef op_conv2d_pack = {
+    .kind = OP_conv2d_pack,
+    .name = "conv2d_pack",
+    .not_differentiable = true,
+    .emit = conv2d_pack_emit,
+    .print_attrs = conv2d_print,
 };

@@ -25,15 +25,16 @@ static bool conv2d_transpose_infer(Layer *layer, Arena *arena, Diag *diag) {
       return false;
     }
     if (!extra)
-      size = same ? in.dim[i] * strides[i] : in.dim[i] * strides[i] + (window > strides[i] ? window - strides[i] : 0);
+      size = same ? in.dim[i] * strides[i]
+                  : in.dim[i] * strides[i] + (window > strides[i] ? window - strides[i] : 0);
     else
       size = (in.dim[i] - 1) * strides[i] + window - (same ? 2 * (window / 2) : 0) + extra[i];
     out[i] = size;
   }
   if (!infer_set(layer, 3, out, arena, diag))
     return false;
-  layer_add_weight(layer, "kernel", (Shape){4, {(int)kernel[0], (int)kernel[1], (int)out[2], in.dim[2]}}, true,
-                   call_call(call, "kernel_initializer"), call_call(call, "kernel_regularizer"),
+  layer_add_weight(layer, "kernel", (Shape){4, {(int)kernel[0], (int)kernel[1], (int)out[2], in.dim[2]}},
+                   true, call_call(call, "kernel_initializer"), call_call(call, "kernel_regularizer"),
                    call_call(call, "kernel_constraint"));
   if (call_bool(call, "use_bias"))
     layer_add_weight(layer, "bias", (Shape){1, {(int)out[2]}}, true, call_call(call, "bias_initializer"),
@@ -44,15 +45,29 @@ static bool conv2d_transpose_infer(Layer *layer, Arena *arena, Diag *diag) {
 const OpDef op_conv2d_transpose = {
     .kind = OP_conv2d_transpose,
     .name = "conv2d_transpose",
-    .signature = {SIG_LAYER, "conv2d_transpose", "deconv2d", "Conv2DTranspose",
-                  "transposed convolution: every input pixel spreads a window over the output",
-                  "y[p*stride + r, q*stride + s, k] += x[p,q,c] * kernel[r,s,k,c], cut as padding says; + bias[k]",
-                  {PARAM_FILTERS, PARAM_KERNEL_SIZE, PARAM_STRIDES, PARAM_PADDING("valid"),
-                   {"output_padding", P_PAIR, "none", .doc = "extra pixels of the output; none: from the padding", .range = ">= 0"},
-                   PARAM_DILATION, PARAM_ACTIVATION, PARAM_USE_BIAS,
-                   PARAM_INITIALIZER("kernel", "glorot_uniform"), PARAM_INITIALIZER("bias", "zeros"),
-                   PARAM_REGULARIZER("kernel"), PARAM_REGULARIZER("bias"), PARAM_ACTIVITY_REGULARIZER,
-                   PARAM_CONSTRAINT("kernel"), PARAM_CONSTRAINT("bias")}},
+    .signature =
+        {SIG_LAYER,
+         "conv2d_transpose",
+         "deconv2d",
+         "Conv2DTranspose",
+         "transposed convolution: every input pixel spreads a window over the output",
+         "y[p*stride + r, q*stride + s, k] += x[p,q,c] * kernel[r,s,k,c], cut as padding says; + bias[k]",
+         {PARAM_FILTERS,
+          PARAM_KERNEL_SIZE,
+          PARAM_STRIDES,
+          PARAM_PADDING("valid"),
+          {"output_padding", P_PAIR, "none", .doc = "extra pixels of the output; none: from the padding",
+           .range = ">= 0"},
+          PARAM_DILATION,
+          PARAM_ACTIVATION,
+          PARAM_USE_BIAS,
+          PARAM_INITIALIZER("kernel", "glorot_uniform"),
+          PARAM_INITIALIZER("bias", "zeros"),
+          PARAM_REGULARIZER("kernel"),
+          PARAM_REGULARIZER("bias"),
+          PARAM_ACTIVITY_REGULARIZER,
+          PARAM_CONSTRAINT("kernel"),
+          PARAM_CONSTRAINT("bias")}},
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = conv2d_transpose_infer,

@@ -1,4 +1,8 @@
 #include "infer.h"
+#include "lowering.h"
+#include "../emit/emit.h"
+#include "../kernel_sizes.h"
+#include <string.h>
 
 /* Each channel has its own depth_multiplier filters; channel c's k-th result is output channel c * multiplier
  * + k. Keras: DepthwiseConv2D.  kernel (kh, kw, channels, multiplier). */
@@ -37,6 +41,65 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
   return true;
 }
 
+/* ---- IR: depthwise_conv2d(x, w [, bias]) and its gradients; w is (R, S, C, M), output channel c * M + m ---- */
+
+static Value *depthwise_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  const int64_t *kernel = call_ints(&layer->call, "kernel_size"), *stride = call_ints(&layer->call, "strides"),
+                *dilation = call_ints(&layer->call, "dilation_rate");
+  Shape in = inputs[0]->shape, out = layer->shape;
+  Value *y = ir_binary(builder, OP_depthwise_conv2d, inputs[0], ir_weight(builder, layer, layer->weights[0].name), out);
+  Conv2d *g = &y->def->attr.conv;
+  *g = (Conv2d){.in_h = in.dim[0], .in_w = in.dim[1], .in_c = in.dim[2], .out_h = out.dim[0], .out_w = out.dim[1],
+                .out_c = out.dim[2], .kernel_h = (int)kernel[0], .kernel_w = (int)kernel[1], .stride_h = (int)stride[0],
+                .stride_w = (int)stride[1], .dilation_h = (int)dilation[0], .dilation_w = (int)dilation[1],
+                .groups = in.dim[2], .in_ld = in.dim[2], .out_ld = out.dim[2]};
+  if (!strcmp(call_text(&layer->call, "padding"), "same")) {
+    g->pad_top = lower_same_padding(g->in_h, g->out_h, g->kernel_h, g->stride_h, g->dilation_h);
+    g->pad_left = lower_same_padding(g->in_w, g->out_w, g->kernel_w, g->stride_w, g->dilation_w);
+  }
+  return lower_activation(builder, layer, lower_bias(builder, layer, y));
+}
+
+static void depthwise_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
+  if (needed[1]) {
+    Node *grad = ir_node(builder, OP_depthwise_conv2d_bwd_w, 2, (Value *[]){node->in[0], dy[0]});
+    grad->attr.conv = node->attr.conv;
+    dx[1] = ir_output(grad, node->in[1]->shape, false, node->in[1]->name);
+  }
+  if (needed[0]) {
+    dx[0] = ir_binary(builder, OP_depthwise_conv2d_bwd_x, dy[0], node->in[1], node->in[0]->shape);
+    dx[0]->name = node->in[0]->name;
+    dx[0]->def->attr.conv = node->attr.conv;
+  }
+}
+
+static int64_t depthwise_flops(const Node *node) {
+  const Conv2d *g = &node->attr.conv;
+  return (int64_t)2 * g->out_h * g->out_w * g->out_c * g->kernel_h * g->kernel_w;
+}
+
+static void depthwise_emit(Emitter *e, const Node *node) {
+  emit_line(e, "depthwise_conv2d_fwd(%s, n, %s, %s, %s, %s, &m->work);", emit_conv2d(e, &node->attr.conv),
+            emit_value(e, node->in[0]), emit_value(e, node->in[1]), emit_epilogue(e, node, 2),
+            emit_value(e, node->out[0]));
+}
+
+static void depthwise_bwd_emit(Emitter *e, const Node *node) {
+  emit_line(e, "%s(%s, n, %s, %s, %s, &m->work);", node->op->name, emit_conv2d(e, &node->attr.conv),
+            emit_value(e, node->in[0]), emit_value(e, node->in[1]), emit_value(e, node->out[0]));
+}
+
+static int64_t depthwise_scratch(const Node *node, int batch) {
+  (void)batch;
+  return kernel_conv2d_scratch_floats(&node->attr.conv, CONV_DIRECT, node->op->kind);
+}
+
+static void depthwise_print(const Node *node, void *out) {
+  const Conv2d *g = &node->attr.conv;
+  strbuf_printf(out, "%dx%d, stride %dx%d, pad %d,%d, dilation %dx%d, act %d", g->kernel_h, g->kernel_w, g->stride_h, g->stride_w,
+                g->pad_top, g->pad_left, g->dilation_h, g->dilation_w, node->attr.act.kind);
+}
+
 const OpDef op_depthwise_conv2d = {
     .kind = OP_depthwise_conv2d,
     .name = "depthwise_conv2d",
@@ -69,6 +132,12 @@ const OpDef op_depthwise_conv2d = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer,
+    .lower = depthwise_lower,
+    .gradient = depthwise_gradient,
+    .flops = depthwise_flops,
+    .scratch_floats = depthwise_scratch,
+    .emit = depthwise_emit,
+    .print_attrs = depthwise_print,
     .samples =
         (const OpSample[]){
             {"depthwise_conv2d(3x3)", "6x7x4"},
@@ -77,4 +146,24 @@ const OpDef op_depthwise_conv2d = {
             {"depthwise_conv2d(3x3, depth_multiplier = 2, activation = relu6)", "5x5x3"},
             {NULL, NULL},
         },
+};
+
+const OpDef op_depthwise_conv2d_bwd_x = {
+    .kind = OP_depthwise_conv2d_bwd_x,
+    .name = "depthwise_conv2d_bwd_x",
+    .not_differentiable = true,
+    .flops = depthwise_flops,
+    .scratch_floats = depthwise_scratch,
+    .emit = depthwise_bwd_emit,
+    .print_attrs = depthwise_print,
+};
+
+const OpDef op_depthwise_conv2d_bwd_w = {
+    .kind = OP_depthwise_conv2d_bwd_w,
+    .name = "depthwise_conv2d_bwd_w",
+    .not_differentiable = true,
+    .flops = depthwise_flops,
+    .scratch_floats = depthwise_scratch,
+    .emit = depthwise_bwd_emit,
+    .print_attrs = depthwise_print,
 };

@@ -1,8 +1,41 @@
 #include "infer.h"
+#include "lowering.h"
+#include "../emit/emit.h"
+#include "../kernel_sizes.h"
+#include <string.h>
 
 /* While training, each value is zero with probability `rate`, else divided by 1 - rate.  Keras: Dropout. */
 static bool infer(Layer *layer, Arena *arena, Diag *diag) {
   return infer_between(layer, "rate", 0, 1, diag) && infer_keep(layer, arena, diag);
+}
+
+/* ---- IR: dropout(x) and its gradient, which draws the same mask again from the same counter ---- */
+
+static Value *dropout_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  double rate = call_float(&layer->call, "rate");
+  if (!builder->training || rate == 0)
+    return inputs[0];
+  Value *y = ir_unary(builder, OP_dropout, inputs[0], layer->shape);
+  y->def->attr.floats[0] = rate;
+  y->def->attr.ints[0] = layer->index;
+  return y;
+}
+
+static void dropout_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
+  (void)needed;
+  dx[0] = ir_unary(builder, OP_dropout_bwd, dy[0], node->in[0]->shape);
+  dx[0]->def->attr = node->attr;
+}
+
+static void dropout_emit(Emitter *e, const Node *node) {
+  emit_line(e, "%s((int64_t)n * %lld, %s, m->state.seed, (uint64_t)m->state.draw, %lld, %s, %s, &m->work);",
+            node_is(node, OP_dropout) ? "dropout_fwd" : "dropout_bwd", (long long)value_floats(node->in[0]),
+            emit_float(e, node->attr.floats[0]), (long long)node->attr.ints[0], emit_value(e, node->in[0]),
+            emit_value(e, node->out[0]));
+}
+
+static void dropout_print(const Node *node, void *out) {
+  strbuf_printf(out, "rate %g", node->attr.floats[0]);
 }
 
 const OpDef op_dropout = {
@@ -21,6 +54,11 @@ const OpDef op_dropout = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer,
+    .lower = dropout_lower,
+    .gradient = dropout_gradient,
+    .in_place = true,
+    .emit = dropout_emit,
+    .print_attrs = dropout_print,
     .random = true,
     .samples = (const OpSample[]){{"dropout(0.25)", "10"}, {"dropout(0.5)", "4x4x3"}, {NULL, NULL}},
 };
@@ -70,4 +108,14 @@ const OpDef op_gaussian_noise = {
     .infer = infer_keep,
     .random = true,
     .samples = (const OpSample[]){{"gaussian_noise(0.1)", "4x4x3"}, {NULL, NULL}},
+};
+
+const OpDef op_dropout_bwd = {
+    .kind = OP_dropout_bwd,
+    .name = "dropout_bwd",
+    .not_differentiable = true,
+    .random = true,
+    .in_place = true,
+    .emit = dropout_emit,
+    .print_attrs = dropout_print,
 };

@@ -1,4 +1,5 @@
 #include "infer.h"
+#include "../ir.h"
 
 /* The network's input: pixels 0..255 of an image, or flat values.  Keras: InputLayer. */
 static bool infer(Layer *layer, Arena *arena, Diag *diag) {
@@ -10,6 +11,13 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
     return false;
   }
   return infer_set(layer, shape->count, shape->ints, arena, diag);
+}
+
+/* The function's argument stands for it; preprocessing belongs to the 8-bit path of the data, before the network. */
+static Value *input_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  (void)layer;
+  (void)inputs;
+  return builder->function->input;
 }
 
 const OpDef op_input = {
@@ -27,5 +35,7 @@ const OpDef op_input = {
     .min_inputs = 0,
     .max_inputs = 0,
     .infer = infer,
+    .lower = input_lower,
+    .not_differentiable = true, /* images are not trained */
     .samples = (const OpSample[]){{NULL, NULL}},
 };

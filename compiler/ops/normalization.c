@@ -49,37 +49,48 @@ static bool group_normalization_infer(Layer *layer, Arena *arena, Diag *diag) {
   return true;
 }
 
-#define GAMMA_BETA_PARAMS                                                                                              \
-  {"center", P_BOOL, "true", .doc = "add beta"}, {"scale", P_BOOL, "true", .doc = "multiply by gamma"},                \
-      PARAM_INITIALIZER("beta", "zeros"), PARAM_INITIALIZER("gamma", "ones"),                            \
-      PARAM_REGULARIZER("beta"), PARAM_REGULARIZER("gamma"), PARAM_CONSTRAINT("beta"),            \
-      PARAM_CONSTRAINT("gamma")
+#define GAMMA_BETA_PARAMS                                                                                    \
+  {"center", P_BOOL, "true", .doc = "add beta"}, {"scale", P_BOOL, "true", .doc = "multiply by gamma"},      \
+      PARAM_INITIALIZER("beta", "zeros"), PARAM_INITIALIZER("gamma", "ones"), PARAM_REGULARIZER("beta"),     \
+      PARAM_REGULARIZER("gamma"), PARAM_CONSTRAINT("beta"), PARAM_CONSTRAINT("gamma")
 
 const OpDef op_layer_normalization = {
     .kind = OP_layer_normalization,
     .name = "layer_normalization",
-    .signature = {SIG_LAYER, "layer_normalization", "layernorm layer_norm", "LayerNormalization",
+    .signature = {SIG_LAYER,
+                  "layer_normalization",
+                  "layernorm layer_norm",
+                  "LayerNormalization",
                   "the numbers of the last axis to mean 0 and variance 1",
                   "y = gamma * (x - mean) / sqrt(variance + epsilon) + beta",
                   {{"axis", P_INT, "-1", NULL, "the axis that is normalised: the last"},
-                   {"epsilon", P_FLOAT, "0.001", .doc = "added to the variance", .range = ">= 0"}, GAMMA_BETA_PARAMS}},
+                   {"epsilon", P_FLOAT, "0.001", .doc = "added to the variance", .range = ">= 0"},
+                   GAMMA_BETA_PARAMS}},
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = layer_normalization_infer,
-    .samples = (const OpSample[]){{"layer_normalization()", "4x5x6"}, {"layer_normalization(epsilon = 1e-5)", "8"}, {0}},
+    .samples = (const OpSample[]){{"layer_normalization()", "4x5x6"},
+                                  {"layer_normalization(epsilon = 1e-5)", "8"},
+                                  {0}},
 };
 
 const OpDef op_group_normalization = {
     .kind = OP_group_normalization,
     .name = "group_normalization",
-    .signature = {SIG_LAYER, "group_normalization", "groupnorm group_norm", "GroupNormalization",
-                  "each group of channels of an image to mean 0 and variance 1",
-                  "y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, statistics over height, width and group",
-                  {{"groups", P_INT, "32", .doc = "into so many groups the channels are split; -1: each its own"},
-                   {"axis", P_INT, "-1", NULL, "the channels: the last"},
-                   {"epsilon", P_FLOAT, "0.001", .doc = "added to the variance", .range = ">= 0"}, GAMMA_BETA_PARAMS}},
+    .signature =
+        {SIG_LAYER,
+         "group_normalization",
+         "groupnorm group_norm",
+         "GroupNormalization",
+         "each group of channels of an image to mean 0 and variance 1",
+         "y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, statistics over height, width and group",
+         {{"groups", P_INT, "32", .doc = "into so many groups the channels are split; -1: each its own"},
+          {"axis", P_INT, "-1", NULL, "the channels: the last"},
+          {"epsilon", P_FLOAT, "0.001", .doc = "added to the variance", .range = ">= 0"},
+          GAMMA_BETA_PARAMS}},
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = group_normalization_infer,
-    .samples = (const OpSample[]){{"group_normalization(2)", "4x5x6"}, {"group_normalization(-1)", "3x3x4"}, {0}},
+    .samples =
+        (const OpSample[]){{"group_normalization(2)", "4x5x6"}, {"group_normalization(-1)", "3x3x4"}, {0}},
 };

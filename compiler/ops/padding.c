@@ -1,4 +1,8 @@
 #include "infer.h"
+#include "lowering.h"
+#include "../emit/emit.h"
+#include "../kernel_sizes.h"
+#include <string.h>
 
 /* Keras: ZeroPadding2D, Cropping2D.  Sizes are top, bottom, left, right. */
 static bool infer_sign(Layer *layer, const char *param, int sign, Arena *arena, Diag *diag) {
@@ -20,6 +24,43 @@ static bool infer_cropping(Layer *layer, Arena *arena, Diag *diag) {
   return infer_sign(layer, "cropping", -1, arena, diag);
 }
 
+/* ---- IR: zero_padding(x) and crop(x), each the other's gradient; ints[0..1]: top, left ---- */
+
+static Value *pad_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  const int64_t *sizes = call_ints(&layer->call, "padding");
+  Value *y = ir_unary(builder, OP_zero_padding, inputs[0], layer->shape);
+  y->def->attr.ints[0] = sizes[0];
+  y->def->attr.ints[1] = sizes[2];
+  return y;
+}
+
+static Value *crop_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  const int64_t *sizes = call_ints(&layer->call, "cropping");
+  Value *y = ir_unary(builder, OP_crop, inputs[0], layer->shape);
+  y->def->attr.ints[0] = sizes[0];
+  y->def->attr.ints[1] = sizes[2];
+  return y;
+}
+
+static void pad_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
+  (void)needed;
+  dx[0] = ir_unary(builder, node_is(node, OP_zero_padding) ? OP_crop : OP_zero_padding, dy[0], node->in[0]->shape);
+  dx[0]->name = node->in[0]->name;
+  dx[0]->def->attr = node->attr;
+}
+
+static void pad_emit(Emitter *e, const Node *node) {
+  bool pad = node_is(node, OP_zero_padding);
+  Shape in = node->in[0]->shape, out = node->out[0]->shape;
+  emit_line(e, "%s(n, %d, %d, %d, %lld, %lld, %d, %d, %s, %s, &m->work);", pad ? "pad_fwd" : "crop_fwd", in.dim[0],
+            in.dim[1], in.dim[2], (long long)node->attr.ints[0], (long long)node->attr.ints[1], out.dim[0], out.dim[1],
+            emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+}
+
+static void pad_print(const Node *node, void *out) {
+  strbuf_printf(out, "top %lld, left %lld", (long long)node->attr.ints[0], (long long)node->attr.ints[1]);
+}
+
 const OpDef op_zero_padding = {
     .kind = OP_zero_padding,
     .name = "zero_padding",
@@ -33,6 +74,10 @@ const OpDef op_zero_padding = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer_padding,
+    .lower = pad_lower,
+    .gradient = pad_gradient,
+    .emit = pad_emit,
+    .print_attrs = pad_print,
     .samples = (const OpSample[]){{"zero_padding(1)", "3x4x2"},
                                   {"zero_padding(((0, 1), (2, 3)))", "3x3x2"},
                                   {NULL, NULL}},
@@ -51,6 +96,16 @@ const OpDef op_cropping = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer_cropping,
+    .lower = crop_lower,
+    .not_differentiable = true /* lowered to crop */,
     .samples =
         (const OpSample[]){{"cropping(1)", "5x6x2"}, {"cropping(((1, 0), (2, 1)))", "4x6x3"}, {NULL, NULL}},
+};
+
+const OpDef op_crop = {
+    .kind = OP_crop,
+    .name = "crop",
+    .gradient = pad_gradient,
+    .emit = pad_emit,
+    .print_attrs = pad_print,
 };

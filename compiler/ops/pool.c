@@ -1,4 +1,8 @@
 #include "infer.h"
+#include "lowering.h"
+#include "../emit/emit.h"
+#include "../kernel_sizes.h"
+#include <string.h>
 
 /* Keras: MaxPooling2D, AveragePooling2D.  `same` average pooling divides by the count of valid pixels. */
 static bool infer(Layer *layer, Arena *arena, Diag *diag) {
@@ -31,6 +35,85 @@ static bool infer_global(Layer *layer, Arena *arena, Diag *diag) {
 #define GLOBAL_PARAMS                                                                                        \
   { {"keepdims", P_BOOL, "false", NULL, "keep height and width as 1x1"}, }
 
+/* ---- IR: maxpool, avgpool, global pools, and their gradients ---- */
+
+static Value *pool_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  const int64_t *size = call_ints(&layer->call, "pool_size"), *stride = call_ints(&layer->call, "strides");
+  stride = stride ? stride : size;
+  Shape in = inputs[0]->shape, out = layer->shape;
+  Value *y = ir_unary(builder, layer->op->kind, inputs[0], out);
+  Pool2d *g = &y->def->attr.pool;
+  *g = (Pool2d){.in_h = in.dim[0], .in_w = in.dim[1], .channels = in.dim[2], .out_h = out.dim[0], .out_w = out.dim[1],
+                .pool_h = (int)size[0], .pool_w = (int)size[1], .stride_h = (int)stride[0], .stride_w = (int)stride[1],
+                .in_ld = in.dim[2], .out_ld = out.dim[2]};
+  if (!strcmp(call_text(&layer->call, "padding"), "same")) {
+    g->pad_top = lower_same_padding(g->in_h, g->out_h, g->pool_h, g->stride_h, 1);
+    g->pad_left = lower_same_padding(g->in_w, g->out_w, g->pool_w, g->stride_w, 1);
+  }
+  return y;
+}
+
+static void pool_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
+  (void)needed;
+  bool max = node_is(node, OP_maxpool);
+  Value *in[3] = {dy[0], node->in[0], node->out[0]};
+  Node *grad = ir_node(builder, max ? OP_maxpool_bwd : OP_avgpool_bwd, max ? 3 : 1, in);
+  grad->attr.pool = node->attr.pool;
+  dx[0] = ir_output(grad, node->in[0]->shape, true, node->in[0]->name);
+}
+
+static void pool_emit(Emitter *e, const Node *node) {
+  emit_line(e, "%s_fwd(%s, n, %s, %s, &m->work);", node->op->name, emit_pool2d(e, &node->attr.pool),
+            emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+}
+
+static void maxpool_bwd_emit(Emitter *e, const Node *node) {
+  emit_line(e, "maxpool_bwd(%s, n, %s, %s, %s, %s, &m->work);", emit_pool2d(e, &node->attr.pool),
+            emit_value(e, node->in[1]), emit_value(e, node->in[2]), emit_value(e, node->in[0]),
+            emit_value(e, node->out[0]));
+}
+
+static void avgpool_bwd_emit(Emitter *e, const Node *node) {
+  emit_line(e, "avgpool_bwd(%s, n, %s, %s, &m->work);", emit_pool2d(e, &node->attr.pool), emit_value(e, node->in[0]),
+            emit_value(e, node->out[0]));
+}
+
+static void pool_print(const Node *node, void *out) {
+  const Pool2d *g = &node->attr.pool;
+  strbuf_printf(out, "%dx%d, stride %dx%d, pad %d,%d", g->pool_h, g->pool_w, g->stride_h, g->stride_w, g->pad_top, g->pad_left);
+}
+
+static Value *global_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  return ir_unary(builder, layer->op->kind, inputs[0], layer->shape);
+}
+
+static void global_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
+  (void)needed;
+  bool max = node_is(node, OP_global_maxpool);
+  Value *in[3] = {dy[0], node->in[0], node->out[0]};
+  Node *grad = ir_node(builder, max ? OP_global_maxpool_bwd : OP_global_avgpool_bwd, max ? 3 : 1, in);
+  dx[0] = ir_output(grad, node->in[0]->shape, true, node->in[0]->name);
+}
+
+static void global_emit(Emitter *e, const Node *node) {
+  Shape in = node->in[0]->shape;
+  emit_line(e, "%s_fwd(n, %d, %d, %s, %s, &m->work);", node->op->name, in.dim[0] * in.dim[1], in.dim[2],
+            emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+}
+
+static void global_avgpool_bwd_emit(Emitter *e, const Node *node) {
+  Shape out = node->out[0]->shape;
+  emit_line(e, "global_avgpool_bwd(n, %d, %d, %s, %s, &m->work);", out.dim[0] * out.dim[1], out.dim[2],
+            emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+}
+
+static void global_maxpool_bwd_emit(Emitter *e, const Node *node) {
+  Shape out = node->out[0]->shape;
+  emit_line(e, "global_maxpool_bwd(n, %d, %d, %s, %s, %s, %s, &m->work);", out.dim[0] * out.dim[1], out.dim[2],
+            emit_value(e, node->in[1]), emit_value(e, node->in[2]), emit_value(e, node->in[0]),
+            emit_value(e, node->out[0]));
+}
+
 const OpDef op_maxpool = {
     .kind = OP_maxpool,
     .name = "maxpool",
@@ -44,6 +127,10 @@ const OpDef op_maxpool = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer,
+    .lower = pool_lower,
+    .gradient = pool_gradient,
+    .emit = pool_emit,
+    .print_attrs = pool_print,
     .samples =
         (const OpSample[]){
             {"maxpool(2x2)", "6x8x3"},
@@ -66,6 +153,10 @@ const OpDef op_avgpool = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer,
+    .lower = pool_lower,
+    .gradient = pool_gradient,
+    .emit = pool_emit,
+    .print_attrs = pool_print,
     .samples =
         (const OpSample[]){
             {"avgpool(2x2)", "6x8x3"},
@@ -88,6 +179,9 @@ const OpDef op_global_avgpool = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer_global,
+    .lower = global_lower,
+    .gradient = global_gradient,
+    .emit = global_emit,
     .samples = (const OpSample[]){{"global_avgpool()", "5x6x3"},
                                   {"global_avgpool(keepdims = true)", "4x3x2"},
                                   {NULL, NULL}},
@@ -106,7 +200,40 @@ const OpDef op_global_maxpool = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer_global,
+    .lower = global_lower,
+    .gradient = global_gradient,
+    .emit = global_emit,
     .samples = (const OpSample[]){{"global_maxpool()", "5x6x3"},
                                   {"global_maxpool(keepdims = true)", "4x3x2"},
                                   {NULL, NULL}},
+};
+
+const OpDef op_maxpool_bwd = {
+    .kind = OP_maxpool_bwd,
+    .name = "maxpool_bwd",
+    .not_differentiable = true,
+    .emit = maxpool_bwd_emit,
+    .print_attrs = pool_print,
+};
+
+const OpDef op_avgpool_bwd = {
+    .kind = OP_avgpool_bwd,
+    .name = "avgpool_bwd",
+    .not_differentiable = true,
+    .emit = avgpool_bwd_emit,
+    .print_attrs = pool_print,
+};
+
+const OpDef op_global_avgpool_bwd = {
+    .kind = OP_global_avgpool_bwd,
+    .name = "global_avgpool_bwd",
+    .not_differentiable = true,
+    .emit = global_avgpool_bwd_emit,
+};
+
+const OpDef op_global_maxpool_bwd = {
+    .kind = OP_global_maxpool_bwd,
+    .name = "global_maxpool_bwd",
+    .not_differentiable = true,
+    .emit = global_maxpool_bwd_emit,
 };

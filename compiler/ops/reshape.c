@@ -1,4 +1,8 @@
 #include "infer.h"
+#include "lowering.h"
+#include "../emit/emit.h"
+#include "../kernel_sizes.h"
+#include <string.h>
 
 static bool infer_flatten(Layer *layer, Arena *arena, Diag *diag) {
   int64_t count = shape_count(layer->inputs[0]->shape);
@@ -61,6 +65,22 @@ static bool infer_permute(Layer *layer, Arena *arena, Diag *diag) {
   return infer_set(layer, in.rank, dims, arena, diag);
 }
 
+/* ---- IR: reshape(x), a view ---- */
+
+static Value *reshape_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  return lower_reshape(builder, inputs[0], layer->shape);
+}
+
+static void reshape_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
+  (void)needed;
+  dx[0] = lower_reshape(builder, dy[0], node->in[0]->shape);
+}
+
+static void reshape_emit(Emitter *e, const Node *node) {
+  (void)e;
+  (void)node; /* the same memory under another shape */
+}
+
 const OpDef op_flatten = {
     .kind = OP_flatten,
     .name = "flatten",
@@ -72,6 +92,8 @@ const OpDef op_flatten = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer_flatten,
+    .lower = reshape_lower,
+    .not_differentiable = true /* lowered to reshape */,
     .samples = (const OpSample[]){{"flatten()", "3x4x2"}, {"flatten()", "5"}, {NULL, NULL}},
 };
 
@@ -87,6 +109,10 @@ const OpDef op_reshape = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer_reshape,
+    .lower = reshape_lower,
+    .view = true,
+    .gradient = reshape_gradient,
+    .emit = reshape_emit,
     .samples = (const OpSample[]){{"reshape(4x6)", "2x3x4"}, {"reshape((2, -1))", "8"}, {NULL, NULL}},
 };
 

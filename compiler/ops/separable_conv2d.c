@@ -22,7 +22,8 @@ static bool separable_conv2d_infer(Layer *layer, Arena *arena, Diag *diag) {
   }
   const int64_t *dilation = call_ints(call, "dilation_rate");
   if (strides[0] > 1 && (dilation[0] > 1 || dilation[1] > 1)) {
-    diag_error(diag, infer_span(layer, "dilation_rate"), "strides and dilation cannot both be above 1, as in Keras");
+    diag_error(diag, infer_span(layer, "dilation_rate"),
+               "strides and dilation cannot both be above 1, as in Keras");
     return false;
   }
   int64_t out[3];
@@ -31,11 +32,12 @@ static bool separable_conv2d_infer(Layer *layer, Arena *arena, Diag *diag) {
   out[2] = filters;
   if (!infer_set(layer, 3, out, arena, diag))
     return false;
-  layer_add_weight(layer, "depthwise_kernel", (Shape){4, {(int)kernel[0], (int)kernel[1], channels, (int)multiplier}},
-                   true, call_call(call, "depthwise_initializer"), call_call(call, "depthwise_regularizer"),
+  layer_add_weight(layer, "depthwise_kernel",
+                   (Shape){4, {(int)kernel[0], (int)kernel[1], channels, (int)multiplier}}, true,
+                   call_call(call, "depthwise_initializer"), call_call(call, "depthwise_regularizer"),
                    call_call(call, "depthwise_constraint"));
-  layer_add_weight(layer, "pointwise_kernel", (Shape){4, {1, 1, channels * (int)multiplier, (int)filters}}, true,
-                   call_call(call, "pointwise_initializer"), call_call(call, "pointwise_regularizer"),
+  layer_add_weight(layer, "pointwise_kernel", (Shape){4, {1, 1, channels * (int)multiplier, (int)filters}},
+                   true, call_call(call, "pointwise_initializer"), call_call(call, "pointwise_regularizer"),
                    call_call(call, "pointwise_constraint"));
   if (call_bool(call, "use_bias"))
     layer_add_weight(layer, "bias", (Shape){1, {(int)filters}}, true, call_call(call, "bias_initializer"),
@@ -46,20 +48,37 @@ static bool separable_conv2d_infer(Layer *layer, Arena *arena, Diag *diag) {
 const OpDef op_separable_conv2d = {
     .kind = OP_separable_conv2d,
     .name = "separable_conv2d",
-    .signature = {SIG_LAYER, "separable_conv2d", NULL, "SeparableConv2D", "depthwise convolution, then one of 1x1",
+    .signature = {SIG_LAYER,
+                  "separable_conv2d",
+                  NULL,
+                  "SeparableConv2D",
+                  "depthwise convolution, then one of 1x1",
                   "y = act(bias + conv2d(depthwise_conv2d(x, depthwise_kernel), pointwise_kernel))",
-                  {PARAM_FILTERS, PARAM_KERNEL_SIZE, PARAM_STRIDES, PARAM_PADDING("valid"), PARAM_DILATION,
-                   {"depth_multiplier", P_INT, "1", .doc = "depthwise outputs per input channel", .range = "> 0"},
-                   PARAM_ACTIVATION, PARAM_USE_BIAS, PARAM_INITIALIZER("depthwise", "glorot_uniform"),
-                   PARAM_INITIALIZER("pointwise", "glorot_uniform"), PARAM_INITIALIZER("bias", "zeros"),
-                   PARAM_REGULARIZER("depthwise"), PARAM_REGULARIZER("pointwise"), PARAM_REGULARIZER("bias"),
-                   PARAM_ACTIVITY_REGULARIZER, PARAM_CONSTRAINT("depthwise"),
-                   PARAM_CONSTRAINT("pointwise"), PARAM_CONSTRAINT("bias")}},
+                  {PARAM_FILTERS,
+                   PARAM_KERNEL_SIZE,
+                   PARAM_STRIDES,
+                   PARAM_PADDING("valid"),
+                   PARAM_DILATION,
+                   {"depth_multiplier", P_INT, "1", .doc = "depthwise outputs per input channel",
+                    .range = "> 0"},
+                   PARAM_ACTIVATION,
+                   PARAM_USE_BIAS,
+                   PARAM_INITIALIZER("depthwise", "glorot_uniform"),
+                   PARAM_INITIALIZER("pointwise", "glorot_uniform"),
+                   PARAM_INITIALIZER("bias", "zeros"),
+                   PARAM_REGULARIZER("depthwise"),
+                   PARAM_REGULARIZER("pointwise"),
+                   PARAM_REGULARIZER("bias"),
+                   PARAM_ACTIVITY_REGULARIZER,
+                   PARAM_CONSTRAINT("depthwise"),
+                   PARAM_CONSTRAINT("pointwise"),
+                   PARAM_CONSTRAINT("bias")}},
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = separable_conv2d_infer,
     .samples = (const OpSample[]){{"separable_conv2d(5, 3x3, same)", "6x7x3"},
                                   {"separable_conv2d(4, 3x3, 2, relu)", "7x7x4"},
-                                  {"separable_conv2d(5, 3x3, same, depth_multiplier = 2, use_bias = false)", "5x6x3"},
+                                  {"separable_conv2d(5, 3x3, same, depth_multiplier = 2, use_bias = false)",
+                                   "5x6x3"},
                                   {0}},
 };

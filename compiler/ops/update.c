@@ -1,5 +1,6 @@
-/* What happens to gradients at the end of a training step, in Keras's order: regularization joins the gradient (it is
- * part of the loss), clipping by value, by norm or by global norm, the optimizer's update, the constraint. */
+/* What happens to gradients at the end of a training step, in Keras's order: regularization joins the
+ * gradient (it is part of the loss), clipping by value, by norm or by global norm, the optimizer's update,
+ * the constraint. */
 #include "lowering.h"
 #include "../emit/emit.h"
 #include "../emit/plans.h"
@@ -8,7 +9,7 @@
 static double attr_number(const Call *call, const char *name) {
   for (int i = 0; call && call->signature->params[i].name; i++)
     if (!strcmp(call->signature->params[i].name, name))
-      return call->attrs[i].kind == ATTR_NONE ? 0
+      return call->attrs[i].kind == ATTR_NONE  ? 0
              : call->attrs[i].kind == ATTR_INT ? (double)call->attrs[i].integer
                                                : call->attrs[i].number;
   return 0;
@@ -96,7 +97,8 @@ const char *update_slots_text(Emitter *e, const Weight *weight) {
   int slots = plan_slots(plan_phase_optimizer(e->module->graph, e->function->phase));
   const char *text[3] = {"NULL", "NULL", "NULL"};
   for (int i = 0; i < slots && i < 3; i++)
-    text[i] = arena_printf(e->arena, "m->slots + %lld", (long long)(i * e->module->slot_floats + weight->slot_offset));
+    text[i] = arena_printf(e->arena, "m->slots + %lld",
+                           (long long)(i * e->module->slot_floats + weight->slot_offset));
   return arena_printf(e->arena, "%s, %s, %s", text[0], text[1], text[2]);
 }
 
@@ -119,22 +121,24 @@ static int last_axis(const Value *value) {
 static void regularize_emit(Emitter *e, const Node *node) {
   const Value *w = node->in[0];
   if (!strcmp(node->attr.call->signature->name, "orthogonal_regularizer")) {
-    emit_line(e, "regularize_orthogonal(%lld, %d, %s, %s, %s, %s, %s);", (long long)(value_floats(w) / last_axis(w)),
-              last_axis(w), emit_float(e, attr_number(node->attr.call, "factor")),
+    emit_line(e, "regularize_orthogonal(%lld, %d, %s, %s, %s, %s, %s);",
+              (long long)(value_floats(w) / last_axis(w)), last_axis(w),
+              emit_float(e, attr_number(node->attr.call, "factor")),
               !strcmp(call_text(node->attr.call, "mode"), "rows") ? "true" : "false", emit_value(e, w),
               emit_value(e, node->in[1]), emit_value(e, node->out[0]));
     return;
   }
   double l1, l2;
   l1_l2(node->attr.call, &l1, &l2);
-  emit_line(e, "regularize_l1_l2(%lld, %s, %s, %s, %s, %s, &m->work);", (long long)value_floats(w), emit_float(e, l1),
-            emit_float(e, l2), emit_value(e, w), emit_value(e, node->in[1]), emit_value(e, node->out[0]));
+  emit_line(e, "regularize_l1_l2(%lld, %s, %s, %s, %s, %s, &m->work);", (long long)value_floats(w),
+            emit_float(e, l1), emit_float(e, l2), emit_value(e, w), emit_value(e, node->in[1]),
+            emit_value(e, node->out[0]));
 }
 
 const char *emit_penalty(Emitter *e, const Call *call, const char *weight, int64_t count, int columns) {
   if (!strcmp(call->signature->name, "orthogonal_regularizer"))
-    return arena_printf(e->arena, "penalty_orthogonal(%lld, %d, %s, %s, %s)", (long long)(count / columns), columns,
-                        emit_float(e, attr_number(call, "factor")),
+    return arena_printf(e->arena, "penalty_orthogonal(%lld, %d, %s, %s, %s)", (long long)(count / columns),
+                        columns, emit_float(e, attr_number(call, "factor")),
                         !strcmp(call_text(call, "mode"), "rows") ? "true" : "false", weight);
   double l1, l2;
   l1_l2(call, &l1, &l2);
@@ -206,8 +210,11 @@ static void constrain_emit(Emitter *e, const Node *node) {
     *(i < first ? &outer : i > last ? &inner : &length) *= w->shape.dim[i];
   bool unit = !strcmp(name, "unit_norm"), range = !strcmp(name, "min_max_norm");
   emit_line(e, "if (!m->state.probe)");
-  emit_line(e, "  constrain_norm(%lld, %lld, %lld, %s, %s, %s, %s);", (long long)outer, (long long)length, (long long)inner,
-            emit_float(e, unit ? 1 : range ? attr_number(call, "min_value") : 0),
+  emit_line(e, "  constrain_norm(%lld, %lld, %lld, %s, %s, %s, %s);", (long long)outer, (long long)length,
+            (long long)inner,
+            emit_float(e, unit    ? 1
+                          : range ? attr_number(call, "min_value")
+                                  : 0),
             emit_float(e, unit ? 1 : attr_number(call, "max_value")),
             emit_float(e, unit || range ? (unit ? 1 : attr_number(call, "rate")) : 1), place);
 }

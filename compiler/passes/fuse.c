@@ -79,6 +79,25 @@ static bool fuse_activation(Function *function, Node *activation) {
   return true;
 }
 
+/* The gradient of the layer's input reads the same weights just before they change: one pass over them serves both. */
+static void fuse_data_gradient(Function *function, Node *update) {
+  Node *data = NULL;
+  for (Node *node = function->first; node != update; node = node->next)
+    for (int i = 0; i < node->in_count; i++)
+      if (node->in[i] == update->in[0])
+        data = node;
+  if (!node_is(data, OP_dense_bwd_x) || data->in[0] != update->in[2])
+    return;
+  Builder builder = {.module = function->module, .function = function, .layer = update->layer, .backward = true,
+                     .phase = function->phase, .before = data};
+  Node *both = ir_node(&builder, OP_dense_update, 3, update->in);
+  both->attr = update->attr;
+  Value *dx = ir_output(both, data->out[0]->shape, true, data->out[0]->name);
+  ir_replace(function, data->out[0], dx);
+  ir_remove(update);
+  ir_remove(data);
+}
+
 /* update(w, dense_bwd_w(x, dy)) -> dense_update(w, x, dy): the gradient never leaves the cache.
  * The weight is written while it is made, so every reader of w must stand before it. */
 static bool fuse_update(Function *function, Node *update) {
@@ -91,6 +110,7 @@ static bool fuse_update(Function *function, Node *update) {
   fused->attr = update->attr;
   ir_remove(update);
   ir_remove(grad);
+  fuse_data_gradient(function, fused);
   return true;
 }
 

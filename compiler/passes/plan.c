@@ -210,9 +210,13 @@ static void plan_function(Function *function, bool reuse) {
   }
   free(buffers);
   for (Node *node = function->first; node; node = node->next) {
-    int64_t scratch = node->op->scratch_floats ? padded(node->op->scratch_floats(node)) : 0;
-    if (scratch > function->scratch_floats)
-      function->scratch_floats = scratch;
+    if (!node->op->scratch_floats)
+      continue;
+    int64_t at_16 = node->op->scratch_floats(node, 16), at_32 = node->op->scratch_floats(node, 32);
+    int64_t per_image = (at_32 - at_16 + 15) / 16, fixed = padded(at_16 - 16 * per_image > 0 ? at_16 - 16 * per_image : at_16);
+    function->scratch_floats = fixed > function->scratch_floats ? fixed : function->scratch_floats;
+    function->scratch_batch_floats =
+        per_image > function->scratch_batch_floats ? per_image : function->scratch_batch_floats;
   }
 }
 

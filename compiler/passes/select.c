@@ -16,6 +16,9 @@ static ConvAlgorithm choose(const Module *module, const Conv2d *conv) {
 static void select_node(Module *module, Node *node) {
   if (node_is(node, OP_conv2d_bwd_w)) {
     node->attr.algorithm = CONV_DIRECT;
+    int64_t workspace = kernel_conv2d_workspace_floats(&node->attr.conv);
+    if (workspace)
+      ir_output(node, (Shape){1, {(int)workspace}}, false, "workspace");
     return;
   }
   node->attr.algorithm = choose(module, &node->attr.conv);

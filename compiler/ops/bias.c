@@ -1,0 +1,47 @@
+/* Bias along the last axis, and its gradient. IR only: layers lower to it and fuse.c puts it into epilogues. */
+#include "lowering.h"
+#include "../emit/emit.h"
+
+static int64_t rows_of(const Value *value) {
+  return value_floats(value) / value->shape.dim[value->shape.rank - 1];
+}
+
+static int channels_of(const Value *value) {
+  return value->shape.dim[value->shape.rank - 1];
+}
+
+static void bias_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
+  if (needed[0])
+    dx[0] = dy[0];
+  if (needed[1]) {
+    Node *sum = ir_node(builder, OP_channel_sum, 1, dy);
+    dx[1] = ir_output(sum, node->in[1]->shape, false, node->in[1]->name);
+  }
+}
+
+static void bias_emit(Emitter *e, const Node *node) {
+  emit_line(e, "bias_add_fwd((int64_t)n * %lld, %d, %s, %s, %s, &m->work);", (long long)rows_of(node->in[0]),
+            channels_of(node->in[0]), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
+            emit_value(e, node->out[0]));
+}
+
+static void channel_sum_emit(Emitter *e, const Node *node) {
+  int channels = channels_of(node->in[0]);
+  emit_line(e, "channel_sum_bwd_b((int64_t)n * %lld, %d, %d, %s, %s, &m->work);", (long long)rows_of(node->in[0]), channels,
+            channels, emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+}
+
+const OpDef op_bias_add = {
+    .kind = OP_bias_add,
+    .name = "bias_add",
+    .in_place = true,
+    .gradient = bias_gradient,
+    .emit = bias_emit,
+};
+
+const OpDef op_channel_sum = {
+    .kind = OP_channel_sum,
+    .name = "channel_sum",
+    .not_differentiable = true,
+    .emit = channel_sum_emit,
+};

@@ -1,0 +1,113 @@
+/* What the commands have in common: the model with its weights, threads, batch size. */
+#ifndef NETC_CLI_SETUP_H
+#define NETC_CLI_SETUP_H
+#include "../train/checkpoint.h"
+#include "../weights/init.h"
+#include "../weights/load.h"
+#include "options.h"
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/* --threads, else OMP_NUM_THREADS, else all processors. */
+static int setup_threads(const Options *options) {
+  int threads = system_processors();
+#ifdef _OPENMP
+  threads = omp_get_max_threads();
+  if (options->threads > 0)
+    omp_set_num_threads((int)options->threads);
+#endif
+  return options->threads > 0 ? (int)options->threads : threads;
+}
+
+static int setup_batch(const Options *options, const ModelInfo *info) {
+  return options->batch > 0 ? (int)options->batch : info->batch > 0 ? info->batch : 32;
+}
+
+static Model *setup_model(const Options *options, const ModelInfo *info, int batch, Fault *fault) {
+  int threads = setup_threads(options);
+  Model *model = model_new(NULL, batch, threads);
+  if (!model)
+    fault_set(fault, "not enough memory: the network `%s` needs %s for batches of %d", info->name,
+              console_bytes((double)model_bytes(batch, threads)), batch);
+  return model;
+}
+
+static bool setup_load(const ModelInfo *info, float *params, const char *path, const LoadOptions *how,
+                       bool quiet, Fault *fault) {
+  LoadResult result;
+  if (!load_weights(info, params, path, how, &result, fault))
+    return false;
+  if (how->by_name && !result.matched)
+    return fault_set(fault, "%s: no layer of the file has the name of one wanted; nothing was loaded", path);
+  if (result.matched < result.wanted)
+    console_warn("%s: %d of %d layers loaded; the others keep their starting values", path, result.matched,
+                 result.wanted);
+  else if (!quiet)
+    console_note("%s: %d layers loaded%s", path, result.matched,
+                 result.names_differ ? ", paired by order (their names differ)" : "");
+  return true;
+}
+
+/* The path of a weights file as the .net file gives it: from here, else from the program's own folder. */
+static char *setup_source_path(const char *path, const char *program) {
+  const char *slash = strrchr(program, '/');
+  if (path[0] == '/' || system_is_file(path) || !slash)
+    return system_copy_text(path);
+  char *folder = system_copy_text(program);
+  folder[slash - program] = 0;
+  char *beside = system_join(*folder ? folder : "/", path);
+  free(folder);
+  if (system_is_file(beside))
+    return beside;
+  free(beside);
+  return system_copy_text(path);
+}
+
+/* Starting weights from the seed, then the files that the network names, then --weights. */
+static bool setup_weights(const Options *options, const ModelInfo *info, Model *model, uint64_t seed,
+                          const char *program, Fault *fault) {
+  float *params = model_params(model);
+  init_weights(info, seed, params);
+  bool good = true;
+  for (int s = 0; good && s < info->source_count && !(options->weights && !options->by_name); s++) {
+    const ModelWeightSource *source = &info->sources[s];
+    char *path = setup_source_path(source->path, program);
+    LoadOptions how = {.by_name = source->by_name,
+                       .layers = source->layers,
+                       .layer_count = source->layer_count,
+                       .part = source->part};
+    good = setup_load(info, params, path, &how, options->quiet, fault);
+    free(path);
+  }
+  if (good && options->weights) {
+    LoadOptions how = {.by_name = options->by_name};
+    good = setup_load(info, params, options->weights, &how, options->quiet, fault);
+  }
+  model_weights_changed(model);
+  return good;
+}
+
+/* All weights from --weights, nothing else (eval, predict). */
+static bool setup_trained(const Options *options, const ModelInfo *info, Model *model, Fault *fault) {
+  LoadOptions how = {.by_name = options->by_name};
+  init_weights(info, 0, model_params(model));
+  bool good = setup_load(info, model_params(model), options->weights, &how, true, fault);
+  model_weights_changed(model);
+  return good;
+}
+
+/* Whether a file can be written where `path` says, before hours of work. */
+static bool setup_writable(const char *path, Fault *fault) {
+  char *folder = system_copy_text(path), *slash = strrchr(folder, '/');
+  if (slash)
+    slash[slash == folder] = 0;
+  bool good = true;
+  if (system_is_folder(path))
+    good = fault_set(fault, "%s: is a folder", path);
+  else if (access(slash ? folder : ".", W_OK))
+    good = fault_set(fault, "%s: cannot be written: %s", path, strerror(errno));
+  free(folder);
+  return good;
+}
+#endif

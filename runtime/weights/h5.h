@@ -211,17 +211,20 @@ static bool h5_read_double(hid_t place, const char *name, double *value) {
   return h5_read_attribute(place, name, H5T_NATIVE_DOUBLE, value);
 }
 
-/* Writes a whole dataset; groups on the way to `path` are made. */
+/* Writes a whole dataset; groups on the way to `path` are made.  No time stamps: equal contents, equal files. */
 static bool h5_write_dataset(hid_t place, const char *path, hid_t file_type, hid_t memory_type, int rank,
                              const hsize_t *dim, const void *data) {
   hid_t links = H5Pcreate(H5P_LINK_CREATE),
         space = rank ? H5Screate_simple(rank, dim, NULL) : H5Screate(H5S_SCALAR);
   H5Pset_create_intermediate_group(links, 1);
-  hid_t dataset = H5Dcreate2(place, path, file_type, space, links, H5P_DEFAULT, H5P_DEFAULT);
+  hid_t create = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_obj_track_times(create, false);
+  hid_t dataset = H5Dcreate2(place, path, file_type, space, links, create, H5P_DEFAULT);
   bool good = dataset >= 0 && H5Dwrite(dataset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
   if (dataset >= 0 && H5Dclose(dataset) < 0)
     good = false;
   H5Sclose(space);
+  H5Pclose(create);
   H5Pclose(links);
   return good;
 }

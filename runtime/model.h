@@ -134,11 +134,21 @@ typedef struct ModelReduceOnPlateau {
   int patience, cooldown;
 } ModelReduceOnPlateau;
 
+/* From 8-bit pixels (image files, uint8 HDF5) to what the network takes; float data go in as they are:
+ * y[c] = pixel[reverse ? channels - 1 - c : c] * scale[c] + offset[c], after resizing.  One input channel repeats the
+ * first entry. */
+typedef struct ModelPreprocess {
+  const char *mode; /* none | unit | tf | caffe | torch */
+  bool reverse;
+  float scale[4], offset[4];
+} ModelPreprocess;
+
 typedef struct ModelInfo {
   const char *name;            /* of the network */
   const char *source;          /* the .net file's base name */
   const char *version;         /* of netc */
   int height, width, channels; /* of the input image; height == 0: a flat input of `channels` floats */
+  ModelPreprocess preprocess;
   size_t input_floats, output_floats, target_floats;
   ModelTarget target;
   const char *loss; /* "categorical_crossentropy" */

@@ -169,6 +169,23 @@ static void emit_callbacks(const Module *module, Arena *arena, StrBuf *out) {
   }
 }
 
+/* keras.applications.imagenet_utils.preprocess_input by mode; `unit` is x / 255. */
+static void emit_preprocess(const Graph *graph, StrBuf *out) {
+  static const struct {
+    const char *mode, *text;
+  } modes[] = {
+      {"none", "{1, 1, 1, 1}, {0, 0, 0, 0}"},
+      {"unit", "{1 / 255.f, 1 / 255.f, 1 / 255.f, 1 / 255.f}, {0, 0, 0, 0}"},
+      {"tf", "{1 / 127.5f, 1 / 127.5f, 1 / 127.5f, 1 / 127.5f}, {-1, -1, -1, -1}"},
+      {"caffe", "{1, 1, 1, 1}, {-103.939f, -116.779f, -123.68f, 0}"},
+      {"torch", "{1 / (255 * .229f), 1 / (255 * .224f), 1 / (255 * .225f), 1}, {-.485f / .229f, -.456f / .224f, -.406f / .225f, 0}"},
+  };
+  const char *mode = call_text(&graph->input->call, "preprocess");
+  for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+    if (!strcmp(modes[i].mode, mode ? mode : "none"))
+      strbuf_printf(out, "    .preprocess = {\"%s\", %s, %s},\n", modes[i].mode, i == 3 ? "true" : "false", modes[i].text);
+}
+
 static void emit_info(const Module *module, Arena *arena, StrBuf *out) {
   const Graph *graph = module->graph;
   const TrainSpec *train = &graph->train;
@@ -184,6 +201,7 @@ static void emit_info(const Module *module, Arena *arena, StrBuf *out) {
     strbuf_printf(out, "    .height = %d, .width = %d, .channels = %d,\n", in.dim[0], in.dim[1], in.dim[2]);
   else
     strbuf_printf(out, "    .height = 0, .width = 0, .channels = %lld,\n", (long long)shape_count(in));
+  emit_preprocess(graph, out);
   strbuf_printf(out, "    .input_floats = %lld, .output_floats = %lld, .target_floats = %lld, .target = %s,\n",
                 (long long)shape_count(in), (long long)shape_count(y), (long long)(sparse ? shape_count(y) / last : shape_count(y)),
                 target);

@@ -1,0 +1,149 @@
+/* `netc emit` and `netc build`: the C file, and the executable made of it. */
+#define _POSIX_C_SOURCE 200809L
+#include "commands.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int failed(const char *what, const char *path, int error) {
+  fprintf(stderr, "netc: cannot %s `%s`: %s\n", what, path, strerror(error));
+  return 1;
+}
+
+/* Makes a folder and those above it. */
+static int make_folder(const char *path) {
+  char part[PATH_MAX];
+  snprintf(part, sizeof part, "%s", path);
+  for (char *slash = part + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
+    *slash = 0;
+    if (mkdir(part, 0777) && errno != EEXIST)
+      return errno;
+  }
+  if (mkdir(path, 0777) && errno != EEXIST)
+    return errno;
+  struct stat status;
+  return stat(path, &status) ? errno : S_ISDIR(status.st_mode) ? 0 : ENOTDIR;
+}
+
+static int emit_files(Session *session, const CommandLine *line, const char *folder) {
+  EmitOptions options = {.infer = line->infer, .weights_path = line->weights, .embed = line->embed};
+  StrBuf c_file = {0}, h_file = {0};
+  int error = make_folder(folder);
+  if (error)
+    return failed("make the folder", folder, error);
+  emit_program(session->module, &options, &c_file, &h_file);
+  const char *path = arena_printf(&session->arena, "%s/%s.c", folder, session->graph->name);
+  error = strbuf_write_file(&c_file, path);
+  if (!error && h_file.length) {
+    path = arena_printf(&session->arena, "%s/%s.h", folder, session->graph->name);
+    error = strbuf_write_file(&h_file, path);
+  }
+  strbuf_free(&c_file);
+  strbuf_free(&h_file);
+  return error ? failed("write", path, error) : 0;
+}
+
+int command_emit(const CommandLine *line) {
+  if (line->file_count != 1 || !line->output) {
+    fprintf(stderr, "netc: `emit` wants one .net file and -o DIR\n");
+    return 2;
+  }
+  if (line->embed && !line->weights) {
+    fprintf(stderr, "netc: --embed wants --weights W.h5\n");
+    return 2;
+  }
+  Session session;
+  int status = 1;
+  if (session_open(&session, line, line->files[0]) && session_compile(&session, line, NULL))
+    status = emit_files(&session, line, line->output);
+  session_close(&session);
+  return status;
+}
+
+/* Splits a text at blanks into argv. */
+static void add_words(char **argv, int *argc, char *text) {
+  for (char *save = NULL, *word = strtok_r(text, " ", &save); word && *argc < 60; word = strtok_r(NULL, " ", &save))
+    argv[(*argc)++] = word;
+}
+
+static int run_compiler(Arena *arena, const CommandLine *line, const char *c_path, const char *exe) {
+  const char *cc = line->cc ? line->cc : getenv("CC") && *getenv("CC") ? getenv("CC") : "cc";
+  char *argv[64];
+  int argc = 0;
+  add_words(argv, &argc, arena_strdup(arena, cc));
+  add_words(argv, &argc, arena_strdup(arena, "-std=c11 -O3 -fopenmp"));
+  argv[argc++] = arena_strdup(arena, line->portable ? "-DNETC_PORTABLE" : "-march=native");
+  add_words(argv, &argc, arena_strdup(arena, NETC_HDF5_CFLAGS));
+  argv[argc++] = arena_strdup(arena, c_path);
+  argv[argc++] = arena_strdup(arena, "-o");
+  argv[argc++] = arena_strdup(arena, exe);
+  add_words(argv, &argc, arena_strdup(arena, NETC_HDF5_LIBS));
+  add_words(argv, &argc, arena_strdup(arena, "-ljpeg -lpng -lz -lpthread -lm"));
+  argv[argc] = NULL;
+  fflush(NULL);
+  pid_t child = fork();
+  if (child < 0)
+    return failed("start", cc, errno);
+  if (!child) {
+    execvp(argv[0], argv);
+    fprintf(stderr, "netc: cannot start the C compiler `%s`: %s\n", argv[0], strerror(errno));
+    _exit(127);
+  }
+  int status;
+  while (waitpid(child, &status, 0) < 0)
+    if (errno != EINTR)
+      return failed("wait for", cc, errno);
+  if (WIFEXITED(status) && !WEXITSTATUS(status))
+    return 0;
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 127)
+    fprintf(stderr, "netc: the C compiler failed on `%s`\n", c_path);
+  return 1;
+}
+
+int build_executable(Session *session, const CommandLine *line, const char *folder, const char *exe) {
+  int status = emit_files(session, line, folder);
+  if (status)
+    return status;
+  const char *c_path = arena_printf(&session->arena, "%s/%s.c", folder, session->graph->name);
+  const char *beside = arena_printf(&session->arena, "%s.%ld.tmp", exe, (long)getpid());
+  status = run_compiler(&session->arena, line, c_path, beside);
+  if (status || rename(beside, exe)) {
+    if (!status)
+      status = failed("write", exe, errno);
+    remove(beside);
+  }
+  return status;
+}
+
+static void remove_folder(Session *session, const char *folder) {
+  remove(arena_printf(&session->arena, "%s/%s.c", folder, session->graph->name));
+  remove(arena_printf(&session->arena, "%s/%s.h", folder, session->graph->name));
+  rmdir(folder);
+}
+
+int command_build(const CommandLine *line) {
+  if (line->file_count != 1) {
+    fprintf(stderr, "netc: `build` wants one .net file, got %d\n", line->file_count);
+    return 2;
+  }
+  Session session;
+  int status = 1;
+  if (session_open(&session, line, line->files[0]) && session_compile(&session, line, NULL)) {
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%s/netc-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    if (!mkdtemp(folder)) {
+      status = failed("make the folder", folder, errno);
+    } else {
+      const char *exe = line->output ? line->output : session.graph->name;
+      status = build_executable(&session, line, folder, exe);
+      remove_folder(&session, folder);
+    }
+  }
+  session_close(&session);
+  return status;
+}

@@ -1,0 +1,57 @@
+/* The commands of netc.  Exit codes: 0 done, 1 the input is wrong, 2 the command line is wrong. */
+#ifndef NETC_COMMANDS_H
+#define NETC_COMMANDS_H
+#include "diag.h"
+#include "emit/emit.h"
+#include "passes/passes.h"
+
+enum { COMMAND_MOST_FILES = 64 };
+
+/* Options of all commands; each command uses those that concern it and refuses the others. */
+typedef struct CommandLine {
+  const char *files[COMMAND_MOST_FILES];
+  int file_count;
+  const char *output, *weights, *data, *after, *network, *cc, *html, *isa;
+  bool infer, embed, exact, portable, werror, keep;
+  int threads;
+  PassOptions passes;
+  const char *parameters[COMMAND_MOST_FILES];
+  int parameter_count;
+  const char *silenced;
+  const char *rest[COMMAND_MOST_FILES]; /* after `--`, for the program that compare runs */
+  int rest_count;
+} CommandLine;
+
+typedef struct Command {
+  const char *name, *arguments, *doc;
+  int (*run)(const CommandLine *line);
+} Command;
+
+int command_run(const Command *command, int argc, char **argv);
+const char *command_options_help(void);
+
+int command_build(const CommandLine *line);
+int command_emit(const CommandLine *line);
+int command_check(const CommandLine *line);
+int command_summary(const CommandLine *line);
+int command_show(const CommandLine *line);
+int command_graph(const CommandLine *line);
+int command_dump(const CommandLine *line);
+int command_help(const CommandLine *line);
+int command_explain(const CommandLine *line);
+int command_compare(const CommandLine *line); /* compare.c */
+
+/* A file from text to planned IR; NULL after errors, which were reported. */
+typedef struct Session {
+  Arena arena;
+  Diag diag;
+  Graph *graph;
+  Module *module;
+} Session;
+
+bool session_open(Session *session, const CommandLine *line, const char *path);    /* graph, lints */
+bool session_compile(Session *session, const CommandLine *line, StrBuf *dump);     /* module */
+void session_close(Session *session);
+/* Emits into `folder` (made where missing) and compiles to `exe`; returns an exit code. */
+int build_executable(Session *session, const CommandLine *line, const char *folder, const char *exe);
+#endif

@@ -13,9 +13,10 @@
 #include "resize.h"
 
 typedef struct DatasetItem {
-  char *path;   /* of the image file, NULL in an HDF5 file */
-  int label;    /* -1: unknown */
-  bool damaged; /* a JPEG file of which the decoder had to guess a part */
+  char *path;         /* of the image file, NULL in an HDF5 file */
+  int label;          /* -1: unknown */
+  bool decoded, gray; /* looked at; one channel in the file */
+  bool damaged;       /* a JPEG file of which the decoder had to guess a part */
   uint64_t hash;
   /* Kept pixels, or NULL: 8-bit [height][width][channels] of the file, or the resized floats where those are
    * smaller. */
@@ -125,8 +126,10 @@ static bool dataset_decode(Dataset *dataset, DatasetItem *item, const unsigned c
                            float *x, Fault *fault) {
   Image image = {0};
   bool damaged = false;
-  bool good = picture_decode(bytes, length, &image, &damaged, fault) &&
-              image_set_channels(&image, dataset->channels, fault);
+  bool good = picture_decode(bytes, length, &image, &damaged, fault);
+  item->decoded = good;
+  item->gray = good && image.channels == 1;
+  good = good && image_set_channels(&image, dataset->channels, fault);
   if (good) {
     resize_bilinear(image.pixels, image.height, image.width, dataset->channels, dataset->height,
                     dataset->width, x);

@@ -1,5 +1,5 @@
-/* What the program can see in the data before it trains: each of these is a mistake that users of Keras report again and
- * again.  One line each; nothing stops. */
+/* What the program can see in the data before it trains: each of these is a mistake that users of Keras
+ * report again and again.  One line each; nothing stops. */
 #ifndef NETC_TRAIN_LINTS_H
 #define NETC_TRAIN_LINTS_H
 #include "../data/open.h"
@@ -30,9 +30,11 @@ static void lints_classes(const ModelInfo *info, const Dataset *dataset, const i
                  : !info->stratified && !strcmp(part, "validation")
                      ? "; `validation split ... stratified` takes the same part of every class"
                      : "");
-  else if (images[most] > LINTS_IMBALANCE * images[least] && !info->class_weights && !strcmp(part, "training"))
+  else if (images[most] > LINTS_IMBALANCE * images[least] && !info->class_weights &&
+           !strcmp(part, "training"))
     console_warn("classes are unbalanced: %lld images of %s, %lld of %s; class weights would even them out",
-                 (long long)images[most], dataset_class_name(dataset, most, b, sizeof b), (long long)images[least], name);
+                 (long long)images[most], dataset_class_name(dataset, most, b, sizeof b),
+                 (long long)images[least], name);
   free(images);
 }
 
@@ -49,8 +51,8 @@ static int lints_compare(const void *left, const void *right) {
 }
 
 /* The same image on both sides makes validation look better than it is. */
-static void lints_leak(const Dataset *train, const int64_t *train_items, int64_t train_count, const Dataset *val,
-                       const int64_t *val_items, int64_t val_count) {
+static void lints_leak(const Dataset *train, const int64_t *train_items, int64_t train_count,
+                       const Dataset *val, const int64_t *val_items, int64_t val_count) {
   LintsHash *sorted = system_allocate((size_t)train_count * sizeof *sorted);
   int64_t shared = 0, first_train = 0, first_val = 0;
   char a[64], b[64];
@@ -73,9 +75,10 @@ static void lints_leak(const Dataset *train, const int64_t *train_items, int64_t
     }
   }
   if (shared)
-    console_warn("%lld of %lld validation images are also training images (%s is %s); validation will look too good",
-                 (long long)shared, (long long)val_count, dataset_item_name(val, first_val, a, sizeof a),
-                 dataset_item_name(train, first_train, b, sizeof b));
+    console_warn(
+        "%lld of %lld validation images are also training images (%s is %s); validation will look too good",
+        (long long)shared, (long long)val_count, dataset_item_name(val, first_val, a, sizeof a),
+        dataset_item_name(train, first_train, b, sizeof b));
   free(sorted);
 }
 
@@ -92,8 +95,8 @@ static void lints_contradictions(const Dataset *dataset, const int64_t *items, i
         dataset->items[sorted[i].item].label != dataset->items[sorted[i - 1].item].label && !pairs++)
       first = i;
   if (pairs)
-    console_warn("%lld image%s in two classes at once (%s is %s)", (long long)pairs, pairs == 1 ? " is" : "s are",
-                 dataset_item_name(dataset, sorted[first].item, a, sizeof a),
+    console_warn("%lld image%s in two classes at once (%s is %s)", (long long)pairs,
+                 pairs == 1 ? " is" : "s are", dataset_item_name(dataset, sorted[first].item, a, sizeof a),
                  dataset_item_name(dataset, sorted[first - 1].item, b, sizeof b));
   free(sorted);
 }
@@ -108,34 +111,40 @@ static void lints_pixels(const ModelInfo *info, const Dataset *dataset) {
     gray += dataset->items[i].gray;
   }
   if (info->channels == 3 && read && gray == read)
-    console_warn("the images are gray, the network has three channels: each is repeated; pretrained weights expect "
-                 "colour");
+    console_warn(
+        "the images are gray, the network has three channels: each is repeated; pretrained weights expect "
+        "colour");
   else if (info->channels == 3 && gray)
     console_warn("%lld of %lld images are gray among colour ones", (long long)gray, (long long)read);
 }
 
-/* Before training.  `val` may be NULL; it may be the same dataset as `train`, of which other items are taken. */
-static void lints_before(const ModelInfo *info, const Dataset *train, const int64_t *train_items, int64_t train_count,
-                         const Dataset *val, const int64_t *val_items, int64_t val_count) {
+/* Before training.  `val` may be NULL; it may be the same dataset as `train`, of which other items are taken.
+ */
+static void lints_before(const ModelInfo *info, const Dataset *train, const int64_t *train_items,
+                         int64_t train_count, const Dataset *val, const int64_t *val_items,
+                         int64_t val_count) {
   lints_classes(info, train, train_items, train_count, "training");
   lints_contradictions(train, train_items, train_count);
   lints_pixels(info, train);
   if (train_count < (int64_t)info->batch)
-    console_warn("there are only %lld training images, fewer than one batch of %d", (long long)train_count, info->batch);
+    console_warn("there are only %lld training images, fewer than one batch of %d", (long long)train_count,
+                 info->batch);
   if (val && val_count) {
     lints_classes(info, val, val_items, val_count, "validation");
     lints_leak(train, train_items, train_count, val, val_items, val_count);
   }
 }
 
-/* After training, from the first and last epoch's training loss and the accuracy on `classes` classes: a loss that stayed where
+/* After training, from the first and the last epoch's training loss: a cross-entropy that stayed where
  * guessing leaves it. */
 static void lints_after(const ModelInfo *info, int epochs, double first_loss, double last_loss) {
   double guess = info->target == MODEL_TARGET_BINARY ? log(2) : log((double)dataset_head_classes(info));
   bool entropy = info->loss && strstr(info->loss, "crossentropy");
-  if (epochs >= 3 && entropy && fabs(last_loss - guess) < .02 * guess && fabs(first_loss - guess) < .1 * guess)
-    console_warn("the loss stayed at %.3f, what guessing gives: is the learning rate too small or too large, is the "
-                 "preprocessing what the pretrained weights expect?",
-                 last_loss);
+  if (epochs >= 3 && entropy && fabs(last_loss - guess) < .02 * guess &&
+      fabs(first_loss - guess) < .1 * guess)
+    console_warn(
+        "the loss stayed at %.3f, what guessing gives: is the learning rate too small or too large, is the "
+        "preprocessing what the pretrained weights expect?",
+        last_loss);
 }
 #endif

@@ -52,12 +52,13 @@ static void report_settings(FILE *out, const ModelInfo *info, const ReportSettin
   report_row(out, "parameters", "%lld trained, %lld not", (long long)trainable, (long long)frozen);
   report_row(out, "training data", "%s, %lld images", settings->data, (long long)settings->train_count);
   if (settings->val_count)
-    report_row(out, "validation data", "%s, %lld images", settings->val ? settings->val : "a part of the same",
-               (long long)settings->val_count);
+    report_row(out, "validation data", "%s, %lld images",
+               settings->val ? settings->val : "a part of the same", (long long)settings->val_count);
   report_row(out, "loss", "%s", info->loss ? info->loss : "none");
   for (int p = 0; p < info->phase_count; p++)
     report_row(out, info->phases[p].name ? info->phases[p].name : "optimizer", "%s", info->phases[p].recipe);
-  report_row(out, "batch, seed, threads", "%d, %lld, %d", settings->batch, (long long)settings->seed, settings->threads);
+  report_row(out, "batch, seed, threads", "%d, %lld, %d", settings->batch, (long long)settings->seed,
+             settings->threads);
   report_row(out, "time, peak memory", "%s, %s", console_duration(settings->seconds),
              console_bytes((double)settings->peak_bytes));
   report_row(out, "weights", "%s", settings->save);
@@ -126,18 +127,18 @@ static void report_curve(FILE *out, const History *history, int value, const cha
   fprintf(out, "</h3>\n<svg viewBox='0 0 %d %d'>\n", REPORT_WIDTH, REPORT_HEIGHT);
   for (int k = 0; k <= 4; k++) {
     double at = range.low + (range.high - range.low) * k / 4, y = report_y(range, at);
-    fprintf(out, "<path class=grid d='M%d %.1fH%d'/><text x=%d y=%.1f text-anchor=end>%.4g</text>\n", REPORT_LEFT, y,
-            REPORT_WIDTH - 8, REPORT_LEFT - 6, y + 4, at);
+    fprintf(out, "<path class=grid d='M%d %.1fH%d'/><text x=%d y=%.1f text-anchor=end>%.4g</text>\n",
+            REPORT_LEFT, y, REPORT_WIDTH - 8, REPORT_LEFT - 6, y + 4, at);
   }
   for (int i = 0; i < history->count; i++) {
     const HistoryEpoch *epoch = &history->epochs[i];
     int step = history->count > 12 ? (history->count + 11) / 12 : 1;
     if (i % step == 0)
-      fprintf(out, "<text x=%.1f y=%d text-anchor=middle>%lld</text>\n", report_x(history, i), REPORT_HEIGHT - 6,
-              (long long)epoch->epoch);
+      fprintf(out, "<text x=%.1f y=%d text-anchor=middle>%lld</text>\n", report_x(history, i),
+              REPORT_HEIGHT - 6, (long long)epoch->epoch);
     if (i && epoch->phase != history->epochs[i - 1].phase)
-      fprintf(out, "<path class=phase d='M%.1f 8V%d'/>\n", (report_x(history, i) + report_x(history, i - 1)) / 2,
-              REPORT_HEIGHT - REPORT_BOTTOM);
+      fprintf(out, "<path class=phase d='M%.1f 8V%d'/>\n",
+              (report_x(history, i) + report_x(history, i - 1)) / 2, REPORT_HEIGHT - REPORT_BOTTOM);
   }
   report_line(out, history, value, range, "train");
   if (validated)
@@ -147,7 +148,8 @@ static void report_curve(FILE *out, const History *history, int value, const cha
 
 static void report_confusion(FILE *out, const Confusion *confusion, const Dataset *dataset) {
   char name[32];
-  fputs("<h2>Confusion matrix</h2>\n<p>Rows are the truth, columns the prediction.</p>\n<table class=matrix>\n<tr><th></th>",
+  fputs("<h2>Confusion matrix</h2>\n<p>Rows are the truth, columns the prediction.</p>\n<table "
+        "class=matrix>\n<tr><th></th>",
         out);
   for (int c = 0; c < confusion->classes; c++) {
     fputs("<th>", out);
@@ -163,8 +165,8 @@ static void report_confusion(FILE *out, const Confusion *confusion, const Datase
     for (int k = 0; k < confusion->classes; k++) {
       int64_t count = confusion->count[c * confusion->classes + k];
       double share = row.truth ? (double)count / (double)row.truth : 0;
-      fprintf(out, "<td style='background:rgba(%s,%.2f)'>%lld</td>", c == k ? "40,140,70" : "200,60,40", share * .7,
-              (long long)count);
+      fprintf(out, "<td style='background:rgba(%s,%.2f)'>%lld</td>", c == k ? "40,140,70" : "200,60,40",
+              share * .7, (long long)count);
     }
     fprintf(out, "<td>%.3f</td><td>%.3f</td><td>%.3f</td></tr>\n", row.precision, row.recall, row.f1);
   }
@@ -196,7 +198,8 @@ static void report_epochs(FILE *out, const ModelInfo *info, const History *histo
 
 static const char report_style[] =
     "<style>\n"
-    "body{font:15px/1.45 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222;background:#fff}\n"
+    "body{font:15px/1.45 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 "
+    "1em;color:#222;background:#fff}\n"
     "table{border-collapse:collapse;font-variant-numeric:tabular-nums}\n"
     "th,td{padding:.2em .7em;text-align:right;border-bottom:1px solid #ddd}\n"
     ".settings th{text-align:left;color:#666;font-weight:normal}.settings td{text-align:left}\n"
@@ -209,23 +212,27 @@ static const char report_style[] =
     ".grid{stroke:#33363b}}\n"
     "</style>\n";
 
-/* Writes the page beside `path` and renames it.  `confusion` may be NULL; `dataset` gives the classes their names. */
-static bool report_write(const char *path, const ModelInfo *info, const History *history, const Confusion *confusion,
-                         const Dataset *dataset, const ReportSettings *settings, Fault *fault) {
+/* Writes the page beside `path` and renames it.  `confusion` may be NULL; `dataset` gives the classes their
+ * names. */
+static bool report_write(const char *path, const ModelInfo *info, const History *history,
+                         const Confusion *confusion, const Dataset *dataset, const ReportSettings *settings,
+                         Fault *fault) {
   char *part = system_beside(path);
   FILE *out = fopen(part, "w");
   if (!out) {
     free(part);
     return fault_set(fault, "%s: %s", path, strerror(errno));
   }
-  fputs("<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<meta name=viewport content='width=device-width'>\n<title>",
+  fputs("<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<meta name=viewport "
+        "content='width=device-width'>\n<title>",
         out);
   report_text(out, info->name);
   fprintf(out, ": training report</title>\n%s<h1>", report_style);
   report_text(out, info->name);
   fputs("</h1>\n", out);
   report_settings(out, info, settings);
-  fputs("<h2>Curves</h2>\n<p class=key><b class=t>training</b>, <b class=v>validation</b>; dashed lines separate "
+  fputs("<h2>Curves</h2>\n<p class=key><b class=t>training</b>, <b class=v>validation</b>; dashed lines "
+        "separate "
         "phases.</p>\n",
         out);
   for (int m = 0; m <= info->metric_count; m++)

@@ -147,6 +147,11 @@ static float model_regularization(Model *m) {
 }
 
 static void fake_update(Model *m, double rate, int from) {
+  if (m->state.probe) {
+    for (int i = from; i < FAKE_PARAMS; i++)
+      m->params[i] -= (float)m->state.probe_rate * m->gradient[i];
+    return;
+  }
   for (int i = from; i < FAKE_PARAMS; i++) {
     m->slots[i] = 0.9f * m->slots[i] - (float)rate * m->gradient[i];
     m->params[i] += m->slots[i];

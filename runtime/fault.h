@@ -10,9 +10,6 @@ typedef struct Fault {
   char text[4096];
 } Fault;
 
-#if defined(__GNUC__)
-__attribute__((format(printf, 2, 3)))
-#endif
 /* Writes the text and returns false, so that `return fault_set(...)` reads well. */
 static bool
 fault_set(Fault *fault, const char *format, ...) {

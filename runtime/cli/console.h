@@ -10,9 +10,6 @@ static void console_line(const char *kind, const char *format, va_list args) {
   fputc('\n', stderr);
 }
 
-#if defined(__GNUC__)
-__attribute__((format(printf, 1, 2)))
-#endif
 static void
 console_warn(const char *format, ...) {
   va_list args;
@@ -21,9 +18,6 @@ console_warn(const char *format, ...) {
   va_end(args);
 }
 
-#if defined(__GNUC__)
-__attribute__((format(printf, 1, 2)))
-#endif
 static void
 console_note(const char *format, ...) {
   va_list args;

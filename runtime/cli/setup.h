@@ -40,6 +40,9 @@ static bool setup_load(const ModelInfo *info, float *params, const char *path, c
     return false;
   if (how->by_name && !result.matched)
     return fault_set(fault, "%s: no layer of the file has the name of one wanted; nothing was loaded", path);
+  if (result.extra && !how->by_name)
+    console_note("%s: its last %d layers with weights are no part of `%s` and were left out", path,
+                 result.extra, how->part && *how->part ? how->part : info->name);
   if (result.matched < result.wanted)
     console_warn("%s: %d of %d layers loaded; the others keep their starting values", path, result.matched,
                  result.wanted);
@@ -76,7 +79,8 @@ static bool setup_weights(const Options *options, const ModelInfo *info, Model *
     LoadOptions how = {.by_name = source->by_name,
                        .layers = source->layers,
                        .layer_count = source->layer_count,
-                       .part = source->part};
+                       .part = source->part,
+                       .extra_allowed = true};
     good = setup_load(info, params, path, &how, options->quiet, fault);
     free(path);
   }

@@ -1,7 +1,10 @@
 /* EXE train DATA */
 #ifndef NETC_CLI_TRAIN_H
 #define NETC_CLI_TRAIN_H
+#include "../train/gradient_check.h"
+#include "../train/lints.h"
 #include "../train/loop.h"
+#include "../train/report.h"
 #include "setup.h"
 
 typedef struct TrainData {
@@ -71,26 +74,89 @@ static void train_say_stopped(const Loop *loop, const Options *options) {
           options->save ? "" : loop->save);
 }
 
-static int train_finish(Loop *loop, const TrainData *data, double start, Fault *fault) {
+static bool train_report(const Loop *loop, const Options *options, const TrainData *data,
+                         const Confusion *confusion, double start, const char *ended, Fault *fault) {
+  ReportSettings settings = {.data = options->places[0],
+                             .val = options->val,
+                             .save = loop->save,
+                             .train_count = loop->train_count,
+                             .val_count = loop->val_count,
+                             .seed = (int64_t)loop->seed,
+                             .batch = loop->batch,
+                             .threads = setup_threads(options),
+                             .seconds = system_seconds() - start,
+                             .peak_bytes = system_peak_bytes(),
+                             .ended = ended};
+  if (!options->report)
+    return true;
+  return report_write(options->report, loop->info, &loop->history, confusion, &data->train, &settings, fault);
+}
+
+static int train_finish(Loop *loop, const Options *options, const TrainData *data, double start,
+                        Fault *fault) {
   Confusion confusion = {0};
   bool classifier =
       loop->val_data && (loop->info->output_floats > 1 || loop->info->target == MODEL_TARGET_BINARY);
-  if (classifier && loop->out) {
+  if (loop->history.count)
+    lints_after(loop->info, loop->history.count, loop->history.epochs[0].values[0],
+                loop->history.epochs[loop->history.count - 1].values[0]);
+  if (classifier && (loop->out || options->report)) {
     if (!train_confusion(loop, &confusion, fault))
       return console_fail(fault);
-    confusion_print(loop->out, &confusion, data->train.class_names);
-    confusion_free(&confusion);
+    if (loop->out)
+      confusion_print(loop->out, &confusion, data->train.class_names);
   }
+  bool good =
+      train_report(loop, options, data, confusion.count ? &confusion : NULL, start, "finished", fault);
+  confusion_free(&confusion);
+  if (!good)
+    return console_fail(fault);
   if (loop->out)
     fprintf(loop->out, "\nsaved %s; %s, most memory %s\n", loop->save,
             console_duration(system_seconds() - start), console_bytes((double)system_peak_bytes()));
   return 0;
 }
 
+/* Gradients of every phase on the first images; the exit code. */
+static int train_check_gradients(Loop *loop, Fault *fault) {
+  const ModelInfo *info = loop->info;
+  int n = loop->batch < 8 ? loop->batch : 8, wrong = 0;
+  n = n < loop->train_count ? n : (int)loop->train_count;
+  float *x = system_allocate((size_t)n * info->input_floats * sizeof *x);
+  float *target = system_allocate((size_t)n * info->target_floats * sizeof *target);
+  for (int i = 0; i < n && !wrong; i++) { /* spread over the data: folders are sorted by class */
+    int64_t item = loop->train_items[loop->train_count * i / n];
+    dataset_target(loop->data, info, item, target + (size_t)i * info->target_floats);
+    if (!dataset_read(loop->data, item, x + (size_t)i * info->input_floats, fault))
+      wrong = -1;
+  }
+  for (int p = 0; p < info->phase_count && wrong >= 0; p++) {
+    const ModelPhase *phase = &info->phases[p];
+    float *features = NULL;
+    model_state(loop->model)->phase = p;
+    printf("phase %d%s%s\n", p + 1, phase->name ? ": " : "", phase->name ? phase->name : "");
+    if (phase->feature_floats) {
+      features = system_allocate((size_t)n * phase->feature_floats * sizeof *features);
+      phase->features(loop->model, n, x, features);
+    }
+    int off =
+        gradient_check_run(loop->model, info, p, n, features ? features : x, target, NULL, stdout, fault);
+    wrong = off < 0 ? -1 : wrong + off;
+    free(features);
+  }
+  free(x);
+  free(target);
+  if (wrong > 0)
+    fault_set(fault, "%d gradients differ from finite differences by more than rounding explains", wrong);
+  return wrong ? console_fail(fault) : 0;
+}
+
 /* Runs the loop on opened data; the exit code. */
 static int train_on(Loop *loop, const Options *options, const TrainData *data, double start, Fault *fault) {
   bool resumed = false;
   loop_start(loop);
+  if (options->check_grad)
+    return train_check_gradients(loop, fault);
   if (options->resume) {
     if (!loop_resume(loop, fault))
       return console_fail(fault);
@@ -107,6 +173,9 @@ static int train_on(Loop *loop, const Options *options, const TrainData *data, d
     return console_fail(fault);
   if (loop->out)
     train_describe(loop, data);
+  if (!resumed)
+    lints_before(loop->info, loop->data, loop->train_items, loop->train_count, loop->val_data,
+                 loop->val_items, loop->val_count);
   LoopEnd end = loop_run(loop, resumed, fault);
   Fault log_fault;
   if (!log_close(&loop->log, &log_fault) && end != LOOP_FAILED) {
@@ -117,9 +186,11 @@ static int train_on(Loop *loop, const Options *options, const TrainData *data, d
     return console_fail(fault);
   if (end == LOOP_STOPPED) {
     train_say_stopped(loop, options);
+    if (!train_report(loop, options, data, NULL, start, "interrupted", fault))
+      return console_fail(fault);
     return 130;
   }
-  return train_finish(loop, data, start, fault);
+  return train_finish(loop, options, data, start, fault);
 }
 
 static int train_main(const Options *options, const char *program) {
@@ -146,6 +217,7 @@ static int train_main(const Options *options, const char *program) {
   } else if (options->resume && !system_is_file(save)) {
     fault_set(&fault, "%s: does not exist, so there is nothing to resume", save);
   } else if (setup_writable(save, &fault) && (!options->log || setup_writable(options->log, &fault)) &&
+             (!options->report || setup_writable(options->report, &fault)) &&
              (loop.model = setup_model(options, info, loop.batch, &fault)) &&
              setup_weights(&how, info, loop.model, loop.seed, program, &fault)) {
     if (train_open(&data, options, info, loop.shuffle, loop.seed, &fault)) {

@@ -28,13 +28,15 @@ struct Layer {
   bool frozen[MAX_PHASES]; /* Keras's trainable = False, per training phase */
   Span span;               /* the call */
   Span name_span;          /* where the name was given, or the call */
-  int index;               /* in Graph.layers, creation order */
+  int index;               /* in Graph.layers, creation order; -1: not part of the network (nothing leads to the output) */
   void *note;              /* scratch of the pass at work */
 };
 
 /* weights BASE from "file" [by name | by order] */
 typedef struct WeightSource {
-  Layer **layers; /* in Keras's model.layers order of the named part */
+  /* In Keras's model.layers order of the named part.  Of a part that is cut (`up to`) all that the uncut part has, as
+   * the file does: layers that were cut away have index -1. */
+  Layer **layers;
   int layer_count;
   const char *part; /* the user's name for it, "" = the whole network */
   const char *path; /* as resolved against the .net file's folder */
@@ -82,6 +84,8 @@ struct Graph {
   int weight_source_count;
   TrainSpec train;
   const char *path; /* the .net file */
+  const char **silenced; /* lint codes that the file silences */
+  int silenced_count;
   Span span;
 };
 

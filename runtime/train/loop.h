@@ -76,10 +76,12 @@ static bool loop_save(Loop *loop, Fault *fault) {
 /* Where the features of a phase are kept: beside the weights; phases after the first have a number. */
 static char *loop_cache_path(const Loop *loop, int64_t phase) {
   const char *base = loop->options->cache_file ? loop->options->cache_file : loop->save;
-  char *path = system_allocate(strlen(base) + 48);
-  sprintf(path, "%s%s", base, loop->options->cache_file ? "" : ".features");
+  const char *ending = loop->options->cache_file ? "" : ".features";
+  size_t size = strlen(base) + 48;
+  char *path = system_allocate(size), number[24] = "";
   if (phase)
-    sprintf(path + strlen(path), "%lld", (long long)phase + 1);
+    snprintf(number, sizeof number, "%lld", (long long)phase + 1);
+  snprintf(path, size, "%s%s%s", base, ending, number);
   return path;
 }
 

@@ -16,8 +16,10 @@ typedef struct H5Texts {
  * HDF5_OBJECT_HEADER_LIMIT). */
 enum { H5_ATTRIBUTE_LIMIT = 64512 };
 
-/* The library prints no error stacks of its own: we say what was wrong. */
+/* The library prints no error stacks of its own: we say what was wrong.  Nor does it tidy up at exit: after a write
+ * that failed (a full disk) it would crash there. */
 static void h5_quiet(void) {
+  H5dont_atexit();
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 

@@ -21,9 +21,6 @@
 #ifndef FAKE_EPOCHS
 #define FAKE_EPOCHS 3
 #endif
-#ifndef FAKE_CALLBACKS
-#define FAKE_CALLBACKS
-#endif
 #define FAKE_INPUT       (8 * 6 * FAKE_CHANNELS)
 #define FAKE_HIDDEN      10
 #define FAKE_BASE_KERNEL 0
@@ -289,34 +286,39 @@ static const ModelMetric fake_metrics[] = {
     {"accuracy", FAKE_CLASSES == 1 ? MODEL_METRIC_BINARY_ACCURACY : MODEL_METRIC_CATEGORICAL_ACCURACY, 0.5, 0,
      NULL}};
 
-static const ModelInfo model_info = {.name = "fake",
-                                     .source = "fake.net",
-                                     .version = "test",
-                                     .height = 8,
-                                     .width = 6,
-                                     .channels = FAKE_CHANNELS,
-                                     .input_floats = FAKE_INPUT,
-                                     .output_floats = FAKE_CLASSES,
-                                     .target_floats = FAKE_CLASSES,
-                                     .target = FAKE_CLASSES == 1 ? MODEL_TARGET_BINARY : MODEL_TARGET_ONE_HOT,
-                                     .loss = FAKE_CLASSES == 1 ? "binary_crossentropy"
-                                                               : "categorical_crossentropy",
-                                     .layers = fake_layers,
-                                     .layer_count = 5,
-                                     .weights = fake_weights,
-                                     .weight_count = 4,
-                                     .param_floats = FAKE_PARAMS,
-                                     .slot_count = 1,
-                                     .slot_floats = FAKE_PARAMS,
-                                     .phases = fake_phases,
-                                     .phase_count = (int)(sizeof fake_phases / sizeof *fake_phases),
-                                     .metrics = fake_metrics,
-                                     .metric_count = 1,
-                                     .batch = 8,
-                                     .validation_split = 0.2,
-                                     .stratified = true,
-                                     .shuffle = true,
-                                     .seed = 1,
-                                     .cache = "auto",
-                                     FAKE_CALLBACKS};
+static const ModelInfo model_info = {
+    .name = "fake",
+    .source = "fake.net",
+    .version = "test",
+    .height = 8,
+    .width = 6,
+    .channels = FAKE_CHANNELS,
+    .input_floats = FAKE_INPUT,
+    .output_floats = FAKE_CLASSES,
+    .target_floats = FAKE_CLASSES,
+    .target = FAKE_CLASSES == 1 ? MODEL_TARGET_BINARY : MODEL_TARGET_ONE_HOT,
+    .loss = FAKE_CLASSES == 1 ? "binary_crossentropy" : "categorical_crossentropy",
+    .layers = fake_layers,
+    .layer_count = 5,
+    .weights = fake_weights,
+    .weight_count = 4,
+    .param_floats = FAKE_PARAMS,
+    .slot_count = 1,
+    .slot_floats = FAKE_PARAMS,
+    .phases = fake_phases,
+    .phase_count = (int)(sizeof fake_phases / sizeof *fake_phases),
+    .metrics = fake_metrics,
+    .metric_count = 1,
+    .batch = 8,
+    .validation_split = 0.2,
+    .stratified = true,
+    .shuffle = true,
+    .seed = 1,
+    .cache = "auto",
+#ifdef FAKE_STOP
+    .early_stopping = {.present = true, .restore_best = true, .monitor = "val_loss", .patience = 3},
+    .reduce_on_plateau =
+        {.present = true, .monitor = "val_loss", .factor = 0.5, .min_delta = 1e-4, .patience = 2},
+#endif
+};
 #endif

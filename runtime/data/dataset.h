@@ -28,6 +28,7 @@ typedef struct Dataset {
   char *path;
   int height, width, channels; /* as the network wants them; height 0: flat floats */
   size_t input_floats;
+  ModelPreprocess preprocess; /* of 8-bit pixels */
   DatasetItem *items;
   int64_t count, capacity;
   char **class_names; /* sorted; NULL where unknown (HDF5 without names) */
@@ -49,7 +50,8 @@ static void dataset_start(Dataset *dataset, const ModelInfo *info, const char *p
                        .height = info->height,
                        .width = info->width,
                        .channels = info->channels,
-                       .input_floats = info->input_floats};
+                       .input_floats = info->input_floats,
+                       .preprocess = info->preprocess};
   size_t memory = system_memory_bytes();
   dataset->kept_limit = memory ? memory / 4 : (size_t)1 << 30;
 }
@@ -159,26 +161,51 @@ static bool dataset_read_row(const Dataset *dataset, int64_t i, float *x, Fault 
   return good;
 }
 
+/* Resized pixels to what the network takes, in place: x [height * width][channels]. */
+static void dataset_preprocess(const Dataset *dataset, float *x) {
+  const ModelPreprocess *rule = &dataset->preprocess;
+  int channels = dataset->channels;
+  if (!rule->mode || !strcmp(rule->mode, "none") || channels < 1)
+    return;
+  for (size_t i = 0; i < dataset->input_floats; i += (size_t)channels, x += channels) {
+    for (int c = 0; rule->reverse && c < channels / 2; c++) {
+      float kept = x[c];
+      x[c] = x[channels - 1 - c];
+      x[channels - 1 - c] = kept;
+    }
+    for (int c = 0; c < channels; c++)
+      x[c] = x[c] * rule->scale[c & 3] + rule->offset[c & 3];
+  }
+}
+
+/* The pixels of an image file, resized. */
+static bool dataset_read_file(Dataset *dataset, DatasetItem *item, float *x, Fault *fault) {
+  if (item->kept && item->kept_height) {
+    resize_bilinear(item->kept, item->kept_height, item->kept_width, dataset->channels, dataset->height,
+                    dataset->width, x);
+    return true;
+  }
+  if (item->kept) {
+    memcpy(x, item->kept, dataset->input_floats * sizeof *x);
+    return true;
+  }
+  Fault reason;
+  size_t length;
+  unsigned char *bytes = system_read_file(item->path, &length, fault);
+  bool good = bytes && dataset_decode(dataset, item, bytes, length, x, &reason);
+  if (bytes && !good)
+    fault_set(fault, "%s: %.1000s", item->path, reason.text);
+  free(bytes);
+  return good;
+}
+
 /* The network's input for item i: x [height][width][channels].  One thread at a time. */
 static bool dataset_read(Dataset *dataset, int64_t i, float *x, Fault *fault) {
   DatasetItem *item = &dataset->items[i];
-  if (!item->path)
-    return dataset_read_row(dataset, i, x, fault);
-  if (!item->kept) {
-    Fault reason;
-    size_t length;
-    unsigned char *bytes = system_read_file(item->path, &length, fault);
-    bool good = bytes && dataset_decode(dataset, item, bytes, length, x, &reason);
-    if (bytes && !good)
-      fault_set(fault, "%s: %.1000s", item->path, reason.text);
-    free(bytes);
-    return good;
-  }
-  if (item->kept_height)
-    resize_bilinear(item->kept, item->kept_height, item->kept_width, dataset->channels, dataset->height,
-                    dataset->width, x);
-  else
-    memcpy(x, item->kept, dataset->input_floats * sizeof *x);
+  if (!(item->path ? dataset_read_file(dataset, item, x, fault) : dataset_read_row(dataset, i, x, fault)))
+    return false;
+  if (!dataset->floats)
+    dataset_preprocess(dataset, x);
   return true;
 }
 

@@ -54,6 +54,8 @@ static uint64_t features_key(const ModelInfo *info, int phase, const float *para
   uint64_t sizes[4] = {(uint64_t)info->height, (uint64_t)info->width, (uint64_t)info->channels,
                        own->feature_floats};
   key = hash_bytes(sizes, sizeof sizes, key);
+  key = hash_bytes(info->preprocess.scale, sizeof info->preprocess.scale, key + info->preprocess.reverse);
+  key = hash_bytes(info->preprocess.offset, sizeof info->preprocess.offset, key);
   int count = own->prefix_weights ? own->prefix_weight_count : info->weight_count;
   for (int i = 0; i < count; i++) {
     const ModelWeight *weight = &info->weights[own->prefix_weights ? own->prefix_weights[i] : i];

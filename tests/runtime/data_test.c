@@ -1,5 +1,4 @@
 /* Images, datasets, splits and the loader. */
-#define _POSIX_C_SOURCE 200809L
 #include <criterion/criterion.h>
 
 #include "../../runtime/data/loader.h"
@@ -438,6 +437,35 @@ Test(dataset, hdf5_files) {
   path = path_in(pictures_folder(), "k.h5");
   pictures_write(path, "\x89HDF\r\n\x1a\n and then nothing", 25);
   expect_refused(path, info, false, "damaged or truncated HDF5");
+}
+
+/* Keras's preprocess_input of the mode "caffe", by hand. */
+Test(dataset, eight_bit_pixels_are_preprocessed_floats_are_not) {
+  ModelInfo info = network(H, W, 3, 3);
+  info.preprocess = (ModelPreprocess){"caffe", true, {1, 1, 1, 1}, {-103.939f, -116.779f, -123.68f, 0}};
+  hsize_t dim[4] = {1, H, W, 3};
+  uint8_t pixels[H * W * 3];
+  float floats[H * W * 3], x[H * W * 3];
+  int32_t y = 0;
+  Dataset dataset;
+  Fault fault;
+  pictures_paint(pixels, W, H, 3, 1);
+  for (int i = 0; i < H * W * 3; i++)
+    floats[i] = (float)i;
+  char *path = write_table("a.h5", 4, dim, H5T_NATIVE_UINT8, pixels, 1, dim, H5T_NATIVE_INT32, &y);
+  cr_assert(open_labelled(&dataset, &info, path, NULL, 0, false, &fault), "%s", fault.text);
+  cr_assert(dataset_read(&dataset, 0, x, &fault));
+  for (int i = 0; i < H * W; i++) {
+    cr_assert_eq(x[3 * i], (float)pixels[3 * i + 2] - 103.939f);
+    cr_assert_eq(x[3 * i + 1], (float)pixels[3 * i + 1] - 116.779f);
+    cr_assert_eq(x[3 * i + 2], (float)pixels[3 * i] - 123.68f);
+  }
+  dataset_free(&dataset);
+  path = write_table("b.h5", 4, dim, H5T_NATIVE_FLOAT, floats, 1, dim, H5T_NATIVE_INT32, &y);
+  cr_assert(open_labelled(&dataset, &info, path, NULL, 0, false, &fault), "%s", fault.text);
+  cr_assert(dataset_read(&dataset, 0, x, &fault));
+  cr_expect(!memcmp(x, floats, sizeof x));
+  dataset_free(&dataset);
 }
 
 Test(split, the_last_part_is_held_back) {

@@ -1,6 +1,5 @@
 /* Weight files: every layout Keras has used, mismatches, damage, saving, starting weights.  Run from the
  * repository's root, or with LAYOUTS naming the folder of files. */
-#define _POSIX_C_SOURCE 200809L
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <sys/wait.h>

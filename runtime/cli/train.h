@@ -59,8 +59,12 @@ static void train_describe(const Loop *loop, const TrainData *data) {
 static bool train_confusion(Loop *loop, Confusion *confusion, Fault *fault) {
   size_t values_bytes = ((size_t)loop->info->metric_count + 1) * sizeof(double);
   double *values = system_allocate(values_bytes);
-  Evaluation what = {
-      .dataset = loop->val_data, .items = loop->val_items, .count = loop->val_count, .batch = loop->batch};
+  Evaluation what = {.dataset = loop->val_data,
+                     .items = loop->val_items,
+                     .count = loop->val_count,
+                     .features = loop->cached ? &loop->val_features : NULL, /* of the last phase */
+                     .phase = loop->info->phase_count - 1,
+                     .batch = loop->batch};
   *confusion = confusion_new(confusion_classes(loop->info));
   bool good = evaluate_run(loop->model, loop->info, &what, loop->val_metrics, values, confusion, NULL, fault);
   free(values);

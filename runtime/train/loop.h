@@ -92,6 +92,8 @@ static bool loop_prepare_features(Loop *loop, Fault *fault) {
   const char *mode = loop->options->cache ? loop->options->cache
                      : loop->info->cache  ? loop->info->cache
                                           : "auto";
+  features_free(&loop->features);
+  features_free(&loop->val_features);
   loop->cached = own->feature_floats && own->features && own->head && strcmp(mode, "off");
   if (!loop->cached)
     return true;
@@ -338,8 +340,6 @@ static void loop_end_phase(Loop *loop) {
       fprintf(loop->out, "best weights restored (epoch %lld of this phase)\n",
               (long long)loop->state.early.best_epoch + 1);
   }
-  features_free(&loop->features);
-  features_free(&loop->val_features);
 }
 
 static LoopEnd loop_phase(Loop *loop, bool fresh, double *values, double *val, int64_t *order, Fault *fault) {
@@ -350,6 +350,7 @@ static LoopEnd loop_phase(Loop *loop, bool fresh, double *values, double *val, i
   if (fresh)
     loop_begin_phase(loop);
   model_state(loop->model)->phase = (int)loop->state.phase;
+  loop->cached = false;
   if (loop->out && (loop->info->phase_count > 1 || phase->name))
     fprintf(loop->out, "phase %lld/%d%s%s%s: %s\n", (long long)loop->state.phase + 1, loop->info->phase_count,
             phase->name ? " `" : "", phase->name ? phase->name : "", phase->name ? "`" : "", phase->recipe);

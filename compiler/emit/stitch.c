@@ -491,7 +491,7 @@ static void add_renamed(const char *p, size_t length, const char *prefix, StrBuf
     *c = (char)toupper((unsigned char)*c);
   camel(prefix, mixed);
   while (p < end) {
-    const char *after = *p == '"' || *p == '\'' ? skip_opaque(p, end) : p;
+    const char *after = *p == '"' || *p == '\'' || *p == '/' ? skip_opaque(p, end) : p; /* comments as they are */
     if (after != p) {
       strbuf_add(out, p, (size_t)(after - p));
       p = after;

@@ -7,7 +7,6 @@
 
 #define ACT_SELU_SCALE 1.05070098735548f
 #define ACT_SELU_ALPHA 1.67326324235438f
-#define ACT_ROOT_HALF  0.707106781186548f
 #define ACT_ROOT_2_PI  0.797884560802865f /* sqrt(2 / pi) */
 #define ACT_GAUSS_PEAK 0.398942280401433f /* 1 / sqrt(2 pi) */
 
@@ -28,6 +27,11 @@ VEC_INLINE Vec act_gelu_tanh_inner(Vec x) {
 /* x clipped to [low, high]; NaN stays NaN. */
 VEC_INLINE Vec act_clip(Vec x, float low, float high) {
   return vec_min(vec_set(high), vec_max(vec_set(low), x));
+}
+
+/* (x + 3) / 6 clipped to [0, 1]. */
+VEC_INLINE Vec act_hard_sigmoid(Vec x) {
+  return vec_mul(act_clip(vec_add(x, vec_set(3.0f)), 0.0f, 6.0f), vec_set(1.0f / 6.0f));
 }
 
 /* tanh(softplus(x)) = (e^2 + 2e) / (e^2 + 2e + 2) with e = exp(x), saturated where e^2 would overflow. */
@@ -58,8 +62,8 @@ VEC_INLINE Vec act_vec(const Act *act, Vec x) {
   case ACT_SELU:
     return vec_mul(vec_set(ACT_SELU_SCALE),
                    vec_select_gt(x, zero, x, vec_mul(vec_set(ACT_SELU_ALPHA), vec_expm1(x))));
-  case ACT_GELU: /* x/2 erfc(-x / sqrt 2) */
-    return vec_mul(vec_mul(vec_set(0.5f), x), vec_erfc(vec_mul(x, vec_set(-ACT_ROOT_HALF))));
+  case ACT_GELU:
+    return vec_mul(x, vec_normal_cdf(x));
   case ACT_GELU_TANH: /* x/2 (1 + tanh(u)) = x sigmoid(2u) */
     return vec_mul(x, vec_sigmoid(vec_mul(vec_set(2.0f), act_gelu_tanh_inner(x))));
   case ACT_SOFTPLUS:
@@ -67,9 +71,9 @@ VEC_INLINE Vec act_vec(const Act *act, Vec x) {
   case ACT_SOFTSIGN:
     return vec_div(x, vec_add(one, vec_abs(x)));
   case ACT_HARD_SIGMOID:
-    return act_clip(vec_fma(x, vec_set(1.0f / 6.0f), vec_set(0.5f)), 0.0f, 1.0f);
+    return act_hard_sigmoid(x);
   case ACT_HARD_SWISH:
-    return vec_mul(x, act_clip(vec_fma(x, vec_set(1.0f / 6.0f), vec_set(0.5f)), 0.0f, 1.0f));
+    return vec_mul(x, act_hard_sigmoid(x));
   case ACT_EXPONENTIAL:
     return vec_exp(x);
   case ACT_MISH:
@@ -139,8 +143,7 @@ VEC_INLINE Vec act_vec_bwd(const Act *act, Vec x, Vec y, Vec dy) {
   }
   case ACT_GELU: { /* Phi(x) + x phi(x) */
     Vec phi = vec_mul(vec_set(ACT_GAUSS_PEAK), vec_exp(vec_mul(vec_set(-0.5f), vec_mul(x, x))));
-    Vec cdf = vec_mul(vec_set(0.5f), vec_erfc(vec_mul(x, vec_set(-ACT_ROOT_HALF))));
-    return vec_mul(dy, vec_fma(x, phi, cdf));
+    return vec_mul(dy, vec_fma(x, phi, vec_normal_cdf(x)));
   }
   case ACT_GELU_TANH: { /* s + x s (1 - s) 2u' */
     Vec s = vec_sigmoid(vec_mul(vec_set(2.0f), act_gelu_tanh_inner(x)));

@@ -1,0 +1,262 @@
+/* Convolutions, their gradients and depthwise ones against reference.h, over shapes that divide by nothing.
+ */
+#include "kernels/channel_sum.h"
+#include "kernels/conv2d_direct.h"
+#include "kernels/conv2d_direct_w.h"
+#include "kernels/depthwise.h"
+#include "kernels/reference.h"
+#include "kernel_test.h"
+#include <stdio.h>
+
+/* {in_h, in_w, in_c, out_c, kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, groups, same} */
+static const int conv_shapes[][12] = {
+    {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0},     {1, 1, 3, 4, 3, 3, 1, 1, 1, 1, 1, 1},
+    {7, 8, 3, 5, 3, 3, 1, 1, 1, 1, 1, 1},     {7, 8, 3, 5, 3, 3, 1, 1, 1, 1, 1, 0},
+    {9, 11, 1, 32, 3, 3, 1, 1, 1, 1, 1, 1},   {30, 31, 1, 32, 3, 3, 1, 1, 1, 1, 1, 1},
+    {15, 16, 3, 64, 7, 7, 2, 2, 1, 1, 1, 1},  {12, 13, 16, 17, 3, 3, 1, 1, 1, 1, 1, 1},
+    {6, 6, 31, 33, 3, 3, 1, 1, 1, 1, 1, 1},   {5, 29, 17, 48, 3, 3, 1, 1, 1, 1, 1, 1},
+    {14, 14, 64, 64, 3, 3, 1, 1, 1, 1, 1, 1}, {9, 9, 20, 24, 3, 3, 2, 2, 1, 1, 1, 1},
+    {8, 10, 5, 7, 5, 5, 2, 2, 1, 1, 1, 1},    {8, 9, 4, 6, 2, 2, 3, 3, 1, 1, 1, 1},
+    {8, 9, 4, 6, 2, 2, 1, 1, 1, 1, 1, 1},     {7, 7, 6, 10, 1, 1, 1, 1, 1, 1, 1, 0},
+    {13, 17, 40, 72, 1, 1, 1, 1, 1, 1, 1, 0}, {14, 15, 24, 16, 1, 1, 2, 2, 1, 1, 1, 1},
+    {8, 8, 8, 12, 1, 7, 1, 1, 1, 1, 1, 1},    {8, 8, 8, 12, 7, 1, 1, 1, 1, 1, 1, 1},
+    {9, 8, 3, 4, 3, 2, 2, 1, 1, 1, 1, 1},     {11, 12, 5, 6, 3, 3, 1, 1, 2, 2, 1, 1},
+    {11, 12, 5, 6, 3, 3, 1, 1, 2, 2, 1, 0},   {11, 12, 5, 6, 3, 3, 2, 1, 2, 3, 1, 1},
+    {8, 9, 4, 6, 3, 3, 1, 1, 1, 1, 2, 1},     {8, 9, 4, 8, 3, 3, 2, 2, 1, 1, 4, 0},
+    {6, 7, 34, 38, 3, 3, 1, 1, 1, 1, 2, 1},   {3, 3, 2, 3, 5, 5, 1, 1, 1, 1, 1, 1},
+    {4, 4, 3, 2, 1, 1, 3, 3, 1, 1, 1, 0},     {2, 100, 6, 20, 3, 3, 1, 1, 1, 1, 1, 1},
+};
+enum { CONV_SHAPES = sizeof conv_shapes / sizeof conv_shapes[0] };
+
+static int conv_output(int in, int kernel, int stride, int dilation, int same, int *pad) {
+  int reach = (kernel - 1) * dilation + 1;
+  if (!same) {
+    *pad = 0;
+    return (in - reach) / stride + 1;
+  }
+  int out = (in + stride - 1) / stride, total = (out - 1) * stride + reach - in;
+  *pad = total > 0 ? total / 2 : 0;
+  return out;
+}
+
+/* `gap` floats between the pixels of x and y. */
+static Conv2d conv_geometry(const int *s, int gap) {
+  Conv2d g = {.in_h = s[0],
+              .in_w = s[1],
+              .in_c = s[2],
+              .out_c = s[3],
+              .kernel_h = s[4],
+              .kernel_w = s[5],
+              .stride_h = s[6],
+              .stride_w = s[7],
+              .dilation_h = s[8],
+              .dilation_w = s[9],
+              .groups = s[10]};
+  g.out_h = conv_output(g.in_h, g.kernel_h, g.stride_h, g.dilation_h, s[11], &g.pad_top);
+  g.out_w = conv_output(g.in_w, g.kernel_w, g.stride_w, g.dilation_w, s[11], &g.pad_left);
+  g.in_ld = g.in_c + gap;
+  g.out_ld = g.out_c + 2 * gap;
+  return g;
+}
+
+typedef struct ConvCase {
+  Conv2d g;
+  int n;
+  int64_t in_pixels, out_pixels, x_span, y_span, w_count;
+  float *x, *w, *bias, *residual, *dy;
+  char name[120];
+} ConvCase;
+
+static ConvCase conv_case(const int *shape, int n, int gap) {
+  ConvCase t = {.g = conv_geometry(shape, gap), .n = n};
+  const Conv2d *g = &t.g;
+  t.in_pixels = (int64_t)n * g->in_h * g->in_w;
+  t.out_pixels = (int64_t)n * g->out_h * g->out_w;
+  t.x_span = test_span(t.in_pixels, g->in_c, g->in_ld);
+  t.y_span = test_span(t.out_pixels, g->out_c, g->out_ld);
+  t.w_count = (int64_t)g->kernel_h * g->kernel_w * (g->in_c / g->groups) * g->out_c;
+  t.x = test_tensor(t.x_span);
+  t.w = test_tensor(t.w_count);
+  t.bias = test_tensor(g->out_c);
+  t.residual = test_tensor(t.y_span);
+  t.dy = test_tensor(t.y_span);
+  snprintf(t.name, sizeof t.name, "n%d %dx%dx%d -> %dx%dx%d, %dx%d/%dx%d dilation %dx%d groups %d gap %d", n,
+           g->in_h, g->in_w, g->in_c, g->out_h, g->out_w, g->out_c, g->kernel_h, g->kernel_w, g->stride_h,
+           g->stride_w, g->dilation_h, g->dilation_w, g->groups, gap);
+  return t;
+}
+
+/* Rounding of a chain of `terms` products grows with its root. */
+static double conv_tolerance(int64_t terms) {
+  return 2e-6 + 3e-7 * sqrt((double)terms);
+}
+static int64_t conv_window(const Conv2d *g) {
+  return (int64_t)g->kernel_h * g->kernel_w * g->in_c / g->groups;
+}
+
+static void conv_case_free(ConvCase *t) {
+  TEST_FREE(t->x, t->w, t->bias, t->residual, t->dy);
+}
+
+static void check_output(const ConvCase *t, const Epilogue *e, const float *y) {
+  float *want = test_blank(t->y_span);
+  reference_conv2d_fwd(&t->g, t->n, t->x, t->w, e, want);
+  double *dense = test_doubles(t->out_pixels * t->g.out_c);
+  for (int64_t i = 0; i < t->out_pixels * t->g.out_c; i++)
+    dense[i] = (double)want[i / t->g.out_c * t->g.out_ld + i % t->g.out_c];
+  test_rows_close(t->name, t->out_pixels, t->g.out_c, y, t->g.out_ld, dense,
+                  conv_tolerance(conv_window(&t->g)));
+  test_gaps_untouched(t->name, t->out_pixels, t->g.out_c, y, t->g.out_ld);
+  TEST_FREE(want, dense);
+}
+
+static void check_fwd(const ConvCase *t, const Epilogue *e) {
+  float *first = NULL;
+  for (int threads = 1; threads <= 3; threads++) {
+    Work work = test_work(threads, conv2d_fwd_direct_scratch_floats(&t->g));
+    float *packed = test_blank((int64_t)conv2d_fwd_direct_packed_floats(&t->g)), *y = test_blank(t->y_span);
+    conv2d_fwd_direct_pack(&t->g, t->w, packed, &work);
+    conv2d_fwd_direct(&t->g, t->n, t->x, packed, e, y, &work);
+    if (first)
+      test_same_bits(t->name, t->y_span, y, first);
+    else
+      check_output(t, e, y);
+    TEST_FREE(packed, work.scratch, first);
+    first = y;
+  }
+  free(first);
+}
+
+Test(conv2d, forward) {
+  const Act acts[] = {
+      {.kind = ACT_LINEAR}, {.kind = ACT_RELU, .a = INFINITY}, {.kind = ACT_RELU6}, {.kind = ACT_SWISH}};
+  for (int i = 0; i < CONV_SHAPES; i++)
+    for (int n = 1; n <= 3; n += 2) {
+      ConvCase t = conv_case(conv_shapes[i], n, n == 3 ? i % 3 : 0);
+      Epilogue e = {i % 4 ? t.bias : NULL, i % 3 == 1 ? t.residual : NULL, acts[i % 4]};
+      check_fwd(&t, &e);
+      conv_case_free(&t);
+    }
+}
+
+Test(conv2d, gradient_by_input) {
+  for (int i = 0; i < CONV_SHAPES; i++)
+    for (int n = 1; n <= 3; n += 2) {
+      ConvCase t = conv_case(conv_shapes[i], n, n == 3 ? i % 3 : 0);
+      double *want = test_doubles(t.in_pixels * t.g.in_c);
+      reference_conv2d_bwd_x(&t.g, n, t.dy, t.w, want);
+      float *first = NULL;
+      for (int threads = 1; threads <= 3; threads++) {
+        Work work = test_work(threads, conv2d_bwd_x_direct_scratch_floats(&t.g));
+        float *packed = test_blank((int64_t)conv2d_bwd_x_direct_packed_floats(&t.g)),
+              *dx = test_blank(t.x_span);
+        conv2d_bwd_x_direct_pack(&t.g, t.w, packed, &work);
+        conv2d_bwd_x_direct(&t.g, n, t.dy, packed, dx, &work);
+        test_rows_close(t.name, t.in_pixels, t.g.in_c, dx, t.g.in_ld, want,
+                        conv_tolerance(conv_window(&t.g)));
+        test_gaps_untouched(t.name, t.in_pixels, t.g.in_c, dx, t.g.in_ld);
+        if (first)
+          test_same_bits(t.name, t.x_span, dx, first);
+        TEST_FREE(packed, work.scratch, first);
+        first = dx;
+      }
+      TEST_FREE(first, want);
+      conv_case_free(&t);
+    }
+}
+
+Test(conv2d, gradient_by_weights) {
+  for (int i = 0; i < CONV_SHAPES; i++)
+    for (int n = 1; n <= 3; n += 2) {
+      ConvCase t = conv_case(conv_shapes[i], n, n == 3 ? i % 3 : 0);
+      double *want = test_doubles(t.w_count);
+      reference_conv2d_bwd_w(&t.g, n, t.x, t.dy, want);
+      float *first = NULL;
+      for (int threads = 1; threads <= 3; threads++) {
+        Work work = test_work(threads, conv2d_bwd_w_direct_scratch_floats(&t.g));
+        float *workspace = test_blank((int64_t)conv2d_bwd_w_direct_workspace_floats(&t.g));
+        float *dw = test_blank(t.w_count);
+        conv2d_bwd_w_direct(&t.g, n, t.x, t.dy, dw, workspace, &work);
+        test_close(t.name, t.w_count, dw, want, conv_tolerance(t.out_pixels));
+        if (first)
+          test_same_bits(t.name, t.w_count, dw, first);
+        TEST_FREE(workspace, work.scratch, first);
+        first = dw;
+      }
+      TEST_FREE(first, want);
+      conv_case_free(&t);
+    }
+}
+
+/* {in_h, in_w, in_c, multiplier, kernel, stride, dilation, same} */
+static const int depthwise_shapes[][8] = {
+    {1, 1, 1, 1, 3, 1, 1, 1},    {7, 8, 4, 1, 3, 1, 1, 1},    {7, 8, 4, 1, 3, 2, 1, 0},
+    {8, 9, 17, 1, 3, 2, 1, 1},   {9, 8, 5, 2, 3, 1, 1, 1},    {10, 9, 3, 1, 5, 2, 1, 1},
+    {12, 11, 33, 1, 3, 1, 2, 1}, {6, 6, 64, 1, 3, 1, 1, 1},   {13, 14, 32, 1, 3, 1, 1, 1},
+    {6, 7, 2, 3, 3, 2, 1, 1},    {15, 15, 40, 1, 5, 1, 1, 1}, {3, 2, 16, 1, 5, 1, 1, 1},
+    {30, 3, 48, 1, 3, 2, 1, 1},  {4, 28, 16, 1, 3, 2, 1, 0},
+};
+
+Test(conv2d, depthwise) {
+  for (size_t i = 0; i < sizeof depthwise_shapes / sizeof depthwise_shapes[0]; i++)
+    for (int n = 1; n <= 3; n += 2) {
+      const int *s = depthwise_shapes[i];
+      int as_groups[12] = {s[0], s[1], s[2], s[2] * s[3], s[4], s[4], s[5], s[5], s[6], s[6], s[2], s[7]};
+      ConvCase t = conv_case(as_groups, n, n == 3 ? (int)i % 3 : 0);
+      Epilogue e = {
+          i % 2 ? t.bias : NULL, i % 3 == 1 ? t.residual : NULL, {.kind = i % 2 ? ACT_RELU6 : ACT_LINEAR}};
+      double *want_x = test_doubles(t.in_pixels * t.g.in_c), *want_w = test_doubles(t.w_count);
+      reference_conv2d_bwd_x(&t.g, n, t.dy, t.w, want_x);
+      reference_conv2d_bwd_w(&t.g, n, t.x, t.dy, want_w);
+      float *y1 = NULL, *dx1 = NULL, *dw1 = NULL;
+      for (int threads = 1; threads <= 3; threads++) {
+        size_t scratch = depthwise_conv2d_fwd_scratch_floats(&t.g);
+        size_t by_x = depthwise_conv2d_bwd_x_scratch_floats(&t.g),
+               by_w = depthwise_conv2d_bwd_w_scratch_floats(&t.g);
+        scratch = by_x > scratch ? by_x : scratch;
+        Work work = test_work(threads, by_w > scratch ? by_w : scratch);
+        float *y = test_blank(t.y_span), *dx = test_blank(t.x_span), *dw = test_blank(t.w_count);
+        depthwise_conv2d_fwd(&t.g, n, t.x, t.w, &e, y, &work);
+        check_output(&t, &e, y);
+        depthwise_conv2d_bwd_x(&t.g, n, t.dy, t.w, dx, &work);
+        test_rows_close(t.name, t.in_pixels, t.g.in_c, dx, t.g.in_ld, want_x,
+                        conv_tolerance(conv_window(&t.g)));
+        test_gaps_untouched(t.name, t.in_pixels, t.g.in_c, dx, t.g.in_ld);
+        depthwise_conv2d_bwd_w(&t.g, n, t.x, t.dy, dw, &work);
+        test_close(t.name, t.w_count, dw, want_w, conv_tolerance(t.out_pixels));
+        if (y1) {
+          test_same_bits(t.name, t.y_span, y, y1);
+          test_same_bits(t.name, t.x_span, dx, dx1);
+          test_same_bits(t.name, t.w_count, dw, dw1);
+        }
+        TEST_FREE(y1, dx1, dw1, work.scratch);
+        y1 = y, dx1 = dx, dw1 = dw;
+      }
+      TEST_FREE(y1, dx1, dw1, want_x, want_w);
+      conv_case_free(&t);
+    }
+}
+
+Test(conv2d, bias_gradient) {
+  const int shapes[][3] = {{1, 1, 1}, {7, 3, 5}, {100, 17, 17}, {1000, 64, 70}, {33, 200, 200}, {5000, 2, 2}};
+  for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+    int rows = shapes[i][0], c = shapes[i][1], ld = shapes[i][2];
+    int64_t span = test_span(rows, c, ld);
+    float *dy = test_tensor(span), *first = NULL;
+    double *want = test_doubles(c);
+    for (int row = 0; row < rows; row++)
+      for (int k = 0; k < c; k++)
+        want[k] += (double)dy[(int64_t)row * ld + k];
+    for (int threads = 1; threads <= 3; threads++) {
+      Work work = test_work(threads, 0);
+      float *db = test_blank(c);
+      channel_sum_bwd_b(rows, c, ld, dy, db, &work);
+      test_close("bias gradient", c, db, want, 1e-5);
+      if (first)
+        test_same_bits("bias gradient", c, db, first);
+      TEST_FREE(first, work.scratch);
+      first = db;
+    }
+    TEST_FREE(dy, first, want);
+  }
+}

@@ -6,9 +6,6 @@
 #include "../runtime/kernels/dense.h"
 #include "../runtime/kernels/depthwise.h"
 
-/* The kernels are header-only: most of what is included here is only called in emitted programs. */
-#pragma GCC diagnostic ignored "-Wunused-function"
-
 int64_t kernel_conv2d_packed_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
   (void)algorithm;
   return (int64_t)(op == OP_conv2d ? conv2d_fwd_direct_packed_floats(conv) : conv2d_bwd_x_direct_packed_floats(conv));

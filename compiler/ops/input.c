@@ -30,8 +30,9 @@ const OpDef op_input = {
                   .doc = "where images enter: pixels from 0 to 255, or flat values",
                   .params = {{"shape", P_SHAPE, NULL, NULL,
                               "height x width x channels, or a number of values"},
-                             {"preprocess", P_CHOICE, "none", "caffe tf torch",
-                              "adds a `preprocess` layer: what a pretrained base expects"}}},
+                             {"preprocess", P_CHOICE, "none", "none unit tf caffe torch",
+                              "what 8-bit pixels go through: unit is x / 255, the others are what Keras's "
+                              "pretrained networks expect; float data go in as they are"}}},
     .min_inputs = 0,
     .max_inputs = 0,
     .infer = infer,

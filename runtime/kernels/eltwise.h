@@ -140,7 +140,7 @@ static void axpy(int64_t count, float alpha, const float *x, float *y, const Wor
 }
 
 /* out = a + b, [count]: gradients that meet.  out may be a or b. */
-static void accumulate(int64_t count, const float *a, const float *b, float *out, const Work *work) {
+static void add_into(int64_t count, const float *a, const float *b, float *out, const Work *work) {
   (void)work;
   WORK_PARALLEL_FOR(work)
   for (int64_t i = 0; i < count; i++)

@@ -39,7 +39,7 @@ static bool bench_start(Bench *bench, const Options *options, const char *progra
   bench->y = system_allocate(n * info->output_floats * sizeof(float));
   bench->features = system_allocate(n * feature_floats * sizeof(float));
   for (size_t i = 0; i < n * info->input_floats; i++)
-    bench->x[i] = (float)(random_bits(3, 0, i) & 255);
+    bench->x[i] = (float)random_uniform(3, 0, i);
   size_t classes = info->output_floats > 1 ? info->output_floats : 2;
   for (size_t i = 0; i < n; i++) {
     size_t label = (size_t)(random_bits(3, 1, i) % classes);

@@ -59,7 +59,7 @@ Test(metrics, running_values_are_keras) {
     H5Shape shape;
     float *expected = read_floats(file, one->group, "result", &shape);
     for (int batch = 0; batch < 2; batch++) {
-      char name[16];
+      char name[32];
       H5Shape true_shape;
       snprintf(name, sizeof name, "y_pred%d", batch);
       float *y_pred = read_floats(file, one->group, name, &shape);

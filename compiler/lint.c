@@ -119,8 +119,6 @@ bool lint_warn(LintContext *context, Span at, const char *format, ...) {
   vsnprintf(text, (size_t)length + 1, format, again);
   va_end(again);
   diag_warn(context->diag, at, context->code, "%s", text);
-  diag_help(context->diag, "`netc explain %s` says more; `silence %s` in the train section turns it off",
-            context->code, context->code);
   return true;
 }
 
@@ -196,7 +194,11 @@ void lint_graph(const Graph *graph, Arena *arena, Diag *diag) {
     }
   for (int i = 0; i < LINT_COUNT; i++) {
     context.code = lints[i].code;
+    int before = diag->warnings;
     lints[i].check(&context);
+    if (diag->warnings > before) /* after the notes of the warning */
+      diag_help(diag, "`netc explain %s` says more; `silence %s` in the train section turns it off",
+                context.code, context.code);
   }
 }
 

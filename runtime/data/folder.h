@@ -139,7 +139,7 @@ static bool folder_check_images(Dataset *dataset, bool strict, Fault *fault) {
       continue;
     }
     if (strict && good)
-      good = fault_set(fault, "%.3000s (--strict: no image is skipped)", reasons[i]);
+      good = fault_set(fault, "%.3000s", reasons[i]);
     else if (!strict && dataset->skipped < 20)
       console_warn("%s: skipped", reasons[i]);
     dataset->skipped++;

@@ -298,7 +298,7 @@ static int match_rank(char *const *keys, int t) {
 /* Each wanted layer by class and number: the k-th layer of a class in the network is the k-th of that class
  * in the file, where nested models count before the layers around them.  Classes are told by the file's keys
  * or by its names. */
-static bool match_classes(Match *match, bool by_key) {
+static bool match_classes(Match *match, bool by_key, bool report) {
   match_forget(match);
   struct {
     const char *text;
@@ -317,18 +317,25 @@ static bool match_classes(Match *match, bool by_key) {
           file[k].length == file[i].length && !strncmp(file[k].text, file[i].text, file[i].length) &&
           (file[k].nest < file[i].nest || (file[k].nest == file[i].nest && file[k].number < file[i].number));
   bool good = true;
-  for (int t = 0; good && t < match->target_count; t++) {
+  for (int t = 0; (good || report) && t < match->target_count; t++) {
     long number;
     size_t length = table_base(match->keys[t], &number);
     int rank = match_rank(match->keys, t), found = -1;
     for (int i = 0; i < match->file_count && found < 0; i++)
       if (file[i].rank == rank && file[i].length == length && !strncmp(file[i].text, match->keys[t], length))
         found = i;
-    good = found >= 0 && match_pair(match, &match->file[found], match->target[t], false);
+    if (found < 0 && report)
+      match_problem(match, "for layer `%s` (%s) the file has nothing",
+                    match->info->layers[match->target[t]].name, match->keys[t]);
+    good = found >= 0 && match_pair(match, &match->file[found], match->target[t], report) && good;
   }
   free(file);
   match->extra = match->file_count - match->target_count;
-  return good && (match->extra == 0 || (match->extra_allowed && match->extra > 0));
+  bool whole = match->extra == 0 || (match->extra_allowed && match->extra > 0);
+  if (!whole && report)
+    match_problem(match, "%d layers with weights are wanted, the file has %d", match->target_count,
+                  match->file_count);
+  return good && whole;
 }
 
 static bool match_has_nest(const Match *match) {
@@ -341,13 +348,13 @@ static bool match_has_nest(const Match *match) {
 /* Pairs by order; what does not fit is listed in match->problems. */
 static bool match_by_order(Match *match) {
   if (match->table->kind == TABLE_KERAS3) {
-    /* Number per class as Keras reads such files; names where that does not come out. */
-    if (match_classes(match, true) || match_all_names(match))
-      return true;
+    /* Such a file says nothing of the order of different classes.  Number per class as Keras reads such
+     * files; names where that does not come out. */
+    return match_classes(match, true, false) || match_all_names(match) || match_classes(match, true, true);
   } else if (match_has_nest(match)) {
     /* A nested group's own order depends on what was trainable when it was saved: names tell, else the
      * numbers in automatic names, else the order of appearance. */
-    if (match_all_names(match) || match_classes(match, false))
+    if (match_all_names(match) || match_classes(match, false, false))
       return true;
   }
   return match_sequence(match, false) || match_sequence(match, true);

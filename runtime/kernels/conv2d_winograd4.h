@@ -1,0 +1,62 @@
+/* 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3): see winograd.h.
+ *
+ * Rounding errors grow with the interpolation points: against double sums of inputs in [-1, 1] they stay below
+ * 2e-5 of the largest output where direct sums stay below 2e-6; tests/kernels checks it.
+ *
+ * Layouts: x [n, in_h, in_w, in_ld], y [n, out_h, out_w, out_ld], w [3, 3, in_c, out_c]. */
+#ifndef NETC_KERNELS_CONV2D_WINOGRAD4_H
+#define NETC_KERNELS_CONV2D_WINOGRAD4_H
+#include "winograd.h"
+
+/* Whether the geometry is one that this family computes (3x3, stride 1, no dilation, one group, 16 channels
+ * or more). */
+static bool conv2d_winograd4_fits(const Conv2d *g) {
+  return winograd_fits(g);
+}
+
+static size_t conv2d_fwd_winograd4_packed_floats(const Conv2d *g) {
+  Winograd shape = winograd_fwd(g);
+  return winograd_packed_floats(4, &shape);
+}
+
+static void conv2d_fwd_winograd4_pack(const Conv2d *g, const float *w, float *packed, const Work *work) {
+  Winograd shape = winograd_fwd(g);
+  winograd_pack(4, &shape, w, g->out_c, 1, false, packed, work);
+}
+
+/* Scratch per thread. */
+static size_t conv2d_fwd_winograd4_scratch_floats(const Conv2d *g) {
+  Winograd shape = winograd_fwd(g);
+  return winograd_scratch_floats(4, &shape);
+}
+
+/* y = act(x * w + bias + residual), y overwritten; `e` may be NULL.  y may be e->residual. */
+static void conv2d_fwd_winograd4(const Conv2d *g, int n, const float *x, const float *packed,
+                                 const Epilogue *e, float *y, const Work *work) {
+  Winograd shape = winograd_fwd(g);
+  winograd_run(4, &shape, n, x, packed, e, y, work);
+}
+
+static size_t conv2d_bwd_x_winograd4_packed_floats(const Conv2d *g) {
+  Winograd shape = winograd_bwd_x(g);
+  return winograd_packed_floats(4, &shape);
+}
+
+static void conv2d_bwd_x_winograd4_pack(const Conv2d *g, const float *w, float *packed, const Work *work) {
+  Winograd shape = winograd_bwd_x(g);
+  winograd_pack(4, &shape, w, 1, g->out_c, true, packed, work);
+}
+
+/* Scratch per thread. */
+static size_t conv2d_bwd_x_winograd4_scratch_floats(const Conv2d *g) {
+  Winograd shape = winograd_bwd_x(g);
+  return winograd_scratch_floats(4, &shape);
+}
+
+/* dx = gradient of x for dy, dx overwritten. */
+static void conv2d_bwd_x_winograd4(const Conv2d *g, int n, const float *dy, const float *packed, float *dx,
+                                   const Work *work) {
+  Winograd shape = winograd_bwd_x(g);
+  winograd_run(4, &shape, n, dy, packed, NULL, dx, work);
+}
+#endif

@@ -265,7 +265,7 @@ static Layer *new_layer(Elaborator *elaborator, const OpDef *op, const LayerCall
   layer->inputs = written->inputs;
   layer->input_count = written->input_count;
   layer->span = layer->name_span = span;
-  layer->index = elaborator->layer_count;
+  layer->index = layer->created = elaborator->layer_count;
   for (int phase = 0; phase < MAX_PHASES; phase++)
     layer->frozen[phase] = !written->trainable;
   layer->name = written->name ? written->name : automatic_name(elaborator, op->signature.keras_class);

@@ -242,7 +242,9 @@ static void resolve_weights(Elaborator *elaborator, Graph *graph) {
   for (int i = 0; i < elaborator->weight_count; i++) {
     WeightRequest *request = &elaborator->weights[i];
     WeightSource source = request->source;
-    if (request->part) {
+    if (source.layers) {
+      /* chosen one by one */
+    } else if (request->part) {
       Part *part = request->part->whole ? request->part->whole : (Part *)request->part;
       source.layer_count = part_order(elaborator, part, &source.layers);
     } else if (request->layer) {
@@ -303,7 +305,7 @@ static Graph *build(Elaborator *elaborator, const Source *source) {
   graph->output = output.layer;
   graph->input = elaborator->input;
   run_train(elaborator, scope, choose_train(elaborator, network), graph);
-  if (elaborator->diag->errors > errors || elaborator->diag->errors)
+  if (elaborator->diag->errors)
     return NULL;
   collect_layers(elaborator, graph);
   resolve_weights(elaborator, graph);

@@ -29,6 +29,7 @@ struct Layer {
   Span span;               /* the call */
   Span name_span;          /* where the name was given, or the call */
   int index;               /* in Graph.layers, creation order; -1: not part of the network (nothing leads to the output) */
+  int created;             /* number of the call that made it, counted also over layers that are not used */
   void *note;              /* scratch of the pass at work */
 };
 

@@ -1,207 +1,212 @@
 #include "help.h"
-#include "elaborate.h"
-#include "lint.h"
 #include "op.h"
-#include <ctype.h>
+#include "sample.h"
 #include <stdio.h>
 #include <string.h>
 
-static const char *const kind_titles[] = {
+static const char *const headings[] = {
     [SIG_LAYER] = "Layers",
     [SIG_ACTIVATION] = "Activations",
     [SIG_LOSS] = "Losses",
     [SIG_METRIC] = "Metrics",
     [SIG_OPTIMIZER] = "Optimizers",
-    [SIG_SCHEDULE] = "Learning rate schedules",
+    [SIG_SCHEDULE] = "Schedules",
     [SIG_INITIALIZER] = "Initializers",
     [SIG_REGULARIZER] = "Regularizers",
     [SIG_CONSTRAINT] = "Constraints",
     [SIG_CALLBACK] = "Callbacks",
 };
-enum { KIND_COUNT = sizeof kind_titles / sizeof *kind_titles, LINE_WIDTH = 100 };
 
-static const char *param_kind_text(ParamKind kind) {
-  switch (kind) {
-  case P_INT:
-    return "int";
-  case P_FLOAT:
-    return "number";
-  case P_BOOL:
-    return "true or false";
-  case P_PAIR:
-    return "int or HxW";
-  case P_PADDING:
-    return "same or valid";
-  case P_PADDING_SIZES:
-    return "int, (v, h) or ((t, b), (l, r))";
-  case P_CHOICE:
-    return "word";
-  case P_ACTIVATION:
-    return "activation";
-  case P_SHAPE:
-    return "shape";
-  case P_INTS:
-    return "ints";
-  case P_FLOATS:
-    return "number or list";
-  case P_STRING:
-    return "string";
-  case P_INITIALIZER:
-    return "initializer";
-  case P_REGULARIZER:
-    return "regularizer";
-  case P_CONSTRAINT:
-    return "constraint";
-  case P_SCHEDULE:
-    return "number or schedule";
-  }
-  return "";
+static const char *kind_text(ParamKind kind) {
+  static const char *const texts[] = {
+      [P_INT] = "int",
+      [P_FLOAT] = "number",
+      [P_BOOL] = "true | false",
+      [P_PAIR] = "size",
+      [P_PADDING] = "same | valid",
+      [P_PADDING_SIZES] = "sizes",
+      [P_CHOICE] = "word",
+      [P_ACTIVATION] = "activation",
+      [P_SHAPE] = "shape",
+      [P_INTS] = "ints",
+      [P_FLOATS] = "numbers",
+      [P_STRING] = "string",
+      [P_INITIALIZER] = "initializer",
+      [P_REGULARIZER] = "regularizer",
+      [P_CONSTRAINT] = "constraint",
+      [P_SCHEDULE] = "number or schedule",
+  };
+  return texts[kind];
 }
 
-/* `conv2d(filters, kernel_size, strides = 1, ...)`, broken into lines of `width`; 0: one line. */
-static void print_call(StrBuf *out, const Signature *signature, int width) {
-  size_t line = out->length;
-  strbuf_printf(out, "%s(", signature->name);
-  size_t indent = out->length - line;
-  for (const Param *param = signature->params; param->name; param++) {
-    StrBuf text = {0};
-    strbuf_printf(&text, "%s%s%s%s", param->name, param->fallback ? " = " : "",
-                  param->fallback ? param->fallback : "", param[1].name ? ", " : "");
-    if (width && out->length - line + text.length > (size_t)width) {
-      strbuf_printf(out, "\n%*s", (int)indent, "");
-      line = out->length - indent;
-    }
-    strbuf_puts(out, text.text);
-    strbuf_free(&text);
+/* "nearest bilinear" -> "nearest | bilinear". */
+static void type_text(const Param *param, StrBuf *out) {
+  if (param->kind != P_CHOICE) {
+    strbuf_puts(out, kind_text(param->kind));
+    return;
   }
-  strbuf_puts(out, ")");
+  for (const char *at = param->choices; *at; at++)
+    strbuf_printf(out, "%s%c", *at == ' ' ? " |" : "", *at);
 }
 
-/* What a layer makes of an input, told by running its shape rule on its own samples. */
-static void print_shapes(StrBuf *out, const OpDef *op) {
-  int shown = 0;
+static const OpDef *op_of(const Signature *signature) {
+  for (int i = 0; i < OP_COUNT; i++)
+    if (&op_table[i]->signature == signature)
+      return op_table[i];
+  return NULL;
+}
+
+static void shape_text(Shape shape, StrBuf *out) {
+  for (int i = 0; i < shape.rank; i++)
+    strbuf_printf(out, "%s%d", i ? ", " : "[", shape.dim[i]);
+  strbuf_puts(out, "]");
+}
+
+/* What the samples make of their inputs' shapes, one line each. */
+static void sample_lines(const OpDef *op, const char *before, const char *after, StrBuf *out) {
   for (const OpSample *sample = op->samples; sample && sample->call; sample++) {
-    if (op->max_inputs != 1 || strchr(sample->inputs, ' '))
-      continue;
     Arena arena = {0};
     Diag diag = {.arena = &arena, .quiet = true};
-    const char *text =
-        arena_printf(&arena, "network sample {\ninput(%s)\n%s\n}\n", sample->inputs, sample->call);
-    Source source = {.path = "sample", .text = text, .length = strlen(text)};
-    const Graph *graph = elaborate_source(&arena, &diag, &source, NULL);
+    const Graph *graph = sample_graph(&arena, &diag, sample);
     if (graph) {
-      strbuf_puts(out, shown++ ? "" : "\nshapes, without the batch:\n");
-      strbuf_printf(out, "  %-56s [", sample->call);
-      for (int i = 0; i < graph->input->shape.rank; i++)
-        strbuf_printf(out, "%s%d", i ? ", " : "", graph->input->shape.dim[i]);
-      strbuf_puts(out, "] -> [");
-      for (int i = 0; i < graph->output->shape.rank; i++)
-        strbuf_printf(out, "%s%d", i ? ", " : "", graph->output->shape.dim[i]);
-      strbuf_puts(out, "]\n");
+      strbuf_puts(out, before);
+      for (int i = 0; i < graph->output->input_count; i++) {
+        strbuf_puts(out, i ? ", " : "");
+        shape_text(graph->output->inputs[i]->shape, out);
+      }
+      strbuf_puts(out, " -> ");
+      shape_text(graph->output->shape, out);
+      strbuf_printf(out, "  %s%s", sample->call, after);
     }
     arena_free(&arena);
   }
 }
 
-static void print_entry(StrBuf *out, SignatureKind kind, const Signature *signature) {
-  print_call(out, signature, LINE_WIDTH);
-  strbuf_printf(out, "\n\n%s: %s", signature_kind_name(kind), signature->doc ? signature->doc : "");
-  if (signature->keras_class)
-    strbuf_printf(out, " (Keras: %s)", signature->keras_class);
-  strbuf_puts(out, "\n");
+/* ---- netc help ---- */
+
+void help_index(StrBuf *out) {
+  for (int kind = 0; kind <= SIG_CALLBACK; kind++) {
+    int count;
+    const Signature *const *table = signature_table((SignatureKind)kind, &count);
+    strbuf_printf(out, "%s%s\n", kind ? "\n" : "", headings[kind]);
+    for (int i = 0; i < count; i++)
+      strbuf_printf(out, "  %-28s %s\n", table[i]->name, table[i]->doc ? table[i]->doc : "");
+  }
+  strbuf_puts(out, "\n`netc help NAME` prints one of them.\n");
+}
+
+static void entry(const Signature *signature, StrBuf *out) {
+  const char *kind = signature_kind_name(signature->kind);
+  strbuf_printf(out, "%s: %s%s%s%s\n  %s\n", signature->name, kind,
+                signature->keras_class ? ", Keras's `" : "",
+                signature->keras_class ? signature->keras_class : "", signature->keras_class ? "`" : "",
+                signature->doc);
   if (signature->aliases)
-    strbuf_printf(out, "also called: %s\n", signature->aliases);
+    strbuf_printf(out, "  also written: %s\n", signature->aliases);
   if (signature->formula)
     strbuf_printf(out, "\n  %s\n", signature->formula);
-  if (signature->params[0].name)
+  const OpDef *op = signature->kind == SIG_LAYER ? op_of(signature) : NULL;
+  if (op && op->max_inputs != 1 && op->max_inputs != 0) {
+    if (op->max_inputs < 0)
+      strbuf_printf(out, "\n  inputs: %d or more\n", op->min_inputs);
+    else
+      strbuf_printf(out, "\n  inputs: %d\n", op->max_inputs);
+  }
+  if (signature->params[0].name || op)
     strbuf_puts(out, "\n");
   for (const Param *param = signature->params; param->name; param++) {
-    strbuf_printf(out, "  %-24s %-20s %s", param->name, param_kind_text(param->kind),
-                  param->doc ? param->doc : "");
-    if (param->choices)
-      strbuf_printf(out, " (%s)", param->choices);
+    StrBuf type = {0};
+    type_text(param, &type);
+    strbuf_printf(out, "  %-28s %-20s %-16s %s", param->name, type.text,
+                  param->fallback ? param->fallback : "(needed)", param->doc);
     if (param->range)
-      strbuf_printf(out, "; %s%s", isdigit((unsigned char)*param->range) || *param->range == '[' ? "in " : "",
-                    param->range);
-    if (param->fallback)
-      strbuf_printf(out, "; default %s", param->fallback);
+      strbuf_printf(out, " (%s%s)", strchr("[(", param->range[0]) ? "in " : "", param->range);
     strbuf_puts(out, "\n");
+    strbuf_free(&type);
   }
-  if (kind != SIG_LAYER)
-    return;
-  strbuf_printf(out, "%s  %-24s %-20s %s\n  %-24s %-20s %s\n", signature->params[0].name ? "" : "\n", "name",
-                "string", "default: Keras's automatic name", "trainable", "true or false",
-                "default true; false: frozen from the start");
-  for (int i = 0; i < OP_COUNT; i++)
-    if (&op_table[i]->signature == signature)
-      print_shapes(out, op_table[i]);
+  if (op) {
+    strbuf_printf(out, "  %-28s %-20s %-16s %s\n", "name", "string", "as Keras's",
+                  "must be unique in the network");
+    strbuf_printf(out, "  %-28s %-20s %-16s %s\n", "trainable", "true | false", "true",
+                  "false: frozen from the start");
+    if (op->samples && op->samples->call) {
+      strbuf_puts(out, "\n");
+      sample_lines(op, "  ", "\n", out);
+    }
+  }
 }
 
 bool help_entry(const char *name, StrBuf *out) {
   int found = 0;
-  for (int kind = 0; kind < KIND_COUNT; kind++) {
+  for (int kind = 0; kind <= SIG_CALLBACK; kind++) {
     const Signature *signature = signature_find((SignatureKind)kind, name);
     if (!signature)
       continue;
-    strbuf_puts(out, found++ ? "\n----\n\n" : "");
-    print_entry(out, (SignatureKind)kind, signature);
+    strbuf_puts(out, found++ ? "\n" : "");
+    entry(signature, out);
   }
   if (found)
     return true;
-  enum { NAMES_MAX = 512 };
-  const char *names[NAMES_MAX];
+  const char *names[1024];
   int count = 0;
-  for (int kind = 0; kind < KIND_COUNT; kind++)
-    count += signature_names((SignatureKind)kind, true, names + count, NAMES_MAX - count);
+  for (int kind = 0; kind <= SIG_CALLBACK; kind++)
+    count += signature_names((SignatureKind)kind, true, names + count, 1024 - count);
   const char *near = diag_nearest(name, names, count);
-  fprintf(stderr, "netc: there is no layer, loss, metric, optimizer ... called `%s`%s%s%s\n", name,
-          near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
+  fprintf(stderr, "netc: nothing is called `%s`%s%s%s\n", name, near ? "; did you mean `" : "",
+          near ? near : "", near ? "`?" : "");
   return false;
 }
 
-void help_index(StrBuf *out) {
-  strbuf_puts(out, "`netc help NAME` shows one entry: arguments, defaults, formula.\n");
-  for (int kind = 0; kind < KIND_COUNT; kind++) {
-    int count;
-    const Signature *const *table = signature_table((SignatureKind)kind, &count);
-    strbuf_printf(out, "\n%s:\n", kind_titles[kind]);
-    size_t line = out->length;
-    for (int i = 0; i < count; i++) {
-      if (i && out->length - line + strlen(table[i]->name) > LINE_WIDTH) {
-        strbuf_puts(out, "\n");
-        line = out->length;
-      }
-      strbuf_printf(out, "%s%s", out->length == line ? "  " : " ", table[i]->name);
-    }
-    strbuf_puts(out, "\n");
-  }
+/* ---- Markdown ---- */
+
+/* A bar would end the table's cell. */
+static void cell(const char *text, StrBuf *out) {
+  for (; *text; text++)
+    strbuf_printf(out, "%s%c", *text == '|' ? "\\" : "", *text);
 }
 
-/* A cell of a table: its bars would end it. */
-static void print_cell(StrBuf *out, const char *text) {
-  for (const char *at = text; at && *at; at++)
-    strbuf_printf(out, *at == '|' ? "\\%c" : "%c", *at);
+static void entry_markdown(const Signature *signature, StrBuf *out) {
+  strbuf_printf(out, "\n#### %s\n\n%s", signature->name, signature->doc);
+  if (signature->keras_class)
+    strbuf_printf(out, " (Keras: `%s`)", signature->keras_class);
+  strbuf_puts(out, ".");
+  if (signature->aliases) {
+    strbuf_puts(out, " Also: `");
+    for (const char *at = signature->aliases; *at; at++)
+      strbuf_printf(out, *at == ' ' ? "`, `" : "%c", *at);
+    strbuf_puts(out, "`.");
+  }
+  strbuf_puts(out, "\n");
+  if (signature->formula)
+    strbuf_printf(out, "\n    %s\n", signature->formula);
+  if (signature->params[0].name)
+    strbuf_puts(out, "\n| argument | type | default | |\n| --- | --- | --- | --- |\n");
+  for (const Param *param = signature->params; param->name; param++) {
+    StrBuf type = {0};
+    type_text(param, &type);
+    strbuf_printf(out, "| %s | ", param->name);
+    cell(type.text, out);
+    strbuf_printf(out, " | %s%s%s | ", param->fallback ? "`" : "",
+                  param->fallback ? param->fallback : "needed", param->fallback ? "`" : "");
+    cell(param->doc, out);
+    if (param->range)
+      strbuf_printf(out, " (%s%s)", strchr("[(", param->range[0]) ? "in " : "", param->range);
+    strbuf_puts(out, " |\n");
+    strbuf_free(&type);
+  }
+  const OpDef *op = signature->kind == SIG_LAYER ? op_of(signature) : NULL;
+  if (op && op->samples && op->samples->call) {
+    strbuf_puts(out, "\n");
+    sample_lines(op, "    ", "\n", out);
+  }
 }
 
 void help_markdown(StrBuf *out) {
-  for (int kind = 0; kind < KIND_COUNT; kind++) {
+  for (int kind = 0; kind <= SIG_CALLBACK; kind++) {
     int count;
     const Signature *const *table = signature_table((SignatureKind)kind, &count);
-    strbuf_printf(out, "### %s\n\n| call | does |\n| --- | --- |\n", kind_titles[kind]);
-    for (int i = 0; i < count; i++) {
-      strbuf_puts(out, "| `");
-      print_call(out, table[i], 0);
-      strbuf_puts(out, "` | ");
-      print_cell(out, table[i]->doc);
-      if (table[i]->formula) {
-        strbuf_puts(out, ": `");
-        print_cell(out, table[i]->formula);
-        strbuf_puts(out, "`");
-      }
-      strbuf_puts(out, " |\n");
-    }
-    strbuf_puts(out, "\n");
+    strbuf_printf(out, "%s### %s\n", kind ? "\n" : "", headings[kind]);
+    for (int i = 0; i < count; i++)
+      entry_markdown(table[i], out);
   }
-  strbuf_puts(out, "### Warnings\n\n");
-  lint_markdown(out);
 }

@@ -1,14 +1,13 @@
-/* `netc help` and the reference part of LANGUAGE.md, both from the tables that check arguments. */
+/* `netc help`, and the tables of grammar/LANGUAGE.md: both are made from the signature tables. */
 #ifndef NETC_HELP_H
 #define NETC_HELP_H
 #include "strbuf.h"
 #include <stdbool.h>
 
-/* Everything that has an entry, by kind. */
+/* Appends all names, by kind. */
 void help_index(StrBuf *out);
-/* One entry by name or alias (several, where a layer and an activation share it).  Unknown: a message on
- * stderr with the nearest name, and false. */
+/* Appends what is known of a name, once for each kind that has it; an unknown one is reported to stderr: false. */
 bool help_entry(const char *name, StrBuf *out);
-/* The reference tables of grammar/LANGUAGE.md. */
+/* Appends the reference as Markdown: a section per kind, an entry per name. */
 void help_markdown(StrBuf *out);
 #endif

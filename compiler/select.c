@@ -321,7 +321,15 @@ void run_weights(Elaborator *elaborator, Scope *scope, const Stmt *stmt) {
       base = evaluate_unknown(elaborator, scope, base.text, base.span);
     if (base.kind == DATUM_POISON)
       return;
-    if (base.kind != DATUM_TENSOR) {
+    if (base.kind == DATUM_LIST || base.kind == DATUM_TUPLE || base.kind == DATUM_STRING) {
+      LayerSet set = {0};
+      select_datum(elaborator, scope, &base, &set);
+      if (set.bad)
+        return;
+      request.source.layers = set.layers;
+      request.source.layer_count = set.count;
+      base.layer = set.layers[0];
+    } else if (base.kind != DATUM_TENSOR) {
       diag_error(elaborator->diag, base.span, "weights belong to layers, got %s", datum_kind_text(&base));
       return;
     }

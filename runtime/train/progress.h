@@ -4,7 +4,7 @@
 #define NETC_TRAIN_PROGRESS_H
 #include <sys/ioctl.h>
 
-#include "../system.h"
+#include "../cli/console.h"
 
 typedef struct Progress {
   FILE *out; /* NULL: say nothing */
@@ -27,33 +27,22 @@ static int progress_columns(const Progress *progress) {
   return 80;
 }
 
-/* "7s", "3:05", "1:02:30" */
-static void progress_duration(double seconds, char *text, size_t size) {
-  long whole = (long)(seconds + 0.5);
-  if (whole < 60)
-    snprintf(text, size, "%lds", whole);
-  else if (whole < 3600)
-    snprintf(text, size, "%ld:%02ld", whole / 60, whole % 60);
-  else
-    snprintf(text, size, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
-}
-
 /* Redraws the line, at most ten times a second. */
 static void progress_show(Progress *progress, int64_t done, const char *values) {
   double now = system_seconds();
   if (!progress->terminal || (done < progress->total && now - progress->drawn < 0.1))
     return;
   progress->drawn = now;
-  char bar[21], left[32] = "", line[512];
+  char bar[21], line[512];
   int filled = progress->total ? (int)(20 * done / progress->total) : 20;
   for (int i = 0; i < 20; i++)
     bar[i] = i < filled ? '=' : i == filled ? '>' : '.';
   bar[20] = 0;
   double spent = now - progress->start;
   double speed = spent > 0 ? (double)(done - progress->first) / spent : 0;
-  progress_duration(speed > 0 ? (double)(progress->total - done) / speed : 0, left, sizeof left);
+  double left = speed > 0 ? (double)(progress->total - done) / speed : 0;
   snprintf(line, sizeof line, "%s %lld/%lld [%s] %s left, %.0f images/s%s%s", progress->head, (long long)done,
-           (long long)progress->total, bar, left, speed, *values ? "  " : "", values);
+           (long long)progress->total, bar, console_duration(left), speed, *values ? "  " : "", values);
   int columns = progress_columns(progress);
   if ((int)strlen(line) >= columns)
     line[columns - 1] = 0;
@@ -66,11 +55,9 @@ static void progress_end(Progress *progress, int64_t done, const char *values) {
   if (!progress->out)
     return;
   double spent = system_seconds() - progress->start;
-  char time[32];
-  progress_duration(spent, time, sizeof time);
   double speed = spent > 0 ? (double)(done - progress->first) / spent : 0;
   fprintf(progress->out, "%s%s%s %s, %.0f images/s%s%s\n", progress->terminal ? "\r" : "", progress->head,
-          progress->terminal ? "\033[K" : "", time, speed, *values ? "  " : "", values);
+          progress->terminal ? "\033[K" : "", console_duration(spent), speed, *values ? "  " : "", values);
   fflush(progress->out);
 }
 #endif

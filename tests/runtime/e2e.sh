@@ -111,6 +111,11 @@ check "resume a finished run" 0 "finished; nothing to resume"
 run "$bin/fake" train data/train --save none.h5 --resume
 check "resume nothing" 1 "none.h5: does not exist"
 
+# ---- report
+run "$bin/fake" train data/train --save r.h5 --report r.html
+check "report" 0
+grep -q "<svg" r.html && ok || bad "report without curves"
+
 # ---- callbacks
 run "$bin/fake_stop" train data/train --save stop.h5 --log stop.csv --no-shuffle
 check "early stopping" 0 "early stopping: no better val_loss" "best weights restored"
@@ -163,11 +168,12 @@ refuse "wide y" data/bad/wide_y.h5 "5 floats per image, the network's loss takes
 refuse "floats of another size" data/bad/wrong_floats.h5 "dataset x has shape (30, 7, 6, 1)"
 refuse "x of another type" data/bad/wrong_type.h5 "must be uint8 (pixels) or float32"
 refuse "text instead of HDF5" data/bad/text.h5 "is neither a folder nor an HDF5 file"
+refuse "a loss that is no number" data/bad/not_finite.h5 "the loss became"
 run "$bin/fake" train data/bad/some_bad --save some.h5
 check "bad images are skipped" 0 "text.png: is text, not an image" "truncated.jpg: is a truncated JPEG" "truncated.png: is a truncated PNG" \
   "nothing.png" "5 unreadable images skipped, 24 left"
 run "$bin/fake" train data/bad/some_bad --save strict.h5 --strict
-check "bad images with --strict" 1 "--strict"
+check "bad images with --strict" 1 "data/bad/some_bad/ape/empty.jpg"
 absent "bad images with --strict" strict.h5
 run "$bin/fake" eval data/test --weights data/bad/text.h5
 check "weights that are no HDF5" 1 "data/bad/text.h5"

@@ -146,6 +146,17 @@ static void write_bad(const char *out) {
   write_table(bad, "wrong_floats.h5", H5T_IEEE_F32LE, 4, wrong, 'i', 1, 30);
   write_table(bad, "wrong_type.h5", H5T_STD_I32LE, 2, flat, 'i', 1, 30);
   write_text(bad, "text.h5", "not HDF5\n", 9);
+  char *path = in_folder(bad, "not_finite.h5");
+  float *x = system_allocate(30 * 48 * sizeof *x);
+  int64_t y[30] = {0};
+  float weights[30] = {[20] = INFINITY};
+  hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  h5_write_floats(file, "x", 4, shape, x);
+  h5_write_dataset(file, "y", H5T_STD_I64LE, H5T_NATIVE_INT64, 1, shape, y);
+  h5_write_floats(file, "sample_weight", 1, shape, weights);
+  H5Fclose(file);
+  free(x);
+  free(path);
   free(bad);
 }
 

@@ -67,12 +67,11 @@ static char *setup_source_path(const char *path, const char *program) {
   return system_copy_text(path);
 }
 
-/* Starting weights from the seed, then the files that the network names, then --weights. */
+/* The files that the network names, then --weights; what no file holds starts from the seed. */
 static bool setup_weights(const Options *options, const ModelInfo *info, Model *model, uint64_t seed,
                           const char *program, Fault *fault) {
   float *params = model_params(model);
-  init_weights(info, seed, params);
-  bool good = true;
+  bool good = true, *loaded = system_allocate((size_t)info->weight_count * sizeof *loaded);
   for (int s = 0; good && s < info->source_count && !(options->weights && !options->by_name); s++) {
     const ModelWeightSource *source = &info->sources[s];
     char *path = setup_source_path(source->path, program);
@@ -80,23 +79,30 @@ static bool setup_weights(const Options *options, const ModelInfo *info, Model *
                        .layers = source->layers,
                        .layer_count = source->layer_count,
                        .part = source->part,
-                       .extra_allowed = true};
+                       .extra_allowed = true,
+                       .loaded = loaded};
     good = setup_load(info, params, path, &how, options->quiet, fault);
     free(path);
   }
   if (good && options->weights) {
-    LoadOptions how = {.by_name = options->by_name};
+    LoadOptions how = {.by_name = options->by_name, .loaded = loaded};
     good = setup_load(info, params, options->weights, &how, options->quiet, fault);
   }
+  if (good)
+    init_missing(info, seed, params, loaded);
+  free(loaded);
   model_weights_changed(model);
   return good;
 }
 
 /* All weights from --weights, nothing else (eval, predict). */
 static bool setup_trained(const Options *options, const ModelInfo *info, Model *model, Fault *fault) {
-  LoadOptions how = {.by_name = options->by_name};
-  init_weights(info, 0, model_params(model));
+  bool *loaded = system_allocate((size_t)info->weight_count * sizeof *loaded);
+  LoadOptions how = {.by_name = options->by_name, .loaded = loaded};
   bool good = setup_load(info, model_params(model), options->weights, &how, true, fault);
+  if (good)
+    init_missing(info, 0, model_params(model), loaded);
+  free(loaded);
   model_weights_changed(model);
   return good;
 }

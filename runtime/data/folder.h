@@ -120,17 +120,44 @@ static char *folder_check_image(Dataset *dataset, DatasetItem *item, bool decode
   return system_copy_text(full.text);
 }
 
+/* Large folders take a while: says so on a terminal. */
+typedef struct FolderWatch {
+  double shown_at;
+  int64_t done, total;
+  bool terminal, shown;
+} FolderWatch;
+
+static void folder_watch(FolderWatch *watch) {
+#ifdef _OPENMP
+#pragma omp critical(folder_watch)
+#endif
+  {
+    watch->done++;
+    if (watch->terminal && watch->done % 16 == 0 && system_seconds() - watch->shown_at > .5) {
+      watch->shown_at = system_seconds();
+      watch->shown = true;
+      fprintf(stderr, "\rlooking at the images: %lld of %lld\033[K", (long long)watch->done,
+              (long long)watch->total);
+    }
+  }
+}
+
 /* Reads every file once: those that cannot be images are left out, the others get their hash.  With `strict`
  * a single bad file is an error. */
 static bool folder_check_images(Dataset *dataset, bool strict, Fault *fault) {
+  FolderWatch watch = {system_seconds(), 0, dataset->count, isatty(STDERR_FILENO), false};
   char **reasons = system_allocate((size_t)dataset->count * sizeof *reasons);
   bool decode = folder_decode_now(dataset), good = true;
   int64_t kept = 0, damaged = 0;
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic, 8)
 #endif
-  for (int64_t i = 0; i < dataset->count; i++)
+  for (int64_t i = 0; i < dataset->count; i++) {
     reasons[i] = folder_check_image(dataset, &dataset->items[i], decode);
+    folder_watch(&watch);
+  }
+  if (watch.shown)
+    fprintf(stderr, "\r\033[K");
   for (int64_t i = 0; i < dataset->count; i++) {
     if (dataset->items[i].damaged && damaged++ < 5)
       console_warn("%s: the JPEG data are damaged; the decoder guessed a part", dataset->items[i].path);

@@ -16,8 +16,8 @@ typedef struct H5Texts {
  * HDF5_OBJECT_HEADER_LIMIT). */
 enum { H5_ATTRIBUTE_LIMIT = 64512 };
 
-/* The library prints no error stacks of its own: we say what was wrong.  Nor does it tidy up at exit: after a write
- * that failed (a full disk) it would crash there. */
+/* The library prints no error stacks of its own: we say what was wrong.  Nor does it tidy up at exit: after a
+ * write that failed (a full disk) it would crash there. */
 static void h5_quiet(void) {
   H5dont_atexit();
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
@@ -213,7 +213,8 @@ static bool h5_read_double(hid_t place, const char *name, double *value) {
   return h5_read_attribute(place, name, H5T_NATIVE_DOUBLE, value);
 }
 
-/* Writes a whole dataset; groups on the way to `path` are made.  No time stamps: equal contents, equal files. */
+/* Writes a whole dataset; groups on the way to `path` are made.  No time stamps: equal contents, equal files.
+ */
 static bool h5_write_dataset(hid_t place, const char *path, hid_t file_type, hid_t memory_type, int rank,
                              const hsize_t *dim, const void *data) {
   hid_t links = H5Pcreate(H5P_LINK_CREATE),

@@ -61,12 +61,15 @@ static float init_draw(const ModelWeight *weight, uint64_t seed, uint64_t stream
   }
 }
 
-/* Fills `params` ([info->param_floats]) as the .net file says. */
-static void init_weights(const ModelInfo *info, uint64_t seed, float *params) {
+/* Fills `params` ([info->param_floats]) as the .net file says; weights marked in `loaded` ([weight_count], or
+ * NULL) are left alone. */
+static void init_missing(const ModelInfo *info, uint64_t seed, float *params, const bool *loaded) {
   for (int k = 0; k < info->weight_count; k++) {
     const ModelWeight *weight = &info->weights[k];
     float *w = params + weight->offset;
     uint64_t stream = 0x696e6974u + (uint64_t)k;
+    if (loaded && loaded[k])
+      continue;
     if (weight->init == MODEL_INIT_ORTHOGONAL) {
       init_orthogonal(weight, seed, stream, w);
       continue;
@@ -83,5 +86,9 @@ static void init_weights(const ModelInfo *info, uint64_t seed, float *params) {
     for (size_t i = 0; i < weight->count; i++)
       w[i] = init_draw(weight, seed, stream, i);
   }
+}
+
+static void init_weights(const ModelInfo *info, uint64_t seed, float *params) {
+  init_missing(info, seed, params, NULL);
 }
 #endif

@@ -9,6 +9,7 @@ typedef struct LoadOptions {
   int layer_count;
   const char *part; /* its name for messages, or NULL */
   bool extra_allowed;
+  bool *loaded; /* [info->weight_count], or NULL: set for every weight that was loaded */
 } LoadOptions;
 
 typedef struct LoadResult {
@@ -45,8 +46,11 @@ static bool load_weights(const ModelInfo *info, float *params, const char *path,
   if (!good)
     load_refuse(&match, options, fault);
   for (int w = 0; good && w < info->weight_count; w++)
-    if (match.found[w])
+    if (match.found[w]) {
       good = table_read_weight(&table, match.found[w], params + info->weights[w].offset, fault);
+      if (options->loaded)
+        options->loaded[w] = true;
+    }
   *result = (LoadResult){match.matched, match.target_count, match.extra, match.names_differ};
   match_free(&match);
   table_close(&table);

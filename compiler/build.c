@@ -76,7 +76,8 @@ static int run_compiler(Arena *arena, const CommandLine *line, const char *c_pat
   char *argv[64];
   int argc = 0;
   add_words(argv, &argc, arena_strdup(arena, cc));
-  add_words(argv, &argc, arena_strdup(arena, "-std=c11 -O3 -fopenmp"));
+  add_words(argv, &argc, arena_strdup(arena, "-std=c11 -fopenmp"));
+  add_words(argv, &argc, arena_strdup(arena, line->cflags ? line->cflags : "-O3"));
   argv[argc++] = arena_strdup(arena, line->portable ? "-DNETC_PORTABLE" : "-march=native");
   add_words(argv, &argc, arena_strdup(arena, NETC_HDF5_CFLAGS));
   argv[argc++] = arena_strdup(arena, c_path);

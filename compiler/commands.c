@@ -34,6 +34,7 @@ static const Option options[] = {
     {"--embed", "emit", OPTION_FLAG, PLACE(embed), "put the weights into the C file"},
     {"--portable", "build", OPTION_FLAG, PLACE(portable), "plain C, no vector instructions"},
     {"--cc", "build compare", OPTION_TEXT, PLACE(cc), "the C compiler (otherwise $CC, otherwise cc)"},
+    {"--cflags", "build compare", OPTION_TEXT, PLACE(cflags), "flags of the C compiler (otherwise -O3)"},
     {"--exact", "", OPTION_FLAG, PLACE(exact), "no Winograd: every convolution is a direct sum"},
     {"--data", "compare", OPTION_TEXT, PLACE(data), "a folder of images or an HDF5 file"},
     {"--html", "compare", OPTION_TEXT, PLACE(html), "also write the table and the curves as a page"},

@@ -11,7 +11,7 @@ enum { COMMAND_MOST_FILES = 64 };
 typedef struct CommandLine {
   const char *files[COMMAND_MOST_FILES];
   int file_count;
-  const char *output, *weights, *data, *after, *network, *cc, *html, *isa;
+  const char *output, *weights, *data, *after, *network, *cc, *cflags, *html, *isa;
   bool infer, embed, exact, portable, werror, keep;
   int threads;
   PassOptions passes;

@@ -144,6 +144,62 @@ static bool infer_prelu(Layer *layer, Arena *arena, Diag *diag) {
   return infer_keep(layer, arena, diag);
 }
 
+/* ---- IR: prelu(x, alpha) and its two gradients; alpha has 1 along shared axes ---- */
+
+static Value *prelu_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  return ir_binary(builder, OP_prelu, inputs[0], ir_weight(builder, layer, "alpha"), layer->shape);
+}
+
+static const char *prelu_dims(Emitter *e, Shape s) {
+  int d[3] = {1, 1, 1};
+  for (int i = 0; i < s.rank; i++)
+    d[3 - s.rank + i] = s.dim[i];
+  return arena_printf(e->arena, "(const int[]){%d, %d, %d}", d[0], d[1], d[2]);
+}
+
+static void prelu_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
+  if (needed[0]) {
+    Node *grad = ir_node(builder, OP_prelu_bwd_x, 3, (Value *[]){dy[0], node->in[0], node->in[1]});
+    dx[0] = ir_output(grad, node->in[0]->shape, true, node->in[0]->name);
+  }
+  if (needed[1]) {
+    Node *grad = ir_node(builder, OP_prelu_bwd_w, 2, (Value *[]){dy[0], node->in[0]});
+    dx[1] = ir_output(grad, node->in[1]->shape, false, node->in[1]->name);
+  }
+}
+
+static void prelu_emit(Emitter *e, const Node *node) {
+  emit_line(e, "prelu_fwd(n, %s, %s, %s, %s, %s, &m->work);", prelu_dims(e, node->in[0]->shape),
+            prelu_dims(e, node->in[1]->shape), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
+            emit_value(e, node->out[0]));
+}
+
+static void prelu_bwd_x_emit(Emitter *e, const Node *node) {
+  emit_line(e, "prelu_bwd_x(n, %s, %s, %s, %s, %s, %s, &m->work);", prelu_dims(e, node->in[1]->shape),
+            prelu_dims(e, node->in[2]->shape), emit_value(e, node->in[1]), emit_value(e, node->in[2]),
+            emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+}
+
+static void prelu_bwd_w_emit(Emitter *e, const Node *node) {
+  emit_line(e, "prelu_bwd_alpha(n, %s, %s, %s, %s, %s, &m->work);", prelu_dims(e, node->in[1]->shape),
+            prelu_dims(e, node->out[0]->shape), emit_value(e, node->in[1]), emit_value(e, node->in[0]),
+            emit_value(e, node->out[0]));
+}
+
+const OpDef op_prelu_bwd_x = {
+    .kind = OP_prelu_bwd_x,
+    .name = "prelu_bwd_x",
+    .not_differentiable = true,
+    .emit = prelu_bwd_x_emit,
+};
+
+const OpDef op_prelu_bwd_w = {
+    .kind = OP_prelu_bwd_w,
+    .name = "prelu_bwd_w",
+    .not_differentiable = true,
+    .emit = prelu_bwd_w_emit,
+};
+
 const OpDef op_prelu = {
     .kind = OP_prelu,
     .name = "prelu",
@@ -161,6 +217,10 @@ const OpDef op_prelu = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer_prelu,
+    .lower = prelu_lower,
+    .in_place = true,
+    .gradient = prelu_gradient,
+    .emit = prelu_emit,
     .samples = (const OpSample[]){{"prelu(alpha_initializer = constant(0.25))", "7"},
                                   {"prelu(alpha_initializer = constant(0.1), shared_axes = (1, 2))", "3x4x2"},
                                   {NULL, NULL}},

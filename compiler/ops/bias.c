@@ -20,7 +20,7 @@ static void bias_gradient(Builder *builder, Node *node, Value **dy, const bool *
 }
 
 static void bias_emit(Emitter *e, const Node *node) {
-  emit_line(e, "bias_add_fwd((int64_t)n * %lld, %d, %s, %s, %s, &m->work);", (long long)rows_of(node->in[0]),
+  emit_line(e, "bias_act_fwd((int64_t)n * %lld, %d, %s, %s, &(const Act){.kind = ACT_LINEAR}, %s, &m->work);", (long long)rows_of(node->in[0]),
             channels_of(node->in[0]), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
             emit_value(e, node->out[0]));
 }

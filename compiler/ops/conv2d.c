@@ -80,6 +80,20 @@ static void conv2d_gradient(Builder *builder, Node *node, Value **dy, const bool
   }
 }
 
+/* conv2d_bwd_x(x, w) as a layer (conv2d_transpose): the convolution itself leads back. */
+static void conv2d_bwd_x_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
+  if (needed[1]) {
+    Node *grad = ir_node(builder, OP_conv2d_bwd_w, 2, (Value *[]){dy[0], node->in[0]});
+    grad->attr.conv = node->attr.conv;
+    dx[1] = ir_output(grad, node->in[1]->shape, false, node->in[1]->name);
+  }
+  if (needed[0]) {
+    dx[0] = ir_binary(builder, OP_conv2d, dy[0], node->in[1], node->in[0]->shape);
+    dx[0]->name = node->in[0]->name;
+    dx[0]->def->attr.conv = node->attr.conv;
+  }
+}
+
 static int64_t conv2d_flops(const Node *node) {
   const Conv2d *g = &node->attr.conv;
   return (int64_t)2 * g->out_h * g->out_w * g->out_c * g->kernel_h * g->kernel_w * (g->in_c / g->groups);
@@ -186,7 +200,7 @@ const OpDef op_conv2d = {
 const OpDef op_conv2d_bwd_x = {
     .kind = OP_conv2d_bwd_x,
     .name = "conv2d_bwd_x",
-    .not_differentiable = true,
+    .gradient = conv2d_bwd_x_gradient,
     .flops = conv2d_flops,
     .scratch_floats = conv2d_scratch,
     .emit = conv2d_bwd_x_emit,

@@ -1,5 +1,8 @@
 /* conv2d_transpose: the gradient of a convolution as a layer, Keras's Conv2DTranspose. */
 #include "infer.h"
+#include "lowering.h"
+#include "../emit/emit.h"
+#include "../kernel_sizes.h"
 #include <string.h>
 
 static bool conv2d_transpose_infer(Layer *layer, Arena *arena, Diag *diag) {
@@ -42,6 +45,34 @@ static bool conv2d_transpose_infer(Layer *layer, Arena *arena, Diag *diag) {
   return true;
 }
 
+/* ---- lowering: the data gradient of the convolution that leads back from y to x, whose kernel (R, S, out, in) this is ---- */
+
+static int transpose_padding(const Layer *layer, int axis, int in, int out) {
+  const Call *call = &layer->call;
+  const int64_t *extra = call_ints(call, "output_padding");
+  int window = (int)((call_ints(call, "kernel_size")[axis] - 1) * call_ints(call, "dilation_rate")[axis] + 1);
+  if (strcmp(call_text(call, "padding"), "same"))
+    return 0;
+  if (extra)
+    return window / 2;
+  return lower_same_padding(out, in, window, (int)call_ints(call, "strides")[axis], 1);
+}
+
+static Value *conv2d_transpose_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  const int64_t *kernel = call_ints(&layer->call, "kernel_size"), *stride = call_ints(&layer->call, "strides"),
+                *dilation = call_ints(&layer->call, "dilation_rate");
+  Shape x = inputs[0]->shape, y = layer->shape;
+  Value *out = ir_binary(builder, OP_conv2d_bwd_x, inputs[0], ir_weight(builder, layer, "kernel"), y);
+  out->def->attr.conv = (Conv2d){.in_h = y.dim[0], .in_w = y.dim[1], .in_c = y.dim[2], .out_h = x.dim[0],
+                                 .out_w = x.dim[1], .out_c = x.dim[2], .kernel_h = (int)kernel[0],
+                                 .kernel_w = (int)kernel[1], .stride_h = (int)stride[0], .stride_w = (int)stride[1],
+                                 .pad_top = transpose_padding(layer, 0, x.dim[0], y.dim[0]),
+                                 .pad_left = transpose_padding(layer, 1, x.dim[1], y.dim[1]),
+                                 .dilation_h = (int)dilation[0], .dilation_w = (int)dilation[1], .groups = 1,
+                                 .in_ld = y.dim[2], .out_ld = x.dim[2]};
+  return lower_activation(builder, layer, lower_bias(builder, layer, out));
+}
+
 const OpDef op_conv2d_transpose = {
     .kind = OP_conv2d_transpose,
     .name = "conv2d_transpose",
@@ -71,6 +102,8 @@ const OpDef op_conv2d_transpose = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = conv2d_transpose_infer,
+    .lower = conv2d_transpose_lower,
+    .not_differentiable = true /* lowered to conv2d_bwd_x */,
     .samples = (const OpSample[]){{"conv2d_transpose(4, 3x3, 2, same)", "4x5x3"},
                                   {"conv2d_transpose(4, 3x3, 2)", "4x5x3"},
                                   {"conv2d_transpose(4, 2x2, 2, same, relu, use_bias = false)", "3x4x2"},

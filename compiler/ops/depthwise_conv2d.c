@@ -43,11 +43,12 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
 
 /* ---- IR: depthwise_conv2d(x, w [, bias]) and its gradients; w is (R, S, C, M), output channel c * M + m ---- */
 
-static Value *depthwise_lower(Builder *builder, const Layer *layer, Value **inputs) {
+Value *lower_depthwise(Builder *builder, const Layer *layer, Value *x, Value *weight) {
   const int64_t *kernel = call_ints(&layer->call, "kernel_size"), *stride = call_ints(&layer->call, "strides"),
                 *dilation = call_ints(&layer->call, "dilation_rate");
-  Shape in = inputs[0]->shape, out = layer->shape;
-  Value *y = ir_binary(builder, OP_depthwise_conv2d, inputs[0], ir_weight(builder, layer, layer->weights[0].name), out);
+  Shape in = x->shape, out = layer->shape;
+  out.dim[2] = weight->shape.dim[2] * weight->shape.dim[3];
+  Value *y = ir_binary(builder, OP_depthwise_conv2d, x, weight, out);
   Conv2d *g = &y->def->attr.conv;
   *g = (Conv2d){.in_h = in.dim[0], .in_w = in.dim[1], .in_c = in.dim[2], .out_h = out.dim[0], .out_w = out.dim[1],
                 .out_c = out.dim[2], .kernel_h = (int)kernel[0], .kernel_w = (int)kernel[1], .stride_h = (int)stride[0],
@@ -57,6 +58,11 @@ static Value *depthwise_lower(Builder *builder, const Layer *layer, Value **inpu
     g->pad_top = lower_same_padding(g->in_h, g->out_h, g->kernel_h, g->stride_h, g->dilation_h);
     g->pad_left = lower_same_padding(g->in_w, g->out_w, g->kernel_w, g->stride_w, g->dilation_w);
   }
+  return y;
+}
+
+static Value *depthwise_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  Value *y = lower_depthwise(builder, layer, inputs[0], ir_weight(builder, layer, "kernel"));
   return lower_activation(builder, layer, lower_bias(builder, layer, y));
 }
 

@@ -28,7 +28,14 @@ static void dropout_gradient(Builder *builder, Node *node, Value **dy, const boo
 }
 
 static void dropout_emit(Emitter *e, const Node *node) {
-  emit_line(e, "%s((int64_t)n * %lld, %s, m->state.seed, (uint64_t)m->state.draw, %lld, %s, %s, &m->work);",
+  if (node->attr.ints[1]) {
+    emit_line(e, "spatial_dropout_fwd(n, %lld, %lld, %s, m->state.seed, m->state.draw, %lld, %s, %s, &m->work);",
+              (long long)(value_floats(node->in[0]) / node->attr.ints[1]), (long long)node->attr.ints[1],
+              emit_float(e, node->attr.floats[0]), (long long)node->attr.ints[0], emit_value(e, node->in[0]),
+              emit_value(e, node->out[0]));
+    return;
+  }
+  emit_line(e, "%s((int64_t)n * %lld, %s, m->state.seed, m->state.draw, %lld, %s, %s, &m->work);",
             node_is(node, OP_dropout) ? "dropout_fwd" : "dropout_bwd", (long long)value_floats(node->in[0]),
             emit_float(e, node->attr.floats[0]), (long long)node->attr.ints[0], emit_value(e, node->in[0]),
             emit_value(e, node->out[0]));
@@ -36,6 +43,37 @@ static void dropout_emit(Emitter *e, const Node *node) {
 
 static void dropout_print(const Node *node, void *out) {
   strbuf_printf(out, "rate %g", node->attr.floats[0]);
+}
+
+static Value *spatial_dropout_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  Value *y = dropout_lower(builder, layer, inputs);
+  if (y == inputs[0])
+    return y;
+  y->def->attr.ints[1] = layer->shape.dim[2]; /* channels: whole ones are dropped */
+  return y;
+}
+
+static Value *gaussian_noise_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  double deviation = call_float(&layer->call, "stddev");
+  if (!builder->training || deviation == 0)
+    return inputs[0];
+  Value *y = ir_unary(builder, OP_gaussian_noise, inputs[0], layer->shape);
+  y->def->attr.floats[0] = deviation;
+  y->def->attr.ints[0] = layer->index;
+  return y;
+}
+
+static void gaussian_noise_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
+  (void)builder;
+  (void)node;
+  (void)needed;
+  dx[0] = dy[0];
+}
+
+static void gaussian_noise_emit(Emitter *e, const Node *node) {
+  emit_line(e, "gaussian_noise_fwd((int64_t)n * %lld, %s, m->state.seed, m->state.draw, %lld, %s, %s, &m->work);",
+            (long long)value_floats(node->in[0]), emit_float(e, node->attr.floats[0]), (long long)node->attr.ints[0],
+            emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
 const OpDef op_dropout = {
@@ -85,6 +123,8 @@ const OpDef op_spatial_dropout = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer_spatial,
+    .lower = spatial_dropout_lower,
+    .not_differentiable = true /* lowered to dropout */,
     .random = true,
     .samples = (const OpSample[]){{"spatial_dropout(0.5)", "4x4x8"}, {NULL, NULL}},
 };
@@ -106,6 +146,9 @@ const OpDef op_gaussian_noise = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer_keep,
+    .lower = gaussian_noise_lower,
+    .gradient = gaussian_noise_gradient,
+    .emit = gaussian_noise_emit,
     .random = true,
     .samples = (const OpSample[]){{"gaussian_noise(0.1)", "4x4x3"}, {NULL, NULL}},
 };

@@ -16,6 +16,8 @@ Value *lower_activation_call(Builder *builder, const Call *activation, Value *x)
 Act lower_act_of(const Call *activation);
 /* What `same` pads before the first pixel: half of what is missing, rounded down (Keras puts the odd one after). */
 int lower_same_padding(int in, int out, int window, int stride, int dilation);
+/* The depthwise convolution of a layer with kernel_size, strides, dilation_rate and padding; weight (R, S, C, M). */
+Value *lower_depthwise(Builder *builder, const Layer *layer, Value *x, Value *weight);
 /* One activation by kind and parameters. */
 Value *lower_act(Builder *builder, Value *x, Act act);
 /* x plus the layer's weight "bias" along the last axis, or x where the layer has none. */

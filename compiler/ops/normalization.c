@@ -1,5 +1,9 @@
 /* layer_normalization, group_normalization: normalised within each image. */
 #include "infer.h"
+#include "lowering.h"
+#include "../emit/emit.h"
+#include "../kernel_sizes.h"
+#include <string.h>
 
 /* gamma and beta as [size], each only where it is wanted. */
 static void add_gamma_beta(Layer *layer, Shape shape) {
@@ -49,6 +53,71 @@ static bool group_normalization_infer(Layer *layer, Arena *arena, Diag *diag) {
   return true;
 }
 
+/* ---- IR: group_norm(x [, gamma] [, beta]) -> y, mean, 1 / deviation of each group; and its gradient ----
+ * Layer normalization is the same with every row of the last axis as an image of one pixel and one group.
+ * ints[0..1]: gamma, beta present; ints[2]: groups, ints[3]: rows per image (1 for group normalization). */
+
+static Value *norm_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  Value *in[3] = {inputs[0]}, *gamma = ir_weight(builder, layer, "gamma"), *beta = ir_weight(builder, layer, "beta");
+  Shape shape = layer->shape;
+  int count = 1, channels = shape.dim[shape.rank - 1];
+  if (gamma)
+    in[count++] = gamma;
+  if (beta)
+    in[count++] = beta;
+  bool by_layer = layer->op->kind == OP_layer_normalization;
+  int64_t groups = by_layer ? 1 : call_int(&layer->call, "groups");
+  Node *node = ir_node(builder, OP_group_norm, count, in);
+  node->attr.ints[0] = gamma != NULL;
+  node->attr.ints[1] = beta != NULL;
+  node->attr.ints[2] = groups == -1 ? channels : groups;
+  node->attr.ints[3] = by_layer ? shape_count(shape) / channels : 1;
+  node->attr.floats[0] = call_float(&layer->call, "epsilon");
+  Value *y = ir_output(node, shape, true, layer->name);
+  Shape groups_shape = {1, {(int)(node->attr.ints[2] * node->attr.ints[3])}};
+  ir_output(node, groups_shape, true, arena_printf(builder->module->arena, "%s.mean", layer->name));
+  ir_output(node, groups_shape, true, arena_printf(builder->module->arena, "%s.invstd", layer->name));
+  return y;
+}
+
+/* "n * 4, 1, 12, 1": images, pixels, channels, groups as group_norm_fwd wants them. */
+static const char *norm_sizes(Emitter *e, const Node *node, const Value *x) {
+  int channels = x->shape.dim[x->shape.rank - 1];
+  int64_t rows = node->attr.ints[3], pixels = value_floats(x) / channels / rows;
+  return arena_printf(e->arena, "n * %lld, %lld, %d, %lld", (long long)rows, (long long)pixels, channels,
+                      (long long)node->attr.ints[2]);
+}
+
+static void norm_emit(Emitter *e, const Node *node) {
+  int gamma = (int)node->attr.ints[0], beta = (int)node->attr.ints[1];
+  emit_line(e, "group_norm_fwd(%s, %s, %s, %s, %s, %s, %s, %s, &m->work);", norm_sizes(e, node, node->in[0]),
+            emit_value(e, node->in[0]), emit_optional(e, node, gamma, 1), emit_optional(e, node, beta, 1 + gamma),
+            emit_float(e, node->attr.floats[0]), emit_value(e, node->out[1]), emit_value(e, node->out[2]),
+            emit_value(e, node->out[0]));
+}
+
+static void norm_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
+  (void)needed;
+  int gamma = (int)node->attr.ints[0], beta = (int)node->attr.ints[1];
+  Value *in[5] = {dy[0], node->in[0], node->out[1], node->out[2], gamma ? node->in[1] : NULL};
+  Node *grad = ir_node(builder, OP_group_norm_bwd, 4 + gamma, in);
+  grad->attr = node->attr;
+  Shape channels = {1, {node->in[0]->shape.dim[node->in[0]->shape.rank - 1]}};
+  dx[0] = ir_output(grad, node->in[0]->shape, true, node->in[0]->name);
+  Value *dgamma = ir_output(grad, channels, false, "gamma"), *dbeta = ir_output(grad, channels, false, "beta");
+  if (gamma)
+    dx[1] = dgamma;
+  if (beta)
+    dx[1 + gamma] = dbeta;
+}
+
+static void norm_bwd_emit(Emitter *e, const Node *node) {
+  emit_line(e, "group_norm_bwd(%s, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);", norm_sizes(e, node, node->in[1]),
+            emit_value(e, node->in[1]), emit_optional(e, node, node->attr.ints[0], 4), emit_value(e, node->in[2]),
+            emit_value(e, node->in[3]), emit_value(e, node->in[0]), emit_value(e, node->out[0]),
+            emit_value(e, node->out[1]), emit_value(e, node->out[2]));
+}
+
 #define GAMMA_BETA_PARAMS                                                                                    \
   {"center", P_BOOL, "true", .doc = "add beta"}, {"scale", P_BOOL, "true", .doc = "multiply by gamma"},      \
       PARAM_INITIALIZER("beta", "zeros"), PARAM_INITIALIZER("gamma", "ones"), PARAM_REGULARIZER("beta"),     \
@@ -69,6 +138,8 @@ const OpDef op_layer_normalization = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = layer_normalization_infer,
+    .lower = norm_lower,
+    .not_differentiable = true /* lowered to group_norm */,
     .samples = (const OpSample[]){{"layer_normalization()", "4x5x6"},
                                   {"layer_normalization(epsilon = 1e-5)", "8"},
                                   {0}},
@@ -91,6 +162,22 @@ const OpDef op_group_normalization = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = group_normalization_infer,
+    .lower = norm_lower,
+    .not_differentiable = true /* lowered to group_norm */,
     .samples =
         (const OpSample[]){{"group_normalization(2)", "4x5x6"}, {"group_normalization(-1)", "3x3x4"}, {0}},
+};
+
+const OpDef op_group_norm = {
+    .kind = OP_group_norm,
+    .name = "group_norm",
+    .gradient = norm_gradient,
+    .emit = norm_emit,
+};
+
+const OpDef op_group_norm_bwd = {
+    .kind = OP_group_norm_bwd,
+    .name = "group_norm_bwd",
+    .not_differentiable = true,
+    .emit = norm_bwd_emit,
 };

@@ -1,5 +1,9 @@
 /* separable_conv2d: depthwise, then 1x1, Keras's SeparableConv2D. */
 #include "infer.h"
+#include "lowering.h"
+#include "../emit/emit.h"
+#include "../kernel_sizes.h"
+#include <string.h>
 
 static bool separable_conv2d_infer(Layer *layer, Arena *arena, Diag *diag) {
   const Call *call = &layer->call;
@@ -45,6 +49,19 @@ static bool separable_conv2d_infer(Layer *layer, Arena *arena, Diag *diag) {
   return true;
 }
 
+/* ---- lowering: depthwise_conv2d, then conv2d of 1x1 ---- */
+
+static Value *separable_conv2d_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  Value *wide = lower_depthwise(builder, layer, inputs[0], ir_weight(builder, layer, "depthwise_kernel"));
+  Value *y = ir_binary(builder, OP_conv2d, wide, ir_weight(builder, layer, "pointwise_kernel"), layer->shape);
+  Shape in = wide->shape, out = layer->shape;
+  y->def->attr.conv = (Conv2d){.in_h = in.dim[0], .in_w = in.dim[1], .in_c = in.dim[2], .out_h = out.dim[0],
+                               .out_w = out.dim[1], .out_c = out.dim[2], .kernel_h = 1, .kernel_w = 1, .stride_h = 1,
+                               .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .groups = 1, .in_ld = in.dim[2],
+                               .out_ld = out.dim[2]};
+  return lower_activation(builder, layer, lower_bias(builder, layer, y));
+}
+
 const OpDef op_separable_conv2d = {
     .kind = OP_separable_conv2d,
     .name = "separable_conv2d",
@@ -76,6 +93,8 @@ const OpDef op_separable_conv2d = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = separable_conv2d_infer,
+    .lower = separable_conv2d_lower,
+    .not_differentiable = true /* lowered to depthwise_conv2d and conv2d */,
     .samples = (const OpSample[]){{"separable_conv2d(5, 3x3, same)", "6x7x3"},
                                   {"separable_conv2d(4, 3x3, 2, relu)", "7x7x4"},
                                   {"separable_conv2d(5, 3x3, same, depth_multiplier = 2, use_bias = false)",

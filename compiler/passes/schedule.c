@@ -14,8 +14,6 @@ static void move_before(Function *function, Node *node, Node *place) {
 /* The last node before `node` that it must stay behind. */
 static Node *last_obstacle(const Node *node) {
   for (Node *other = node->prev; other; other = other->prev) {
-    if (other->op->has_effect && other->layer != node->layer && other->op->kind == node->op->kind)
-      continue; /* updates of different weights do not touch each other */
     for (int i = 0; i < node->in_count; i++) {
       if (node->in[i]->def == other)
         return other;

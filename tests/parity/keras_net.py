@@ -1,0 +1,103 @@
+"""Keras layer configurations as .net text, legacy weight files, and running what netc builds: for the parity tests."""
+import json
+import os
+import subprocess
+
+import h5py
+import numpy as np
+
+NAMES = {
+    "Conv2D": "conv2d", "DepthwiseConv2D": "depthwise_conv2d", "SeparableConv2D": "separable_conv2d",
+    "Conv2DTranspose": "conv2d_transpose", "MaxPooling2D": "maxpool", "AveragePooling2D": "avgpool",
+    "GlobalAveragePooling2D": "global_avgpool", "GlobalMaxPooling2D": "global_maxpool",
+    "BatchNormalization": "batchnorm", "LayerNormalization": "layer_normalization", "Dense": "dense",
+    "Activation": "activation", "ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "PReLU": "prelu",
+    "Softmax": "softmax", "ZeroPadding2D": "zero_padding", "Cropping2D": "cropping", "UpSampling2D": "upsampling",
+    "Flatten": "flatten", "Reshape": "reshape", "Permute": "permute", "Rescaling": "rescaling",
+    "Dropout": "dropout", "Add": "add", "Multiply": "multiply", "Average": "average", "Maximum": "maximum",
+    "Minimum": "minimum", "Subtract": "subtract", "Concatenate": "concat",
+}
+IGNORED = {"data_format", "noise_shape", "renorm", "renorm_clipping", "renorm_momentum", "rms_scaling"}
+
+
+def value_text(value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "none"
+    if isinstance(value, (list, tuple)):
+        return "(" + ", ".join(value_text(v) for v in value) + ("," if len(value) == 1 else "") + ")"
+    if isinstance(value, dict):
+        return value["class_name"].lower() + "(" + ", ".join(
+            f"{k} = {value_text(v)}" for k, v in value["config"].items()) + ")"
+    return str(value)
+
+
+def call_text(class_name, config, name):
+    """`conv2d(filters = 5, ..., name = "c1")`"""
+    args = [f"{key} = {value_text(value)}" for key, value in sorted(config.items()) if key not in IGNORED]
+    if class_name == "LayerNormalization":
+        args = [a.replace("axis = (-1,)", "axis = -1") for a in args]
+    return f"{NAMES[class_name]}({', '.join(args + [f'name = {json.dumps(name)}'])})"
+
+
+def write_weights(path, layers):
+    """layers: {layer: {weight: array}} as a legacy Keras weight file."""
+    with h5py.File(path, "w") as f:
+        f.attrs["layer_names"] = [n.encode() for n in layers]
+        f.attrs["backend"] = b"tensorflow"
+        f.attrs["keras_version"] = b"3.0.0"
+        for layer, weights in layers.items():
+            g = f.create_group(layer)
+            g.attrs["weight_names"] = [f"{layer}/{w}".encode() for w in weights]
+            for w, a in weights.items():
+                g.create_dataset(f"{layer}/{w}", data=np.asarray(a, np.float32))
+
+
+def read_weights(path):
+    out = {}
+    with h5py.File(path) as f:
+        for layer in f.attrs["layer_names"]:
+            layer = layer.decode() if isinstance(layer, bytes) else layer
+            out[layer] = {}
+            for w in f[layer].attrs["weight_names"]:
+                w = w.decode() if isinstance(w, bytes) else w
+                out[layer][w.split("/")[-1].split(":")[0]] = f[layer][w][()]
+    return out
+
+
+def run(argv, **kw):
+    done = subprocess.run(argv, capture_output=True, text=True, **kw)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(argv)}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def build(netc, text, folder, name, *flags):
+    """Writes NAME.net, builds it; returns the executable's path."""
+    source = os.path.join(folder, name + ".net")
+    with open(source, "w") as f:
+        f.write(text)
+    exe = os.path.join(folder, name)
+    run([netc, "build", source, "-o", exe, *flags])
+    return exe
+
+
+def write_data(path, x, y):
+    with h5py.File(path, "w") as f:
+        f["x"] = np.asarray(x, np.float32)
+        f["y"] = y
+
+
+def predict(exe, data, weights, folder, *flags):
+    out = os.path.join(folder, "pred.h5")
+    run([exe, "predict", data, "--weights", weights, "--out", out, *flags])
+    with h5py.File(out) as f:
+        return f["y"][()]
+
+
+def log_rows(path, kind):
+    with open(path) as f:
+        head = f.readline().strip().split(",")
+        rows = [dict(zip(head, line.strip().split(","))) for line in f]
+    return [r for r in rows if r["kind"] == kind]

@@ -99,6 +99,8 @@ static const char *wanted_text(const Param *param) {
 static bool wrong_kind(Diag *diag, const Param *param, const Datum *datum) {
   diag_error(diag, datum->span, "`%s` wants %s, got %s", param->name, wanted_text(param),
              datum_kind_text(datum));
+  if (param->kind == P_INT && datum->kind == DATUM_FLOAT && datum->number == floor(datum->number))
+    diag_help(diag, "`/` gives a float, as in Python; `//` divides ints, `int()` converts");
   return false;
 }
 
@@ -389,7 +391,7 @@ static void bind_named(Binding *binding, const Argument *argument) {
 /* A bare word goes to the only parameter that knows it. */
 static void bind_bare_word(Binding *binding, const Datum *value) {
   const Param *params = binding->signature->params;
-  int found = -1, others = 0, strings = -1;
+  int found = -1, first = -1, others = 0, strings = -1;
   const char *candidates = "", *words[8 * WORDS_MAX];
   int word_count = 0;
   for (int i = 0; params[i].name; i++) {
@@ -409,6 +411,7 @@ static void bind_bare_word(Binding *binding, const Datum *value) {
         arena_printf(binding->arena, "%s%s`%s`", candidates, found >= 0 ? " or " : "", params[i].name);
     others = others > 0 ? others + 1 : 1;
     found = i;
+    first = first < 0 ? i : first;
   }
   if (found >= 0 && others == 1) {
     fill(binding, found, value);
@@ -417,7 +420,7 @@ static void bind_bare_word(Binding *binding, const Datum *value) {
   binding->good = false;
   if (found >= 0) {
     diag_error(binding->diag, value->span, "`%s` may be %s", value->text, candidates);
-    diag_help(binding->diag, "write the argument's name: `%s = %s`", params[found].name,
+    diag_help(binding->diag, "write the argument's name: `%s = %s`", params[first].name,
               datum_text(binding->arena, value));
     return;
   }

@@ -300,6 +300,7 @@ static Graph *build(Elaborator *elaborator, const Source *source) {
       diag_help(elaborator->diag,
                 "it begins with `input(100x100x1)` for gray images, `input(100x100x3)` for colour");
     }
+    run_train(elaborator, scope, choose_train(elaborator, network), graph); /* for its own errors */
     return NULL;
   }
   graph->output = output.layer;

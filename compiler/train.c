@@ -216,6 +216,8 @@ static void read_memory(Training *training, const Stmt *stmt) {
 static void read_class_weight(Training *training, const Stmt *stmt) {
   const char *wanted = "weights by class: {0: 1.0, 1: 2.5} or [1.0, 2.5]";
   Datum datum = only_value(training, stmt, wanted);
+  if (!training->graph->output) /* the network has errors */
+    return;
   Shape output = training->graph->output->shape;
   int classes = output.dim[output.rank - 1] == 1 ? 2 : output.dim[output.rank - 1];
   bool map = datum.kind == DATUM_MAP;

@@ -3,21 +3,37 @@
 #include "../runtime/kernels/batchnorm.h"
 #include "../runtime/kernels/conv2d_direct.h"
 #include "../runtime/kernels/conv2d_direct_w.h"
+#include "../runtime/kernels/conv2d_winograd4.h"
+#include "../runtime/kernels/conv2d_winograd6.h"
 #include "../runtime/kernels/dense.h"
 #include "../runtime/kernels/depthwise.h"
 
+typedef size_t SizeOf(const Conv2d *);
+
+/* One row per algorithm: packed weights and scratch, forward and gradient of x. */
+static const struct {
+  SizeOf *fwd_packed, *bwd_x_packed, *fwd_scratch, *bwd_x_scratch;
+} algorithms[] = {
+    [CONV_UNCHOSEN] = {conv2d_fwd_direct_packed_floats, conv2d_bwd_x_direct_packed_floats,
+                       conv2d_fwd_direct_scratch_floats, conv2d_bwd_x_direct_scratch_floats},
+    [CONV_DIRECT] = {conv2d_fwd_direct_packed_floats, conv2d_bwd_x_direct_packed_floats,
+                     conv2d_fwd_direct_scratch_floats, conv2d_bwd_x_direct_scratch_floats},
+    [CONV_WINOGRAD4] = {conv2d_fwd_winograd4_packed_floats, conv2d_bwd_x_winograd4_packed_floats,
+                        conv2d_fwd_winograd4_scratch_floats, conv2d_bwd_x_winograd4_scratch_floats},
+    [CONV_WINOGRAD6] = {conv2d_fwd_winograd6_packed_floats, conv2d_bwd_x_winograd6_packed_floats,
+                        conv2d_fwd_winograd6_scratch_floats, conv2d_bwd_x_winograd6_scratch_floats},
+};
+
 int64_t kernel_conv2d_packed_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
-  (void)algorithm;
-  return (int64_t)(op == OP_conv2d ? conv2d_fwd_direct_packed_floats(conv) : conv2d_bwd_x_direct_packed_floats(conv));
+  return (int64_t)(op == OP_conv2d ? algorithms[algorithm].fwd_packed : algorithms[algorithm].bwd_x_packed)(conv);
 }
 
 int64_t kernel_conv2d_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
-  (void)algorithm;
   switch (op) {
   case OP_conv2d:
-    return (int64_t)conv2d_fwd_direct_scratch_floats(conv);
+    return (int64_t)algorithms[algorithm].fwd_scratch(conv);
   case OP_conv2d_bwd_x:
-    return (int64_t)conv2d_bwd_x_direct_scratch_floats(conv);
+    return (int64_t)algorithms[algorithm].bwd_x_scratch(conv);
   case OP_conv2d_bwd_w:
     return (int64_t)conv2d_bwd_w_direct_scratch_floats(conv);
   case OP_depthwise_conv2d:
@@ -45,8 +61,9 @@ int64_t kernel_batchnorm_scratch_floats(int channels) {
 }
 
 bool kernel_conv2d_fits(const Conv2d *conv, ConvAlgorithm algorithm) {
-  (void)conv;
-  return algorithm == CONV_DIRECT;
+  return algorithm == CONV_WINOGRAD4   ? conv2d_winograd4_fits(conv)
+         : algorithm == CONV_WINOGRAD6 ? conv2d_winograd6_fits(conv)
+                                       : true;
 }
 
 bool kernel_act_bwd_needs_x(Act act) {

@@ -1,16 +1,29 @@
 /* Chooses an algorithm for each convolution and lets it read packed weights: conv2d(x, conv2d_pack(w)).  Packing of
  * weights that do not change is moved to `prepare` by the next pass. */
 #include "passes.h"
+#include "../emit/emit.h"
 #include "../kernel_sizes.h"
 
-/* Winograd pays where the multiplications saved outweigh the transforms: enough channels on both sides and few wasted
- * pixels in the last tiles. */
-static ConvAlgorithm choose(const Module *module, const Conv2d *conv) {
-  if (module->exact || !kernel_conv2d_fits(conv, CONV_WINOGRAD4) || conv->in_c < 32 || conv->out_c < 32)
+/* Below this many FLOPs per image the transforms cost about what the multiplications save, and direct sums are the more
+ * accurate ones. */
+enum { WINOGRAD_LEAST_FLOPS = 30000000 };
+
+/* Multiplications per channel pair by F(m x m, 3x3): whole tiles of m x m outputs take (m + 2)^2 each. */
+static double winograd_products(const Conv2d *conv, int m) {
+  double rows = (conv->out_h + m - 1) / m, columns = (conv->out_w + m - 1) / m;
+  return rows * columns * (m + 2) * (m + 2);
+}
+
+/* Winograd where it saves enough multiplications; the larger tile only where whole tiles waste little. */
+static ConvAlgorithm choose(const Module *module, const Node *node) {
+  const Conv2d *conv = &node->attr.conv;
+  double direct = 9.0 * conv->out_h * conv->out_w;
+  if (module->exact || node_flops(node) < WINOGRAD_LEAST_FLOPS || !kernel_conv2d_fits(conv, CONV_WINOGRAD4))
     return CONV_DIRECT;
-  int rows = (conv->out_h + 3) / 4 * 4, columns = (conv->out_w + 3) / 4 * 4;
-  double used = (double)conv->out_h * conv->out_w / ((double)rows * columns);
-  return used > .5 ? CONV_WINOGRAD4 : CONV_DIRECT;
+  double by_4 = winograd_products(conv, 4), by_6 = winograd_products(conv, 6);
+  if (by_6 < .85 * by_4 && by_6 < .6 * direct)
+    return CONV_WINOGRAD6;
+  return by_4 < .6 * direct ? CONV_WINOGRAD4 : CONV_DIRECT;
 }
 
 static void select_node(Module *module, Node *node) {
@@ -21,7 +34,7 @@ static void select_node(Module *module, Node *node) {
       ir_output(node, (Shape){1, {(int)workspace}}, false, "workspace");
     return;
   }
-  node->attr.algorithm = choose(module, &node->attr.conv);
+  node->attr.algorithm = choose(module, node);
   Builder builder = {.module = module, .function = node->function, .layer = node->layer, .backward = node->backward,
                      .before = node};
   Node *pack = ir_node(&builder, OP_conv2d_pack, 1, &node->in[1]);

@@ -1,0 +1,2 @@
+#include "commands.h"
+int command_compare(const CommandLine *line){(void)line;return 2;}

@@ -175,6 +175,10 @@ typedef struct ModelInfo {
   int64_t seed;
   const char *cache;    /* auto | off | memory | file */
   uint64_t prefix_hash; /* of the frozen prefix's structure and constants, for the cache's key */
+  const char *const *class_names; /* of the embedded weights, or NULL */
+  int class_count;
+  const void *blob; /* weights inside the program (api/blob.h), or NULL */
+  size_t blob_bytes;
 } ModelInfo;
 
 /* ---- emitted for each network ---- */

@@ -88,8 +88,8 @@ static bool setup_weights(const Options *options, const ModelInfo *info, Model *
     LoadOptions how = {.by_name = options->by_name, .loaded = loaded};
     good = setup_load(info, params, options->weights, &how, options->quiet, fault);
   }
-  if (good)
-    init_missing(info, seed, params, loaded);
+  if (good && !init_missing(info, seed, params, loaded))
+    good = fault_set(fault, "not enough memory for orthogonal starting weights");
   free(loaded);
   model_weights_changed(model);
   return good;
@@ -100,8 +100,8 @@ static bool setup_trained(const Options *options, const ModelInfo *info, Model *
   bool *loaded = system_allocate((size_t)info->weight_count * sizeof *loaded);
   LoadOptions how = {.by_name = options->by_name, .loaded = loaded};
   bool good = setup_load(info, model_params(model), options->weights, &how, true, fault);
-  if (good)
-    init_missing(info, 0, model_params(model), loaded);
+  if (good && !init_missing(info, 0, model_params(model), loaded))
+    good = fault_set(fault, "not enough memory for orthogonal starting weights");
   free(loaded);
   model_weights_changed(model);
   return good;

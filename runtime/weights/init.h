@@ -3,7 +3,8 @@
 #define NETC_WEIGHTS_INIT_H
 #include "../model.h"
 #include "../random.h"
-#include "../system.h"
+#include <stdbool.h>
+#include <stdlib.h>
 
 /* Rows are made orthonormal one after another by Gram and Schmidt, twice for rounding.  a [rows][columns],
  * rows <= columns. */
@@ -29,12 +30,14 @@ static void init_orthonormalize(double *a, size_t rows, size_t columns) {
 }
 
 /* Keras's Orthogonal: the weight as a matrix of (all but the last dimension) x last, with orthonormal rows or
- * columns, whichever are fewer, times the gain. */
-static void init_orthogonal(const ModelWeight *weight, uint64_t seed, uint64_t stream, float *w) {
+ * columns, whichever are fewer, times the gain.  False: no memory. */
+static bool init_orthogonal(const ModelWeight *weight, uint64_t seed, uint64_t stream, float *w) {
   size_t columns = weight->rank ? (size_t)weight->dim[weight->rank - 1] : 1, rows = weight->count / columns;
   bool wide = rows <= columns;
   size_t few = wide ? rows : columns, many = wide ? columns : rows;
-  double *a = system_allocate(few * many * sizeof *a);
+  double *a = malloc(few * many * sizeof *a);
+  if (!a)
+    return false;
   for (size_t i = 0; i < few * many; i++)
     a[i] = random_normal(seed, stream, i);
   init_orthonormalize(a, few, many);
@@ -42,6 +45,7 @@ static void init_orthogonal(const ModelWeight *weight, uint64_t seed, uint64_t s
     for (size_t c = 0; c < columns; c++)
       w[r * columns + c] = (float)(weight->a * (wide ? a[r * many + c] : a[c * many + r]));
   free(a);
+  return true;
 }
 
 static float init_draw(const ModelWeight *weight, uint64_t seed, uint64_t stream, uint64_t i) {
@@ -62,8 +66,8 @@ static float init_draw(const ModelWeight *weight, uint64_t seed, uint64_t stream
 }
 
 /* Fills `params` ([info->param_floats]) as the .net file says; weights marked in `loaded` ([weight_count], or
- * NULL) are left alone. */
-static void init_missing(const ModelInfo *info, uint64_t seed, float *params, const bool *loaded) {
+ * NULL) are left alone.  False: no memory. */
+static bool init_missing(const ModelInfo *info, uint64_t seed, float *params, const bool *loaded) {
   for (int k = 0; k < info->weight_count; k++) {
     const ModelWeight *weight = &info->weights[k];
     float *w = params + weight->offset;
@@ -71,7 +75,8 @@ static void init_missing(const ModelInfo *info, uint64_t seed, float *params, co
     if (loaded && loaded[k])
       continue;
     if (weight->init == MODEL_INIT_ORTHOGONAL) {
-      init_orthogonal(weight, seed, stream, w);
+      if (!init_orthogonal(weight, seed, stream, w))
+        return false;
       continue;
     }
     if (weight->init == MODEL_INIT_IDENTITY) {
@@ -86,9 +91,10 @@ static void init_missing(const ModelInfo *info, uint64_t seed, float *params, co
     for (size_t i = 0; i < weight->count; i++)
       w[i] = init_draw(weight, seed, stream, i);
   }
+  return true;
 }
 
-static void init_weights(const ModelInfo *info, uint64_t seed, float *params) {
-  init_missing(info, seed, params, NULL);
+static bool init_weights(const ModelInfo *info, uint64_t seed, float *params) {
+  return init_missing(info, seed, params, NULL);
 }
 #endif

@@ -3,6 +3,14 @@
 #define NETC_CLI_INFO_H
 #include "setup.h"
 
+/* Numbers in all weights (param_floats has gaps for alignment). */
+static size_t info_parameters(const ModelInfo *info) {
+  size_t count = 0;
+  for (int w = 0; w < info->weight_count; w++)
+    count += info->weights[w].count;
+  return count;
+}
+
 static size_t info_layer_params(const ModelInfo *info, const ModelLayer *layer) {
   size_t count = 0;
   for (int w = 0; w < layer->weight_count; w++)
@@ -24,7 +32,7 @@ static void info_print(const ModelInfo *info, int batch, int threads) {
     printf("input %dx%dx%d", info->height, info->width, info->channels);
   else
     printf("input of %zu numbers", info->input_floats);
-  printf(", output of %zu, %zu parameters\n\n%-28s %-24s %s\n", info->output_floats, info->param_floats,
+  printf(", output of %zu, %zu parameters\n\n%-28s %-24s %s\n", info->output_floats, info_parameters(info),
          "layer", "class", "parameters");
   for (int i = 0; i < info->layer_count; i++) {
     const ModelLayer *layer = &info->layers[i];
@@ -56,8 +64,8 @@ static void info_print_json(const ModelInfo *info, int batch, int threads) {
   console_json_text(stdout, info->version);
   printf(", \"input\": [%d, %d, %d], \"outputs\": %zu, \"parameters\": %zu, \"batch\": %d, \"threads\": %d, "
          "\"memory_bytes\": %zu,\n \"layers\": [",
-         info->height, info->width, info->channels, info->output_floats, info->param_floats, batch, threads,
-         model_bytes(batch, threads));
+         info->height, info->width, info->channels, info->output_floats, info_parameters(info), batch,
+         threads, model_bytes(batch, threads));
   for (int i = 0; i < info->layer_count; i++) {
     fputs(i ? ",\n  {\"name\": " : "\n  {\"name\": ", stdout);
     console_json_text(stdout, info->layers[i].name);

@@ -3,6 +3,9 @@ KERNEL_TESTS := $(wildcard tests/kernels/*.c)
 KERNEL_HEADERS := $(wildcard runtime/kernels/*.h tests/kernels/*.h)
 KERNEL_FLAGS := -std=c11 -D_GNU_SOURCE $(WARNINGS) -Wno-unused-function -Iruntime -Itests/kernels
 KERNEL_NATIVE ?= -march=native
+KERNEL_FLAGS_native := -O2 $(KERNEL_NATIVE) -fopenmp
+KERNEL_FLAGS_portable := -O2 -DNETC_PORTABLE -fopenmp
+KERNEL_FLAGS_sanitize := -O1 -g $(KERNEL_NATIVE) -fsanitize=address,undefined -fno-sanitize-recover=all
 
 .PHONY: check-kernels
 check-kernels: $(BUILD)/tests/kernels_native $(BUILD)/tests/kernels_portable $(BUILD)/tests/kernels_sanitize
@@ -10,15 +13,11 @@ check-kernels: $(BUILD)/tests/kernels_native $(BUILD)/tests/kernels_portable $(B
 	$(BUILD)/tests/kernels_portable
 	ASAN_OPTIONS=detect_leaks=0 $(BUILD)/tests/kernels_sanitize
 
-$(BUILD)/tests/kernels_native: $(KERNEL_TESTS) $(KERNEL_HEADERS)
-	@mkdir -p $(@D)
-	$(CC) $(KERNEL_FLAGS) -O2 $(KERNEL_NATIVE) -fopenmp -o $@ $(KERNEL_TESTS) -lcriterion -lm
-
-$(BUILD)/tests/kernels_portable: $(KERNEL_TESTS) $(KERNEL_HEADERS)
-	@mkdir -p $(@D)
-	$(CC) $(KERNEL_FLAGS) -O2 -DNETC_PORTABLE -fopenmp -o $@ $(KERNEL_TESTS) -lcriterion -lm
-
-$(BUILD)/tests/kernels_sanitize: $(KERNEL_TESTS) $(KERNEL_HEADERS)
-	@mkdir -p $(@D)
-	$(CC) $(KERNEL_FLAGS) -O1 -g $(KERNEL_NATIVE) -fsanitize=address,undefined -fno-sanitize-recover=all \
-	  -o $@ $(KERNEL_TESTS) -lcriterion -lm
+define KERNEL_BUILD
+$(BUILD)/tests/kernels_$(1)/%.o: tests/kernels/%.c $(KERNEL_HEADERS)
+	@mkdir -p $$(@D)
+	$$(CC) $$(KERNEL_FLAGS) $$(KERNEL_FLAGS_$(1)) -c -o $$@ $$<
+$(BUILD)/tests/kernels_$(1): $(KERNEL_TESTS:tests/kernels/%.c=$(BUILD)/tests/kernels_$(1)/%.o)
+	$$(CC) $$(KERNEL_FLAGS_$(1)) -o $$@ $$^ -lcriterion -lm
+endef
+$(foreach build,native portable sanitize,$(eval $(call KERNEL_BUILD,$(build))))

@@ -181,6 +181,12 @@ VEC_INLINE void winograd_pack(int m, const Winograd *g, const float *w, ptrdiff_
     }
 }
 
+/* What a line does not use; the compiler cannot tell that nothing reads it. */
+VEC_INLINE void winograd_clear(int alpha, Vec *line) {
+  for (int i = alpha; i < 8; i++)
+    line[i] = vec_zero();
+}
+
 /* ---- one task: a run of tiles ---- */
 
 /* B' d B of one tile, all channels: to[position * step + channel]. */
@@ -190,6 +196,8 @@ VEC_INLINE void winograd_input_tile(int m, const Winograd *g, const float *image
   bool inside = h0 >= 0 && w0 >= 0 && h0 + alpha <= g->in_h && w0 + alpha <= g->in_w;
   for (int c = 0; c < g->in_c; c += VEC_WIDTH) {
     Vec half[WINOGRAD_MOST], line[8], column[8];
+    winograd_clear(alpha, line);
+    winograd_clear(alpha, column);
     bool whole = inside && c + VEC_WIDTH <= g->in_c;
     for (int i = 0; i < alpha; i++) {
       const float *from = image + ((ptrdiff_t)(h0 + i) * g->in_w + w0) * g->in_ld + c;
@@ -225,6 +233,7 @@ VEC_INLINE void winograd_output_tile(int m, const Winograd *g, const float *from
   Vec low_vec = vec_set(low), high_vec = vec_set(high);
   for (int k = k0; k < k1; k += VEC_WIDTH) {
     Vec half[48], line[8];
+    winograd_clear(alpha, line);
     int width = k1 - k;
     Vec bias = e && e->bias ? vec_load_upto(e->bias + k, width) : vec_zero();
     for (int i = 0; i < alpha; i++) {

@@ -52,19 +52,34 @@ static bool setup_load(const ModelInfo *info, float *params, const char *path, c
   return true;
 }
 
-/* The path of a weights file as the .net file gives it: from here, else from the program's own folder. */
-static char *setup_source_path(const char *path, const char *program) {
+/* A file in the program's own folder, in fresh memory, or NULL where there is none of that name. */
+static char *setup_beside_program(const char *program, const char *name) {
   const char *slash = strrchr(program, '/');
-  if (path[0] == '/' || system_is_file(path) || !slash)
-    return system_copy_text(path);
+  if (!slash)
+    return NULL;
   char *folder = system_copy_text(program);
   folder[slash - program] = 0;
-  char *beside = system_join(*folder ? folder : "/", path);
+  char *path = system_join(*folder ? folder : "/", name);
   free(folder);
-  if (system_is_file(beside))
+  if (system_is_file(path))
+    return path;
+  free(path);
+  return NULL;
+}
+
+/* Where a weights file of the .net file is now: at its own path, else a file of its name here or beside the
+ * program. */
+static char *setup_source_path(const char *path, const char *program) {
+  const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+  char *beside;
+  if (system_is_file(path))
+    return system_copy_text(path);
+  if (path[0] != '/' && (beside = setup_beside_program(program, path)))
     return beside;
-  free(beside);
-  return system_copy_text(path);
+  if (system_is_file(name))
+    return system_copy_text(name);
+  beside = setup_beside_program(program, name);
+  return beside ? beside : system_copy_text(path);
 }
 
 /* The files that the network names, then --weights; what no file holds starts from the seed. */

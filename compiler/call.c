@@ -158,7 +158,7 @@ static void add_input(Elaborator *elaborator, LayerCall *call, const Datum *tens
   arena_push(elaborator->arena, call->inputs, call->input_count, call->input_capacity, tensor->layer);
 }
 
-/* Leading tensors, or lists of them, are inputs. */
+/* Tensors, or lists of them, are inputs. */
 static bool take_inputs(Elaborator *elaborator, LayerCall *call, const Datum *value) {
   if (value->kind == DATUM_TENSOR) {
     add_input(elaborator, call, value);
@@ -202,7 +202,7 @@ static LayerCall sort_arguments(Elaborator *elaborator, Arguments arguments) {
                    datum_kind_text(&argument->value));
         call.bad = true;
       }
-    } else if (argument->name || call.count || !take_inputs(elaborator, &call, &argument->value)) {
+    } else if (argument->name || !take_inputs(elaborator, &call, &argument->value)) {
       arena_push(elaborator->arena, call.arguments, call.count, call.capacity, *argument);
     }
   }

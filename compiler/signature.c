@@ -58,6 +58,9 @@ const Signature *signature_find(SignatureKind kind, const char *name) {
   for (int i = 0; i < count; i++)
     if (list_has(table[i]->aliases, name))
       return table[i];
+  for (int i = 0; i < count; i++)
+    if (table[i]->keras_class && !strcmp(table[i]->keras_class, name))
+      return table[i];
   return NULL;
 }
 

@@ -61,7 +61,7 @@ enum { SIGNATURE_MAX_PARAMS = sizeof((Signature){0}.params) / sizeof(Param) };
 
 /* Every signature of a kind, in the order of the reference: index 0, 1, ... until NULL. */
 const Signature *signature_at(SignatureKind kind, int index);
-/* By name or alias; NULL where there is none. */
+/* By name, alias or Keras's class name; NULL where there is none. */
 const Signature *signature_find(SignatureKind kind, const char *name);
 /* "layer", "loss", ... */
 const char *signature_kind_name(SignatureKind kind);

@@ -74,3 +74,22 @@ format-check:
 
 clean:
 	rm -rf $(BUILD)
+
+# ---- demo and check: each does all of its own set-up ----
+
+packages:
+	tools/packages.sh build
+
+$(BUILD)/fashion: tools/fashion.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -O2 $(WARNINGS) -o $@ $< -ljpeg -lpng -lz -lm
+
+demo:
+	tools/packages.sh build demo
+	$(MAKE) --no-print-directory $(BUILD)/netc $(BUILD)/fashion
+	tools/demo.sh $(BUILD) demo
+
+check:
+	tools/packages.sh build demo check
+	$(MAKE) --no-print-directory $(BUILD)/netc $(BUILD)/fashion
+	tests/run.sh $(BUILD)

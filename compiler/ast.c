@@ -1,5 +1,6 @@
 #include "ast.h"
 #include "../grammar/parser.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,8 +78,14 @@ Expr *parser_text(NetParser *parser, ExprKind kind, const char *text, Span span)
 }
 
 Expr *parser_int(NetParser *parser, int64_t integer, Span span) {
-  Expr *expr = parser_node(parser, EXPR_INT, NULL, NULL, NULL, span);
+  Expr *expr = parser_node(parser, integer == INT64_MIN ? EXPR_ERROR : EXPR_INT, NULL, NULL, NULL, span);
   expr->integer = integer;
+  return expr;
+}
+
+Expr *parser_float(NetParser *parser, double number, Span span) {
+  Expr *expr = parser_node(parser, isnan(number) ? EXPR_ERROR : EXPR_FLOAT, NULL, NULL, NULL, span);
+  expr->number = number;
   return expr;
 }
 

@@ -67,7 +67,8 @@ int command_emit(const CommandLine *line) {
 
 /* Splits a text at blanks into argv. */
 static void add_words(char **argv, int *argc, char *text) {
-  for (char *save = NULL, *word = strtok_r(text, " ", &save); word && *argc < 60; word = strtok_r(NULL, " ", &save))
+  for (char *save = NULL, *word = strtok_r(text, " ", &save); word && *argc < 60;
+       word = strtok_r(NULL, " ", &save))
     argv[(*argc)++] = word;
 }
 

@@ -71,8 +71,8 @@ static int unknown_option(const char *command, const char *word) {
     if (goes_with(&options[i], command))
       names[count++] = options[i].name;
   const char *near = diag_nearest(word, names, count);
-  fprintf(stderr, "netc: `%s` does not know `%s`%s%s%s\n", command, word, near ? "; did you mean `" : "", near ? near : "",
-          near ? "`?" : "");
+  fprintf(stderr, "netc: `%s` does not know `%s`%s%s%s\n", command, word, near ? "; did you mean `" : "",
+          near ? near : "", near ? "`?" : "");
   return 2;
 }
 
@@ -194,10 +194,11 @@ bool session_open(Session *session, const CommandLine *line, const char *path) {
 }
 
 bool session_compile(Session *session, const CommandLine *line, StrBuf *dump) {
+  if (line->infer) /* nothing is trained: all weights are constants */
+    session->graph->train = (TrainSpec){0};
   PassOptions passes = line->passes;
   passes.dump_after = line->after;
-  session->module =
-      passes_run(session->graph, &session->arena, &session->diag, &passes, line->exact, dump);
+  session->module = passes_run(session->graph, &session->arena, &session->diag, &passes, line->exact, dump);
   return !session->diag.errors;
 }
 

@@ -49,8 +49,8 @@ typedef struct Session {
   Module *module;
 } Session;
 
-bool session_open(Session *session, const CommandLine *line, const char *path);    /* graph, lints */
-bool session_compile(Session *session, const CommandLine *line, StrBuf *dump);     /* module */
+bool session_open(Session *session, const CommandLine *line, const char *path); /* graph, lints */
+bool session_compile(Session *session, const CommandLine *line, StrBuf *dump);  /* module */
 void session_close(Session *session);
 /* Emits into `folder` (made where missing) and compiles to `exe`; returns an exit code. */
 int build_executable(Session *session, const CommandLine *line, const char *folder, const char *exe);

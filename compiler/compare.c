@@ -1,2 +1,5 @@
 #include "commands.h"
-int command_compare(const CommandLine *line){(void)line;return 2;}
+int command_compare(const CommandLine *line) {
+  (void)line;
+  return 2;
+}

@@ -246,7 +246,8 @@ static void resolve_weights(Elaborator *elaborator, Graph *graph) {
       /* chosen one by one */
     } else if (request->part) {
       Part *part = request->part->whole ? request->part->whole : (Part *)request->part;
-      source.layer_count = part_order(elaborator, part, &source.layers);
+      source.layer_count = part_order(elaborator, part, &source.layers) - 1;
+      source.layers++; /* the first is what the part takes, not its own */
     } else if (request->layer) {
       source.layers = arena_array(elaborator->arena, Layer *, 1);
       source.layers[0] = (Layer *)request->layer;

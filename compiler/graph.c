@@ -7,7 +7,8 @@
 void layer_add_weight(Layer *layer, const char *name, Shape shape, bool trainable, const Call *initializer,
                       const Call *regularizer, const Call *constraint) {
   if (layer->weight_count == LAYER_MAX_WEIGHTS) {
-    fprintf(stderr, "netc: bug: `%s` has more than %d weights\n", layer->call.signature->name, (int)LAYER_MAX_WEIGHTS);
+    fprintf(stderr, "netc: bug: `%s` has more than %d weights\n", layer->call.signature->name,
+            (int)LAYER_MAX_WEIGHTS);
     abort();
   }
   layer->weights[layer->weight_count++] =

@@ -6,12 +6,14 @@ static void shape_label(Shape shape, StrBuf *out) {
 }
 
 void graphviz_network(const Graph *graph, StrBuf *out) {
-  strbuf_printf(out, "digraph \"%s\" {\n  node [shape = box, fontname = \"sans-serif\", fontsize = 10];\n", graph->name);
+  strbuf_printf(out, "digraph \"%s\" {\n  node [shape = box, fontname = \"sans-serif\", fontsize = 10];\n",
+                graph->name);
   for (int i = 0; i < graph->layer_count; i++) {
     const Layer *layer = graph->layers[i];
     strbuf_printf(out, "  l%d [label = \"%s\\n%s ", layer->index, layer->name, layer->call.signature->name);
     shape_label(layer->shape, out);
-    strbuf_printf(out, "\"%s];\n", layer->weight_count && layer->frozen[0] ? ", style = filled, fillcolor = \"#dde8f5\"" : "");
+    strbuf_printf(out, "\"%s];\n",
+                  layer->weight_count && layer->frozen[0] ? ", style = filled, fillcolor = \"#dde8f5\"" : "");
     for (int k = 0; k < layer->input_count; k++)
       strbuf_printf(out, "  l%d -> l%d;\n", layer->inputs[k]->index, layer->index);
   }
@@ -34,7 +36,8 @@ static void function_cluster(const Function *function, int index, StrBuf *out) {
     strbuf_printf(out, "\"%s];\n", node->backward ? ", style = filled, fillcolor = \"#f5e6dd\"" : "");
     for (int i = 0; i < node->in_count; i++)
       if (node->in[i]->def)
-        strbuf_printf(out, "    f%d_%d -> f%d_%d;\n", index, node->in[i]->def->position, index, node->position);
+        strbuf_printf(out, "    f%d_%d -> f%d_%d;\n", index, node->in[i]->def->position, index,
+                      node->position);
   }
   strbuf_puts(out, "  }\n");
 }

@@ -1,9 +1,9 @@
 /* The intermediate representation: functions of tensor operations in static single assignment form.
  *
- * A Value is a float tensor, either batched ([n] + shape, n chosen when the program runs) or fixed (shape).  A Node
- * computes its outputs from its inputs by the operator `op`; nodes stand in a list, definitions before uses.
- * Weights are values too; only nodes whose operator says `has_effect` change memory other than their outputs.
- * Everything lives in Module.arena.  */
+ * A Value is a float tensor, either batched ([n] + shape, n chosen when the program runs) or fixed (shape).
+ * A Node computes its outputs from its inputs by the operator `op`; nodes stand in a list, definitions before
+ * uses. Weights are values too; only nodes whose operator says `has_effect` change memory other than their
+ * outputs. Everything lives in Module.arena.  */
 #ifndef NETC_IR_H
 #define NETC_IR_H
 #include "graph.h"
@@ -16,12 +16,12 @@ typedef struct Module Module;
 typedef struct Weight Weight;
 
 typedef enum ValueKind {
-  VALUE_TEMP,     /* an output of a node, lives in the arena */
-  VALUE_INPUT,    /* the batch of images, or of features: an argument */
-  VALUE_TARGET,   /* an argument of a step */
+  VALUE_TEMP,          /* an output of a node, lives in the arena */
+  VALUE_INPUT,         /* the batch of images, or of features: an argument */
+  VALUE_TARGET,        /* an argument of a step */
   VALUE_SAMPLE_WEIGHT, /* an argument of a step, may be null when it runs */
-  VALUE_WEIGHT,   /* parameter memory */
-  VALUE_CONSTANT, /* made by the function `prepare` from weights that this function does not change */
+  VALUE_WEIGHT,        /* parameter memory */
+  VALUE_CONSTANT,      /* made by the function `prepare` from weights that this function does not change */
 } ValueKind;
 
 struct Value {
@@ -36,7 +36,7 @@ struct Value {
   Value *constant;      /* CONSTANT: the value in `prepare` that it is */
   /* Results of analyses, valid after the pass that fills them. */
   int use_count;
-  Node **uses;   /* ir_count_uses */
+  Node **uses;    /* ir_count_uses */
   int64_t offset; /* plan: floats, per image where batched, into the pool it lies in */
   Value *storage; /* plan: the value whose memory this one shares (itself where its own) */
 };
@@ -89,12 +89,14 @@ struct Function {
   int value_count;
   Value *input, *target, *sample_weight; /* arguments, or NULL */
   Value **weight_values;                 /* by Weight.index, NULL where not used */
-  Value **results; /* batched: output, or features in record order; STEP: [0] output, [1] loss (fixed, one float) */
+  Value **results; /* batched: output, or features in record order; STEP: [0] output, [1] loss (fixed, one
+                      float) */
   int result_count;
   /* plan */
-  int64_t batch_floats, fixed_floats;       /* arena needed: n * batch_floats + fixed_floats */
-  int64_t batch_bound, fixed_bound;         /* lower bounds: the most live floats at any node */
-  int64_t scratch_floats, scratch_batch_floats; /* per thread: fixed, and per image of a batch rounded up to 16 */
+  int64_t batch_floats, fixed_floats; /* arena needed: n * batch_floats + fixed_floats */
+  int64_t batch_bound, fixed_bound;   /* lower bounds: the most live floats at any node */
+  int64_t scratch_floats,
+      scratch_batch_floats; /* per thread: fixed, and per image of a batch rounded up to 16 */
 };
 
 /* One weight array of the network. */
@@ -124,7 +126,8 @@ struct Module {
   int slot_count;
   PhaseCut cuts[MAX_PHASES];
   Function *forward;
-  Function *features[MAX_PHASES], *head[MAX_PHASES], *step[MAX_PHASES]; /* features, head NULL without prefix */
+  Function *features[MAX_PHASES], *head[MAX_PHASES],
+      *step[MAX_PHASES]; /* features, head NULL without prefix */
   Function *prepare;
   Function *functions[4 + 3 * MAX_PHASES]; /* all of the above, prepare first */
   int function_count;

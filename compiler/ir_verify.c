@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static _Noreturn void fail(const Function *function, const Node *node, const char *pass, const char *format, ...) {
+static _Noreturn void fail(const Function *function, const Node *node, const char *pass, const char *format,
+                           ...) {
   va_list args;
   va_start(args, format);
   fprintf(stderr, "netc: bug: after pass `%s`, in `%s`, at `%s`%s%s: ", pass, function->name,

@@ -25,7 +25,8 @@ static const struct {
 };
 
 int64_t kernel_conv2d_packed_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
-  return (int64_t)(op == OP_conv2d ? algorithms[algorithm].fwd_packed : algorithms[algorithm].bwd_x_packed)(conv);
+  return (int64_t)(op == OP_conv2d ? algorithms[algorithm].fwd_packed
+                                   : algorithms[algorithm].bwd_x_packed)(conv);
 }
 
 int64_t kernel_conv2d_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {

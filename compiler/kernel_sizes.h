@@ -1,4 +1,5 @@
-/* Sizes that the runtime's kernels ask for, as pure functions of the geometry: kernel_sizes.c calls the kernels' own
+/* Sizes that the runtime's kernels ask for, as pure functions of the geometry: kernel_sizes.c calls the
+ * kernels' own
  * `_packed_floats` and `_scratch_floats`, so that plan and program cannot differ.  All in floats. */
 #ifndef NETC_KERNEL_SIZES_H
 #define NETC_KERNEL_SIZES_H

@@ -93,9 +93,7 @@ static const Lint lints[] = {
     {"NT016", "nothing is trained", lint_nothing_trains,
      "Every weight is frozen in this phase: its epochs change nothing.  `unfreeze` a part, or remove the "
      "phase."},
-    {"NT017", "class_weight does not match the number of outputs", lint_class_weights,
-     "There is one weight per class, in the sorted order of the class folders; classes without one count 1."},
-    {"NT018", "a BatchNorm trains on a very small batch", lint_small_batch,
+    {"NT017", "a BatchNorm trains on a very small batch", lint_small_batch,
      "The mean and variance of a handful of images are noise, and so is what the layer passes on.  Use a "
      "batch of at\n"
      "least 8, freeze the layer, or use group_normalization."},

@@ -125,14 +125,6 @@ void lint_monitor(LintContext *context) {
   }
 }
 
-void lint_class_weights(LintContext *context) {
-  const TrainSpec *train = &context->graph->train;
-  int units = output_units(context), classes = units == 1 ? 2 : units;
-  if (train->class_weight_count && train->class_weight_count != classes)
-    lint_warn(context, train->span, "class_weight names %d classes, the output has %d",
-              train->class_weight_count, classes);
-}
-
 void lint_small_batch(LintContext *context) {
   enum { FEW = 8 };
   const Graph *graph = context->graph;

@@ -47,6 +47,5 @@ void lint_no_probabilities(LintContext *context);
 void lint_logits_twice(LintContext *context);
 void lint_flatten_head(LintContext *context);
 void lint_monitor(LintContext *context);
-void lint_class_weights(LintContext *context);
 void lint_small_batch(LintContext *context);
 #endif

@@ -157,7 +157,7 @@ void lint_nothing_left(LintContext *context) {
       const Layer *first = NULL;
       for (int i = 0; i < source->layer_count; i++) {
         const Layer *layer = source->layers[i];
-        if (layer->index < 0 || lint_is(layer, "input") || layer == graph->input)
+        if (layer->index < 0 || lint_is(layer, "input"))
           continue;
         frozen += layer->frozen[phase] && layer->weight_count;
         loose += !layer->frozen[phase];

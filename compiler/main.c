@@ -6,7 +6,8 @@
 
 static const Command commands[] = {
     {"build", "M.net [-o EXE]", "compile to an executable", command_build},
-    {"emit", "M.net -o DIR [--infer] [--weights W.h5 --embed]", "write the C file and its header", command_emit},
+    {"emit", "M.net -o DIR [--infer] [--weights W.h5 --embed]", "write the C file and its header",
+     command_emit},
     {"check", "M.net", "check the file and look for well-known mistakes", command_check},
     {"summary", "M.net", "layers, parameters, FLOPs, what is cached, memory", command_summary},
     {"show", "M.net", "the network fully expanded, as .net", command_show},
@@ -46,7 +47,7 @@ int main(int argc, char **argv) {
     names[count++] = command->name;
   }
   const char *near = diag_nearest(argv[1], names, count);
-  fprintf(stderr, "netc: there is no command `%s`%s%s%s\n", argv[1], near ? "; did you mean `" : "", near ? near : "",
-          near ? "`?" : "");
+  fprintf(stderr, "netc: there is no command `%s`%s%s%s\n", argv[1], near ? "; did you mean `" : "",
+          near ? near : "", near ? "`?" : "");
   return 2;
 }

@@ -1,5 +1,5 @@
-/* Keras (ops.function, map_graph): a layer's depth is its longest way to the output; layers are listed by falling
- * depth, those of one depth in the order in which a depth-first walk from the output enters them. */
+/* Keras (ops.function, map_graph): a layer's depth is its longest way to the output; layers are listed by
+ * falling depth, those of one depth in the order in which a depth-first walk from the output enters them. */
 #include "order.h"
 #include <stdlib.h>
 

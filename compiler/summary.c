@@ -52,9 +52,10 @@ static const char *algorithm(const Function *function, const Layer *layer) {
     if (node->layer != layer || node->op->view)
       continue;
     if (node_is(node, OP_conv2d))
-      snprintf(text, sizeof text, "%s", node->attr.algorithm == CONV_WINOGRAD4   ? "winograd 4x4"
-                                        : node->attr.algorithm == CONV_WINOGRAD6 ? "winograd 6x6"
-                                                                                 : "direct");
+      snprintf(text, sizeof text, "%s",
+               node->attr.algorithm == CONV_WINOGRAD4   ? "winograd 4x4"
+               : node->attr.algorithm == CONV_WINOGRAD6 ? "winograd 6x6"
+                                                        : "direct");
     else if (!text[0])
       snprintf(text, sizeof text, "%s", node->op->name);
   }
@@ -70,7 +71,8 @@ static bool frozen_everywhere(const Module *module, const Layer *layer) {
 
 static void print_layers(const Module *module, StrBuf *out) {
   const Graph *graph = module->graph;
-  strbuf_printf(out, "%-34s %-16s %13s  %-8s %10s  %s\n", "layer", "output", "parameters", "trains", "FLOPs", "as");
+  strbuf_printf(out, "%-34s %-16s %13s  %-8s %10s  %s\n", "layer", "output", "parameters", "trains", "FLOPs",
+                "as");
   for (int i = 0; i < graph->layer_count; i++) {
     const Layer *layer = graph->keras_order[i];
     char shape[64], params[32], flops[32];
@@ -79,9 +81,11 @@ static void print_layers(const Module *module, StrBuf *out) {
       count += shape_count(layer->weights[k].shape);
     shape_text(layer->shape, shape, sizeof shape);
     const char *state = !layer->weight_count ? "" : frozen_everywhere(module, layer) ? "frozen" : "yes";
-    bool cached = module->cuts[0].layer_count && module->cuts[0].in_prefix && module->cuts[0].in_prefix[layer->index];
-    strbuf_printf(out, "%-34s %-16s %13s  %-8s %10s  %s%s\n", layer->name, shape, grouped(params, sizeof params, count),
-                  state, count_text(flops, sizeof flops, (double)layer_flops(module->forward, layer), ""),
+    bool cached =
+        module->cuts[0].layer_count && module->cuts[0].in_prefix && module->cuts[0].in_prefix[layer->index];
+    strbuf_printf(out, "%-34s %-16s %13s  %-8s %10s  %s%s\n", layer->name, shape,
+                  grouped(params, sizeof params, count), state,
+                  count_text(flops, sizeof flops, (double)layer_flops(module->forward, layer), ""),
                   algorithm(module->forward, layer), cached ? ", once per image" : "");
   }
 }
@@ -104,18 +108,19 @@ static void print_phase(const Module *module, int p, StrBuf *out) {
   char a[32], b[32], c[32];
   int64_t step = function_flops(module->step[p]), prefix = function_flops(module->features[p]);
   if (module->graph->train.phase_count > 1)
-    strbuf_printf(out, "phase %d       %s%s%d epochs\n", p + 1, phase->name ? phase->name : "", phase->name ? ", " : "",
-                  phase->epochs);
+    strbuf_printf(out, "phase %d       %s%s%d epochs\n", p + 1, phase->name ? phase->name : "",
+                  phase->name ? ", " : "", phase->epochs);
   if (module->features[p]) {
     const PhaseCut *cut = &module->cuts[p];
     strbuf_printf(out, "once per image %s up to", count_text(a, sizeof a, (double)prefix, "FLOP"));
     for (int i = 0; i < cut->layer_count; i++)
       strbuf_printf(out, "%s `%s`", i ? "," : "", cut->layers[i]->name);
-    strbuf_printf(out, "; keeps %s per image\n", count_text(b, sizeof b, 4.0 * (double)cut->feature_floats, "B"));
+    strbuf_printf(out, "; keeps %s per image\n",
+                  count_text(b, sizeof b, 4.0 * (double)cut->feature_floats, "B"));
   }
   strbuf_printf(out, "training step %s per image%s%s%s\n", count_text(a, sizeof a, (double)step, "FLOP"),
-                prefix ? "; without the cache " : "", prefix ? count_text(b, sizeof b, (double)(step + prefix), "FLOP") : "",
-                "");
+                prefix ? "; without the cache " : "",
+                prefix ? count_text(b, sizeof b, (double)(step + prefix), "FLOP") : "", "");
   int updates = 0;
   for (const Node *node = module->step[p]->first; node; node = node->next)
     updates += node_is(node, OP_update) || node_is(node, OP_dense_update);
@@ -126,7 +131,8 @@ static void print_phase(const Module *module, int p, StrBuf *out) {
 static void print_memory(const Module *module, int threads, StrBuf *out) {
   char a[32], b[32];
   int batch = module->graph->train.batch;
-  strbuf_printf(out, "\nmemory        %-9s weights\n", count_text(a, sizeof a, 4.0 * (double)module->param_floats, "B"));
+  strbuf_printf(out, "\nmemory        %-9s weights\n",
+                count_text(a, sizeof a, 4.0 * (double)module->param_floats, "B"));
   if (module->slot_count)
     strbuf_printf(out, "              %-9s optimizer state\n",
                   count_text(a, sizeof a, 4.0 * (double)(module->slot_floats * module->slot_count), "B"));

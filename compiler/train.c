@@ -1,5 +1,6 @@
 /* The `train` section. */
 #include "elaborate_internal.h"
+#include "lint.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,6 +229,7 @@ static void read_class_weight(Training *training, const Stmt *stmt) {
     return;
   }
   double *weights = arena_array(training->elaborator->arena, double, classes);
+  bool *given = arena_array(training->elaborator->arena, bool, classes);
   for (int i = 0; i < classes; i++)
     weights[i] = 1;
   for (int i = 0; i < datum.count; i += map ? 2 : 1) {
@@ -245,6 +247,11 @@ static void read_class_weight(Training *training, const Stmt *stmt) {
       diag_error(diag_of(training), value->span, "a class weight is a number, at least 0");
       return;
     }
+    if (given[index]) {
+      diag_error(diag_of(training), key->span, "class %lld has two weights", (long long)index);
+      return;
+    }
+    given[index] = true;
     weights[index] = weight;
   }
   training->train->class_weights = weights;
@@ -257,11 +264,17 @@ static void read_silence(Training *training, const Stmt *stmt) {
   if (!stmt->items)
     wrong(training, stmt->span, stmt->name, "codes of warnings", NULL);
   for (const Expr *item = stmt->items; item; item = item->next) {
-    if (item->kind != EXPR_NAME)
+    if (item->kind != EXPR_NAME) {
       diag_error(diag_of(training), item->span, "expected the code of a warning, as NT003");
-    else
+    } else if (!lint_exists(item->text)) {
+      diag_error(diag_of(training), item->span, "there is no warning `%s`", item->text);
+      const char *near = lint_nearest(item->text);
+      if (near)
+        diag_help(diag_of(training), "did you mean `%s`?", near);
+    } else {
       arena_push(elaborator->arena, elaborator->silenced, elaborator->silenced_count,
                  elaborator->silenced_capacity, item->text);
+    }
   }
 }
 

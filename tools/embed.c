@@ -1,5 +1,5 @@
-/* embed NAME ROOT FILE...: prints C that defines `const EmbeddedFile NAME[]` with the bytes of each FILE under the path
- * relative to ROOT. */
+/* embed NAME ROOT FILE...: prints C that defines `const EmbeddedFile NAME[]` with the bytes of each FILE
+ * under the path relative to ROOT. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

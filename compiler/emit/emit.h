@@ -37,7 +37,8 @@ const char *emit_loss_config(Emitter *emitter, const Call *loss);
 /* The optimizer state of a weight as three arguments, NULL where the optimizer keeps less. */
 const char *update_slots_text(Emitter *emitter, const Weight *weight);
 /* An expression: what a regularizer adds to the loss for a weight. */
-const char *emit_penalty(Emitter *emitter, const Call *regularizer, const char *weight, int64_t count, int columns);
+const char *emit_penalty(Emitter *emitter, const Call *regularizer, const char *weight, int64_t count,
+                         int columns);
 
 /* The C file and the header, whole. */
 void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file);

@@ -1,4 +1,5 @@
-/* Functions of the emitted program: one per layer and direction, and one per IR function that calls them in order. */
+/* Functions of the emitted program: one per layer and direction, and one per IR function that calls them in
+ * order. */
 #include "emit.h"
 #include <ctype.h>
 #include <stdarg.h>
@@ -60,34 +61,43 @@ const char *emit_optional(Emitter *emitter, const Node *node, bool present, int 
 }
 
 const char *emit_conv2d(Emitter *emitter, const Conv2d *c) {
-  return arena_printf(emitter->arena,
-                      "&(const Conv2d){.in_h = %d, .in_w = %d, .in_c = %d, .out_h = %d, .out_w = %d, .out_c = %d, "
-                      ".kernel_h = %d, .kernel_w = %d, .stride_h = %d, .stride_w = %d, .pad_top = %d, "
-                      ".pad_left = %d, .dilation_h = %d, .dilation_w = %d, .groups = %d, .in_ld = %d, .out_ld = %d}",
-                      c->in_h, c->in_w, c->in_c, c->out_h, c->out_w, c->out_c, c->kernel_h, c->kernel_w, c->stride_h,
-                      c->stride_w, c->pad_top, c->pad_left, c->dilation_h, c->dilation_w, c->groups, c->in_ld,
-                      c->out_ld);
+  return arena_printf(
+      emitter->arena,
+      "&(const Conv2d){.in_h = %d, .in_w = %d, .in_c = %d, .out_h = %d, .out_w = %d, .out_c = %d, "
+      ".kernel_h = %d, .kernel_w = %d, .stride_h = %d, .stride_w = %d, .pad_top = %d, "
+      ".pad_left = %d, .dilation_h = %d, .dilation_w = %d, .groups = %d, .in_ld = %d, .out_ld = %d}",
+      c->in_h, c->in_w, c->in_c, c->out_h, c->out_w, c->out_c, c->kernel_h, c->kernel_w, c->stride_h,
+      c->stride_w, c->pad_top, c->pad_left, c->dilation_h, c->dilation_w, c->groups, c->in_ld, c->out_ld);
 }
 
 const char *emit_pool2d(Emitter *emitter, const Pool2d *p) {
-  return arena_printf(emitter->arena,
-                      "&(const Pool2d){.in_h = %d, .in_w = %d, .channels = %d, .out_h = %d, .out_w = %d, .pool_h = %d, "
-                      ".pool_w = %d, .stride_h = %d, .stride_w = %d, .pad_top = %d, .pad_left = %d, .in_ld = %d, "
-                      ".out_ld = %d}",
-                      p->in_h, p->in_w, p->channels, p->out_h, p->out_w, p->pool_h, p->pool_w, p->stride_h, p->stride_w,
-                      p->pad_top, p->pad_left, p->in_ld, p->out_ld);
+  return arena_printf(
+      emitter->arena,
+      "&(const Pool2d){.in_h = %d, .in_w = %d, .channels = %d, .out_h = %d, .out_w = %d, .pool_h = %d, "
+      ".pool_w = %d, .stride_h = %d, .stride_w = %d, .pad_top = %d, .pad_left = %d, .in_ld = %d, "
+      ".out_ld = %d}",
+      p->in_h, p->in_w, p->channels, p->out_h, p->out_w, p->pool_h, p->pool_w, p->stride_h, p->stride_w,
+      p->pad_top, p->pad_left, p->in_ld, p->out_ld);
 }
 
 static const char *act_name(ActKind kind) {
   static const char *const names[] = {
-      [ACT_LINEAR] = "ACT_LINEAR",     [ACT_RELU] = "ACT_RELU",
-      [ACT_RELU6] = "ACT_RELU6",       [ACT_SIGMOID] = "ACT_SIGMOID",
-      [ACT_TANH] = "ACT_TANH",         [ACT_SWISH] = "ACT_SWISH",
-      [ACT_ELU] = "ACT_ELU",           [ACT_SELU] = "ACT_SELU",
-      [ACT_GELU] = "ACT_GELU",         [ACT_GELU_TANH] = "ACT_GELU_TANH",
-      [ACT_SOFTPLUS] = "ACT_SOFTPLUS", [ACT_SOFTSIGN] = "ACT_SOFTSIGN",
-      [ACT_HARD_SIGMOID] = "ACT_HARD_SIGMOID", [ACT_HARD_SWISH] = "ACT_HARD_SWISH",
-      [ACT_EXPONENTIAL] = "ACT_EXPONENTIAL",   [ACT_MISH] = "ACT_MISH",
+      [ACT_LINEAR] = "ACT_LINEAR",
+      [ACT_RELU] = "ACT_RELU",
+      [ACT_RELU6] = "ACT_RELU6",
+      [ACT_SIGMOID] = "ACT_SIGMOID",
+      [ACT_TANH] = "ACT_TANH",
+      [ACT_SWISH] = "ACT_SWISH",
+      [ACT_ELU] = "ACT_ELU",
+      [ACT_SELU] = "ACT_SELU",
+      [ACT_GELU] = "ACT_GELU",
+      [ACT_GELU_TANH] = "ACT_GELU_TANH",
+      [ACT_SOFTPLUS] = "ACT_SOFTPLUS",
+      [ACT_SOFTSIGN] = "ACT_SOFTSIGN",
+      [ACT_HARD_SIGMOID] = "ACT_HARD_SIGMOID",
+      [ACT_HARD_SWISH] = "ACT_HARD_SWISH",
+      [ACT_EXPONENTIAL] = "ACT_EXPONENTIAL",
+      [ACT_MISH] = "ACT_MISH",
   };
   return names[kind];
 }
@@ -95,8 +105,9 @@ static const char *act_name(ActKind kind) {
 static const char *act_fields(Emitter *emitter, Act act) {
   if (act.a == 0 && act.b == 0 && act.c == 0)
     return act_name(act.kind);
-  return arena_printf(emitter->arena, "%s, %s, %s, %s", act_name(act.kind), emit_float(emitter, (double)act.a),
-                      emit_float(emitter, (double)act.b), emit_float(emitter, (double)act.c));
+  return arena_printf(emitter->arena, "%s, %s, %s, %s", act_name(act.kind),
+                      emit_float(emitter, (double)act.a), emit_float(emitter, (double)act.b),
+                      emit_float(emitter, (double)act.c));
 }
 
 const char *emit_act(Emitter *emitter, Act act) {
@@ -113,7 +124,8 @@ const char *emit_epilogue(Emitter *emitter, const Node *node, int first) {
   const char *fields = act.a == 0 && act.b == 0 && act.c == 0
                            ? arena_printf(emitter->arena, ".act.kind = %s", act_name(act.kind))
                            : arena_printf(emitter->arena, ".act = {%s}", act_fields(emitter, act));
-  return arena_printf(emitter->arena, "&(const Epilogue){.bias = %s, .residual = %s, %s}", bias, residual, fields);
+  return arena_printf(emitter->arena, "&(const Epilogue){.bias = %s, .residual = %s, %s}", bias, residual,
+                      fields);
 }
 
 /* ---- where values live ---- */
@@ -168,7 +180,9 @@ static bool name_taken(Emitter *emitter, const char *name) {
 
 static const char *local_name(Emitter *emitter, const Value *value) {
   Arena *arena = emitter->arena;
-  const char *base = emit_identifier(arena, value->name ? value->name : value->def ? value->def->op->name : "t");
+  const char *base = emit_identifier(arena, value->name  ? value->name
+                                            : value->def ? value->def->op->name
+                                                         : "t");
   if (value->kind == VALUE_INPUT)
     base = "x";
   /* Gradients are called d_..., and a name may not hide the arguments or a keyword-like type. */
@@ -223,8 +237,8 @@ static bool emits_nothing(const Node *node) {
 }
 
 /* Declarations of the locals that were named while the body was written. */
-static void declare_locals(Emitter *emitter, const Node *first, const Node *end, const Value **seen, int count,
-                           StrBuf *out) {
+static void declare_locals(Emitter *emitter, const Node *first, const Node *end, const Value **seen,
+                           int count, StrBuf *out) {
   for (int i = 0; i < count; i++) {
     const Value *value = seen[i];
     strbuf_printf(out, "  %sfloat *%s = %s; /* ", written(first, end, value) ? "" : "const ",
@@ -237,11 +251,13 @@ static void declare_locals(Emitter *emitter, const Node *first, const Node *end,
 static void function_comment(const Emitter *emitter, const Node *first, const Node *end, StrBuf *out) {
   const Layer *layer = first->layer;
   int64_t per_image = 0, once = 0;
-  strbuf_printf(out, "\n/* %s%s:", layer ? layer->name : emitter->function->name, first->backward ? ", backward" : "");
+  strbuf_printf(out, "\n/* %s%s:", layer ? layer->name : emitter->function->name,
+                first->backward ? ", backward" : "");
   int listed = 0;
   for (const Node *node = first; node != end; node = node->next) {
     strbuf_printf(out, "%s %s", listed++ ? "," : "", node->op->name);
-    *(node->out_count && !node->out[0]->batched && !node->in[0]->batched ? &once : &per_image) += node_flops(node);
+    *(node->out_count && !node->out[0]->batched && !node->in[0]->batched ? &once : &per_image) +=
+        node_flops(node);
   }
   if (per_image) {
     strbuf_puts(out, "; ");
@@ -339,8 +355,9 @@ static void emit_groups(Emitter *emitter, StrBuf *out, StrBuf *calls, StrBuf *ca
     /* A layer whose operations do not stand together gets numbered functions. */
     int twins = 0;
     for (const Node *node = function->first; node != first; node = node->next)
-      if (same_group(node, first) && (!node->next || !same_group(node->next, node) ||
-                                      (calls_trained && trained_somewhere(node) != trained_somewhere(node->next))))
+      if (same_group(node, first) &&
+          (!node->next || !same_group(node->next, node) ||
+           (calls_trained && trained_somewhere(node) != trained_somewhere(node->next))))
         twins++;
     if (twins)
       name = arena_printf(emitter->arena, "%s_%d", name, twins + 1);
@@ -357,23 +374,24 @@ static void emit_function(Emitter *emitter, StrBuf *out) {
   emitter->names = arena_array(emitter->arena, const char *, function->value_count + 1);
   const char *body = calls.text ? calls.text : "";
   if (function->kind == FUNCTION_STEP) {
-    strbuf_printf(out,
-                  "\nstatic float model_%s(Model *m, int n, const float *x, const float *target, const float "
-                  "*sample_weight,\n                        const float **y_pred) {\n"
-                  "  if (m->stale)\n    model_prepare(m);\n"
-                  "  m->x = x;\n  m->target = target;\n  m->sample_weight = sample_weight;\n"
-                  "  if (m->state.probe)\n"
-                  "    update_begin(&m->update, &(const UpdateConfig){.kind = UPDATE_SGD}, m->state.probe_rate, 0);\n"
-                  "  else\n"
-                  "    update_begin(&m->update, &model_optimizer_%d,\n"
-                  "                 model_learning_rate_%d(m->state.step) * m->state.rate_scale, m->state.step);\n%s",
-                  function->name, function->phase + 1, function->phase + 1, body);
+    strbuf_printf(
+        out,
+        "\nstatic float model_%s(Model *m, int n, const float *x, const float *target, const float "
+        "*sample_weight,\n                        const float **y_pred) {\n"
+        "  if (m->stale)\n    model_prepare(m);\n"
+        "  m->x = x;\n  m->target = target;\n  m->sample_weight = sample_weight;\n"
+        "  if (m->state.probe)\n"
+        "    update_begin(&m->update, &(const UpdateConfig){.kind = UPDATE_SGD}, m->state.probe_rate, 0);\n"
+        "  else\n"
+        "    update_begin(&m->update, &model_optimizer_%d,\n"
+        "                 model_learning_rate_%d(m->state.step) * m->state.rate_scale, m->state.step);\n%s",
+        function->name, function->phase + 1, function->phase + 1, body);
     strbuf_printf(out, "  m->state.step++;\n  m->state.draw++;\n  m->stale |= MODEL_STALE_TRAINED;\n");
     strbuf_printf(out, "  *y_pred = %s;\n", place_of(emitter, function->results[0]));
     strbuf_printf(out, "  return *(%s);\n}\n", place_of(emitter, function->results[1]));
   } else {
-    strbuf_printf(out, "\nstatic void model_%s%s(Model *m, int n, const float *x, float *out) {\n", function->name,
-                  function->kind == FUNCTION_FORWARD ? "" : "");
+    strbuf_printf(out, "\nstatic void model_%s%s(Model *m, int n, const float *x, float *out) {\n",
+                  function->name, function->kind == FUNCTION_FORWARD ? "" : "");
     strbuf_printf(out, "  if (m->stale)\n    model_prepare(m);\n  m->x = x;\n  m->out = out;\n%s", body);
     const Value *root = storage_root(function->results[0]);
     if (root->kind != VALUE_TEMP)

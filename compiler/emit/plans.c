@@ -29,8 +29,8 @@ static void fans(Shape s, double *in, double *out) {
   }
 }
 
-/* Keras's VarianceScaling: variance scale / max(1, fan).  The truncated normal is widened so that its deviation after
- * truncation is right (0.8796... is the deviation of a unit normal cut at two). */
+/* Keras's VarianceScaling: variance scale / max(1, fan).  The truncated normal is widened so that its
+ * deviation after truncation is right (0.8796... is the deviation of a unit normal cut at two). */
 static InitPlan variance_scaling(double scale, const char *mode, const char *distribution, Shape shape) {
   double in, out;
   fans(shape, &in, &out);
@@ -64,8 +64,8 @@ InitPlan plan_initializer(const Call *call, const Layer *layer, const LayerWeigh
     if (is(call, scaled[i].name))
       return variance_scaling(scaled[i].scale, scaled[i].mode, scaled[i].distribution, weight->shape);
   if (is(call, "variance_scaling"))
-    return variance_scaling(call_float(call, "scale"), call_text(call, "mode"), call_text(call, "distribution"),
-                            weight->shape);
+    return variance_scaling(call_float(call, "scale"), call_text(call, "mode"),
+                            call_text(call, "distribution"), weight->shape);
   if (is(call, "random_uniform"))
     return (InitPlan){"MODEL_INIT_UNIFORM", call_float(call, "minval"), call_float(call, "maxval")};
   if (is(call, "random_normal"))
@@ -204,9 +204,9 @@ static const struct {
   const char *name, *kind;
   int slots;
 } optimizers[] = {
-    {"sgd", "UPDATE_SGD", 0},           {"rmsprop", "UPDATE_RMSPROP", 1}, {"adam", "UPDATE_ADAM", 2},
-    {"adamw", "UPDATE_ADAM", 2},        {"adagrad", "UPDATE_ADAGRAD", 1}, {"adadelta", "UPDATE_ADADELTA", 2},
-    {"adamax", "UPDATE_ADAMAX", 2},     {"nadam", "UPDATE_NADAM", 2},     {"lion", "UPDATE_LION", 1},
+    {"sgd", "UPDATE_SGD", 0},       {"rmsprop", "UPDATE_RMSPROP", 1}, {"adam", "UPDATE_ADAM", 2},
+    {"adamw", "UPDATE_ADAM", 2},    {"adagrad", "UPDATE_ADAGRAD", 1}, {"adadelta", "UPDATE_ADADELTA", 2},
+    {"adamax", "UPDATE_ADAMAX", 2}, {"nadam", "UPDATE_NADAM", 2},     {"lion", "UPDATE_LION", 1},
     {"ftrl", "UPDATE_FTRL", 2},
 };
 
@@ -228,11 +228,13 @@ int plan_slots(const Call *call) {
 static void schedule_body(const Call *schedule, StrBuf *out) {
 #define F(name) call_float(schedule, name)
   if (is(schedule, "exponential_decay")) {
-    strbuf_printf(out, "  double p = (double)step / %.17g;\n  return %.17g * pow(%.17g, %s);\n", F("decay_steps"),
-                  F("initial_learning_rate"), F("decay_rate"), call_bool(schedule, "staircase") ? "floor(p)" : "p");
+    strbuf_printf(out, "  double p = (double)step / %.17g;\n  return %.17g * pow(%.17g, %s);\n",
+                  F("decay_steps"), F("initial_learning_rate"), F("decay_rate"),
+                  call_bool(schedule, "staircase") ? "floor(p)" : "p");
   } else if (is(schedule, "inverse_time_decay")) {
-    strbuf_printf(out, "  double p = (double)step / %.17g;\n  return %.17g / (1 + %.17g * %s);\n", F("decay_steps"),
-                  F("initial_learning_rate"), F("decay_rate"), call_bool(schedule, "staircase") ? "floor(p)" : "p");
+    strbuf_printf(out, "  double p = (double)step / %.17g;\n  return %.17g / (1 + %.17g * %s);\n",
+                  F("decay_steps"), F("initial_learning_rate"), F("decay_rate"),
+                  call_bool(schedule, "staircase") ? "floor(p)" : "p");
   } else if (is(schedule, "polynomial_decay")) {
     strbuf_printf(out, "  double t = (double)step, steps = %.17g;\n", F("decay_steps"));
     strbuf_puts(out, call_bool(schedule, "cycle") ? "  steps *= t == 0 ? 1 : ceil(t / steps);\n"
@@ -252,20 +254,22 @@ static void schedule_body(const Call *schedule, StrBuf *out) {
     double top = target->kind == ATTR_NONE ? initial : target->number;
     strbuf_puts(out, "  double t = (double)step;\n");
     if (target->kind != ATTR_NONE && warm > 0)
-      strbuf_printf(out, "  if (t < %.17g)\n    return %.17g * t / %.17g + %.17g;\n  t -= %.17g;\n", warm, top - initial,
-                    warm, initial, warm);
+      strbuf_printf(out, "  if (t < %.17g)\n    return %.17g * t / %.17g + %.17g;\n  t -= %.17g;\n", warm,
+                    top - initial, warm, initial, warm);
     strbuf_printf(out,
                   "  t = t < %.17g ? t : %.17g;\n"
                   "  double cosine = 0.5 * (1 + cos(3.14159265358979323846 * t / %.17g));\n"
                   "  return %.17g * (%.17g * cosine + %.17g);\n",
                   F("decay_steps"), F("decay_steps"), F("decay_steps"), top, 1 - F("alpha"), F("alpha"));
   } else if (is(schedule, "cosine_decay_restarts")) {
-    strbuf_printf(out,
-                  "  double done = (double)step / %.17g, length = 1, height = 1;\n"
-                  "  while (done >= length) {\n    done -= length;\n    length *= %.17g;\n    height *= %.17g;\n  }\n"
-                  "  double cosine = 0.5 * height * (1 + cos(3.14159265358979323846 * done / length));\n"
-                  "  return %.17g * (%.17g * cosine + %.17g);\n",
-                  F("first_decay_steps"), F("t_mul"), F("m_mul"), F("initial_learning_rate"), 1 - F("alpha"), F("alpha"));
+    strbuf_printf(
+        out,
+        "  double done = (double)step / %.17g, length = 1, height = 1;\n"
+        "  while (done >= length) {\n    done -= length;\n    length *= %.17g;\n    height *= %.17g;\n  }\n"
+        "  double cosine = 0.5 * height * (1 + cos(3.14159265358979323846 * done / length));\n"
+        "  return %.17g * (%.17g * cosine + %.17g);\n",
+        F("first_decay_steps"), F("t_mul"), F("m_mul"), F("initial_learning_rate"), 1 - F("alpha"),
+        F("alpha"));
   } else {
     fprintf(stderr, "netc: bug: schedule `%s` has no plan\n", schedule->signature->name);
     abort();
@@ -283,11 +287,18 @@ void plan_optimizer(const Module *module, int phase, StrBuf *out) {
     const char *field, *param;
     double absent;
   } numbers[] = {
-      {"momentum", "momentum", 0}, {"rho", "rho", 0},           {"beta_1", "beta_1", 0},
-      {"beta_2", "beta_2", 0},     {"epsilon", "epsilon", 0},   {"weight_decay", "weight_decay", 0},
-      {"initial_accumulator", "initial_accumulator_value", 0},  {"learning_rate_power", "learning_rate_power", 0},
-      {"l1", "l1_regularization_strength", 0}, {"l2", "l2_regularization_strength", 0},
-      {"l2_shrinkage", "l2_shrinkage_regularization_strength", 0}, {"beta", "beta", 0},
+      {"momentum", "momentum", 0},
+      {"rho", "rho", 0},
+      {"beta_1", "beta_1", 0},
+      {"beta_2", "beta_2", 0},
+      {"epsilon", "epsilon", 0},
+      {"weight_decay", "weight_decay", 0},
+      {"initial_accumulator", "initial_accumulator_value", 0},
+      {"learning_rate_power", "learning_rate_power", 0},
+      {"l1", "l1_regularization_strength", 0},
+      {"l2", "l2_regularization_strength", 0},
+      {"l2_shrinkage", "l2_shrinkage_regularization_strength", 0},
+      {"beta", "beta", 0},
   };
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     double number = float_or(call, numbers[i].param, numbers[i].absent);
@@ -304,6 +315,7 @@ void plan_optimizer(const Module *module, int phase, StrBuf *out) {
   if (rate->kind == ATTR_CALL)
     schedule_body(rate->call, out);
   else
-    strbuf_printf(out, "  (void)step;\n  return %.17g;\n", rate->kind == ATTR_INT ? (double)rate->integer : rate->number);
+    strbuf_printf(out, "  (void)step;\n  return %.17g;\n",
+                  rate->kind == ATTR_INT ? (double)rate->integer : rate->number);
   strbuf_puts(out, "}\n");
 }

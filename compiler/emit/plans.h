@@ -18,7 +18,8 @@ typedef struct MetricPlan {
   const char *option;
 } MetricPlan;
 
-/* `accuracy` becomes one of its three kinds by the loss and the width of the output, as in Keras's compile. */
+/* `accuracy` becomes one of its three kinds by the loss and the width of the output, as in Keras's compile.
+ */
 MetricPlan plan_metric(const Call *metric, const Graph *graph);
 
 /* "adam(learning_rate = 0.001)": the call as .net text, arguments that were given only. */
@@ -26,7 +27,8 @@ void plan_call_text(const Call *call, StrBuf *out);
 
 /* How many state arrays per weight an optimizer keeps. */
 int plan_slots(const Call *optimizer);
-/* `static const UpdateConfig model_optimizer_P = {...};` and `static double model_learning_rate_P(int64_t step)`. */
+/* `static const UpdateConfig model_optimizer_P = {...};` and `static double model_learning_rate_P(int64_t
+ * step)`. */
 void plan_optimizer(const Module *module, int phase, StrBuf *out);
 /* The optimizer of a phase, its own or the train section's. */
 const Call *plan_phase_optimizer(const Graph *graph, int phase);

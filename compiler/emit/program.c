@@ -1,5 +1,6 @@
 /* The emitted program as a whole: head, runtime parts, the instance, layers, tables, main. */
 #include "emit.h"
+#include "header.h"
 #include "plans.h"
 #include "stitch.h"
 #include "../summary.h"
@@ -42,23 +43,26 @@ int64_t emit_bytes(const Module *module, int batch, int threads) {
 static void emit_head(const Module *module, StrBuf *out) {
   const Graph *graph = module->graph;
   const char *source = strrchr(graph->path, '/') ? strrchr(graph->path, '/') + 1 : graph->path;
-  strbuf_printf(out,
-                "/* %s.c: a network that trains and predicts, made from %s by netc %s.\n *\n"
-                " *   cc -O3 -march=native -fopenmp %s.c -o %s -lhdf5 -ljpeg -lpng -lz -lpthread -lm\n *\n"
-                " * Define %s_NO_MAIN to leave out the command line.  This file may be used, changed and passed on\n"
-                " * by its owner without conditions (MIT-0).\n */\n",
-                graph->name, source, NETC_VERSION, graph->name, graph->name, graph->name);
+  strbuf_printf(
+      out,
+      "/* %s.c: a network that trains and predicts, made from %s by netc %s.\n *\n"
+      " *   cc -O3 -march=native -fopenmp %s.c -o %s -lhdf5 -ljpeg -lpng -lz -lpthread -lm\n *\n"
+      " * Define %s_NO_MAIN to leave out the command line.  This file may be used, changed and passed on\n"
+      " * by its owner without conditions (MIT-0).\n */\n",
+      graph->name, source, NETC_VERSION, graph->name, graph->name, graph->name);
 }
 
 static void emit_instance(const Module *module, StrBuf *out) {
   long long batch = (long long)most(module, batch_of), fixed = (long long)most(module, fixed_of),
             scratch = (long long)most(module, scratch_of), params = (long long)module->param_floats,
-            slots = (long long)(module->slot_count * module->slot_floats), constants = (long long)module->constant_floats;
+            slots = (long long)(module->slot_count * module->slot_floats),
+            constants = (long long)module->constant_floats;
   bool trains = module->graph->train.loss != NULL;
   strbuf_printf(out, "\n#define NETC_VERSION \"%s\"\n", NETC_VERSION);
   strbuf_puts(out, "#define MODEL_STALE_ALL 1\n#define MODEL_STALE_TRAINED 2\n");
   strbuf_printf(out,
-                "\n/* The arena of an instance, in floats: weights %lld, optimizer state %lld, packed and folded weights\n"
+                "\n/* The arena of an instance, in floats: weights %lld, optimizer state %lld, packed and "
+                "folded weights\n"
                 " * %lld, per image %lld, whatever the batch %lld, per thread %lld. */\n"
                 "struct Model {\n"
                 "  Work work;\n"
@@ -70,35 +74,37 @@ static void emit_instance(const Module *module, StrBuf *out) {
                 "  void *memory; /* to free, or NULL */\n"
                 "};\n",
                 params, slots, constants, batch, fixed, scratch, trains ? "  Update update;\n" : "");
-  strbuf_printf(out,
-                "\n/* Scratch of one thread: grows with the batch, rounded up to 16 images. */\n"
-                "static size_t model_scratch_floats(int batch) {\n"
-                "  return (size_t)%lld + ((size_t)batch + 15) / 16 * 16 * %lld;\n}\n"
-                "\nstatic size_t model_floats(int batch, int threads) {\n"
-                "  return (size_t)%lld + (size_t)batch * %lld + (size_t)threads * model_scratch_floats(batch);\n}\n"
-                "\nstatic size_t model_bytes(int batch, int threads) {\n"
-                "  return (sizeof(Model) + 127) / 64 * 64 + model_floats(batch, threads) * sizeof(float);\n}\n",
-                scratch, (long long)most(module, scratch_batch_of), params + slots + constants + fixed, batch);
-  strbuf_printf(out,
-                "\nstatic Model *model_new(void *memory, int batch, int threads) {\n"
-                "  void *own = memory ? NULL : aligned_alloc(64, (model_bytes(batch, threads) + 63) / 64 * 64);\n"
-                "  Model *m = memory ? memory : own;\n"
-                "  if (!m)\n    return NULL;\n"
-                "  memset(m, 0, sizeof *m);\n"
-                "  m->memory = own;\n"
-                "  m->batch = batch;\n"
-                "  m->stale = MODEL_STALE_ALL;\n"
-                "  m->state.rate_scale = 1;\n"
-                "  float *next = (float *)((char *)m + (sizeof(Model) + 63) / 64 * 64);\n"
-                "  m->params = next;\n  next += %lld;\n"
-                "  m->slots = next;\n  next += %lld;\n"
-                "  m->constants = next;\n  next += %lld;\n"
-                "  m->fixed_pool = next;\n  next += %lld;\n"
-                "  m->batch_pool = next;\n  next += (size_t)batch * %lld;\n"
-                "  m->work = (Work){threads, next, model_scratch_floats(batch)};\n"
-                "  memset(m->params, 0, (size_t)%lld * sizeof(float));\n"
-                "  return m;\n}\n",
-                params, slots, constants, fixed, batch, params + slots);
+  strbuf_printf(
+      out,
+      "\n/* Scratch of one thread: grows with the batch, rounded up to 16 images. */\n"
+      "static size_t model_scratch_floats(int batch) {\n"
+      "  return (size_t)%lld + ((size_t)batch + 15) / 16 * 16 * %lld;\n}\n"
+      "\nstatic size_t model_floats(int batch, int threads) {\n"
+      "  return (size_t)%lld + (size_t)batch * %lld + (size_t)threads * model_scratch_floats(batch);\n}\n"
+      "\nstatic size_t model_bytes(int batch, int threads) {\n"
+      "  return (sizeof(Model) + 127) / 64 * 64 + model_floats(batch, threads) * sizeof(float);\n}\n",
+      scratch, (long long)most(module, scratch_batch_of), params + slots + constants + fixed, batch);
+  strbuf_printf(
+      out,
+      "\nstatic Model *model_new(void *memory, int batch, int threads) {\n"
+      "  void *own = memory ? NULL : aligned_alloc(64, (model_bytes(batch, threads) + 63) / 64 * 64);\n"
+      "  Model *m = memory ? memory : own;\n"
+      "  if (!m)\n    return NULL;\n"
+      "  memset(m, 0, sizeof *m);\n"
+      "  m->memory = own;\n"
+      "  m->batch = batch;\n"
+      "  m->stale = MODEL_STALE_ALL;\n"
+      "  m->state.rate_scale = 1;\n"
+      "  float *next = (float *)((char *)m + (sizeof(Model) + 63) / 64 * 64);\n"
+      "  m->params = next;\n  next += %lld;\n"
+      "  m->slots = next;\n  next += %lld;\n"
+      "  m->constants = next;\n  next += %lld;\n"
+      "  m->fixed_pool = next;\n  next += %lld;\n"
+      "  m->batch_pool = next;\n  next += (size_t)batch * %lld;\n"
+      "  m->work = (Work){threads, next, model_scratch_floats(batch)};\n"
+      "  memset(m->params, 0, (size_t)%lld * sizeof(float));\n"
+      "  return m;\n}\n",
+      params, slots, constants, fixed, batch, params + slots);
   strbuf_puts(out, "\nstatic void model_delete(Model *m) {\n  if (m)\n    free(m->memory);\n}\n"
                    "\nstatic float *model_params(Model *m) {\n  return m->params;\n}\n"
                    "\nstatic float *model_slots(Model *m) {\n  return m->slots;\n}\n"
@@ -116,7 +122,8 @@ static void emit_loss(const Module *module, StrBuf *out) {
   strbuf_puts(out, "\nstatic float model_loss(Model *m, int n, const float *y_pred, const float *target,\n"
                    "                        const float *sample_weight) {\n  (void)m;\n");
   strbuf_printf(out, "  return loss_%s(%s, n * %lld, %d, target, y_pred, sample_weight, NULL);\n}\n",
-                loss->signature->name, emit_loss_config(&emitter, loss), (long long)(shape_count(y) / channels), channels);
+                loss->signature->name, emit_loss_config(&emitter, loss),
+                (long long)(shape_count(y) / channels), channels);
   strbuf_puts(out, "\nstatic float model_regularization(Model *m) {\n  (void)m;\n  float sum = 0;\n");
   for (int w = 0; w < module->weight_count; w++) {
     const Weight *weight = &module->weights[w];
@@ -132,11 +139,12 @@ static void emit_loss(const Module *module, StrBuf *out) {
 }
 
 static const char *const kernel_parts[] = {
-    "kernels/work.h",        "kernels/conv2d_direct.h", "kernels/conv2d_direct_w.h", "kernels/channel_sum.h",
-    "kernels/conv2d_winograd4.h", "kernels/conv2d_winograd6.h",
-    "kernels/dropout.h",     "kernels/upsample.h",      "kernels/norm.h",            "kernels/prelu.h",
-    "kernels/depthwise.h",   "kernels/pool.h",          "kernels/dense.h",            "kernels/batchnorm.h",
-    "kernels/eltwise.h",     "kernels/merge.h",         "kernels/softmax.h",          "kernels/loss.h",
+    "kernels/work.h",        "kernels/conv2d_direct.h",    "kernels/conv2d_direct_w.h",
+    "kernels/channel_sum.h", "kernels/conv2d_winograd4.h", "kernels/conv2d_winograd6.h",
+    "kernels/dropout.h",     "kernels/upsample.h",         "kernels/norm.h",
+    "kernels/prelu.h",       "kernels/depthwise.h",        "kernels/pool.h",
+    "kernels/dense.h",       "kernels/batchnorm.h",        "kernels/eltwise.h",
+    "kernels/merge.h",       "kernels/softmax.h",          "kernels/loss.h",
     "kernels/gradient.h",    "kernels/update.h",
 };
 
@@ -148,24 +156,33 @@ static void emit_generated(const Module *module, StrBuf *out) {
   emit_functions(module, out);
   if (module->graph->train.loss)
     emit_loss(module, out);
+  else
+    strbuf_puts(out, "\nstatic float model_loss(Model *m, int n, const float *y_pred, const float *target,\n"
+                     "                        const float *sample_weight) {\n"
+                     "  (void)m, (void)n, (void)y_pred, (void)target, (void)sample_weight;\n  return 0;\n}\n"
+                     "\nstatic float model_regularization(Model *m) {\n  (void)m;\n  return 0;\n}\n");
   emit_tables(module, out);
 }
 
 void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file) {
-  (void)options;
-  (void)h_file;
   StrBuf generated = {0};
   emit_head(module, c_file);
   Stitch *stitch = stitch_new();
   stitch_text(stitch, "#define _POSIX_C_SOURCE 200809L\n#define _DEFAULT_SOURCE\n"
-                      "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n#include <stdlib.h>\n#include <string.h>");
+                      "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n#include "
+                      "<stdlib.h>\n#include <string.h>");
   for (size_t i = 0; i < sizeof kernel_parts / sizeof *kernel_parts; i++)
     stitch_file(stitch, kernel_parts[i]);
   stitch_file(stitch, "model.h");
   emit_generated(module, &generated);
   stitch_source(stitch, generated.text);
-  stitch_file(stitch, "cli/main.h");
-  stitch_text(stitch, "\nint main(int argc, char **argv) {\n  return model_main(argc, argv);\n}");
+  emit_api(stitch, module->graph->train.loss != NULL);
+  if (!options->infer) {
+    stitch_text(stitch, "\n#ifndef MODEL_NO_MAIN");
+    stitch_file(stitch, "cli/main.h");
+    stitch_text(stitch, "\nint main(int argc, char **argv) {\n  return model_main(argc, argv);\n}\n#endif");
+  }
+  emit_header(module, h_file);
   stitch_finish(stitch, module->graph->name, c_file);
   strbuf_free(&generated);
 }

@@ -73,8 +73,7 @@ static size_t hash(const char *text, size_t length) {
 
 static char **slot(Stitch *stitch, const char *text, size_t length) {
   size_t at = hash(text, length) & (stitch->needed_size - 1);
-  while (stitch->needed[at] &&
-         (strncmp(stitch->needed[at], text, length) || stitch->needed[at][length]))
+  while (stitch->needed[at] && (strncmp(stitch->needed[at], text, length) || stitch->needed[at][length]))
     at = (at + 1) & (stitch->needed_size - 1);
   return &stitch->needed[at];
 }
@@ -168,8 +167,8 @@ static void add_name(Chunk *chunk, const char *text, size_t length) {
   chunk->names[chunk->name_count++] = copy(text, length);
 }
 
-/* The names a top-level declaration defines: the word before the first outer `(`, `[`, `=` or `;`, a tag, a typedef
- * name, enumerators. */
+/* The names a top-level declaration defines: the word before the first outer `(`, `[`, `=` or `;`, a tag, a
+ * typedef name, enumerators. */
 static void find_names(Chunk *chunk) {
   const char *p = chunk->text, *end = p + chunk->length, *word = NULL;
   size_t word_length = 0;
@@ -251,8 +250,8 @@ static const char *line_end(const char *p, const char *end) {
 }
 
 /* One directive at p; returns its end.  Guards and sibling includes leave nothing behind. */
-static const char *take_directive(Stitch *stitch, const char *p, const char *end, int file, const char *folder,
-                                  Chunk **made) {
+static const char *take_directive(Stitch *stitch, const char *p, const char *end, int file,
+                                  const char *folder, Chunk **made) {
   const char *stop = line_end(p, end), *word = p + 1;
   *made = NULL;
   while (*word == ' ')
@@ -295,7 +294,8 @@ static const char *take_directive(Stitch *stitch, const char *p, const char *end
   return stop;
 }
 
-/* A declaration or definition at p; returns its end: a `;` outside braces, or the brace that closes a function. */
+/* A declaration or definition at p; returns its end: a `;` outside braces, or the brace that closes a
+ * function. */
 static const char *take_declaration(const char *p, const char *end) {
   int depth = 0;
   bool function = false;
@@ -482,16 +482,21 @@ static void camel(const char *name, char *out) {
   *out = 0;
 }
 
+void stitch_names(const char *prefix, char *upper, char *mixed) {
+  snprintf(upper, 256, "%s", prefix);
+  for (char *c = upper; *c; c++)
+    *c = (char)toupper((unsigned char)*c);
+  camel(prefix, mixed);
+}
+
 /* Text with model_, Model and MODEL_ exchanged for the network's prefix, outside strings. */
 static void add_renamed(const char *p, size_t length, const char *prefix, StrBuf *out) {
   const char *end = p + length;
   char upper[256], mixed[256];
-  snprintf(upper, sizeof upper, "%s", prefix);
-  for (char *c = upper; *c; c++)
-    *c = (char)toupper((unsigned char)*c);
-  camel(prefix, mixed);
+  stitch_names(prefix, upper, mixed);
   while (p < end) {
-    const char *after = *p == '"' || *p == '\'' || *p == '/' ? skip_opaque(p, end) : p; /* comments as they are */
+    const char *after =
+        *p == '"' || *p == '\'' || *p == '/' ? skip_opaque(p, end) : p; /* comments as they are */
     if (after != p) {
       strbuf_add(out, p, (size_t)(after - p));
       p = after;

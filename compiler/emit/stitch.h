@@ -1,8 +1,8 @@
 /* Puts one C file together from the parts of runtime/ that it uses.
  *
- * Parts are read from the files embedded in netc (runtime_files): includes of siblings are expanded once each, text
- * is cut at top-level definitions, and only definitions that something kept refers to are kept.  Names that start
- * with model_, Model or MODEL_ take the network's own prefix; strings are left alone. */
+ * Parts are read from the files embedded in netc (runtime_files): includes of siblings are expanded once
+ * each, text is cut at top-level definitions, and only definitions that something kept refers to are kept.
+ * Names that start with model_, Model or MODEL_ take the network's own prefix; strings are left alone. */
 #ifndef NETC_STITCH_H
 #define NETC_STITCH_H
 #include "../strbuf.h"
@@ -30,6 +30,9 @@ void stitch_text(Stitch *stitch, const char *text);
 void stitch_source(Stitch *stitch, const char *text);
 /* A definition that is kept whether or not something refers to it. */
 void stitch_root(Stitch *stitch, const char *identifier);
-/* Writes all that is reachable to `out` and frees the stitch.  `prefix` is the network's name, a C identifier. */
+/* What MODEL_ and Model become: NAME in capitals and NameInCamelCase, 256 characters each. */
+void stitch_names(const char *prefix, char *upper, char *mixed);
+/* Writes all that is reachable to `out` and frees the stitch.  `prefix` is the network's name, a C
+ * identifier. */
 void stitch_finish(Stitch *stitch, const char *prefix, StrBuf *out);
 #endif

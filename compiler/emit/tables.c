@@ -1,4 +1,5 @@
-/* Constant tables of the emitted program: layers, weights, phases, metrics, and the ModelInfo that names them all. */
+/* Constant tables of the emitted program: layers, weights, phases, metrics, and the ModelInfo that names them
+ * all. */
 #include "emit.h"
 #include "plans.h"
 #include <math.h>
@@ -28,17 +29,18 @@ static void emit_layers(const Module *module, Arena *arena, StrBuf *out) {
 static void emit_weights(const Module *module, Arena *arena, StrBuf *out) {
   if (!module->weight_count)
     return;
-  strbuf_puts(out, "\n/* name, layer, rank, shape, floats, place, place of optimizer state, trainable, phases, start value */\n"
+  strbuf_puts(out, "\n/* name, layer, rank, shape, floats, place, place of optimizer state, trainable, "
+                   "phases, start value */\n"
                    "static const ModelWeight model_weights[] = {\n");
   for (int w = 0; w < module->weight_count; w++) {
     const Weight *weight = &module->weights[w];
     Shape s = weight->spec->shape;
     InitPlan init = plan_initializer(weight->spec->initializer, weight->layer, weight->spec);
     strbuf_printf(out, "    {%s, %d, %d, {%d, %d, %d, %d}, %lld, %lld, %lld, %s, 0x%xu, %s, %.17g, %.17g},\n",
-                  emit_string(arena, weight->spec->name), keras_index(module->graph, weight->layer), s.rank, s.dim[0],
-                  s.dim[1], s.dim[2], s.dim[3], (long long)weight->count, (long long)weight->offset,
-                  (long long)weight->slot_offset, weight->spec->trainable ? "true" : "false", weight->phases, init.kind,
-                  init.a, init.b);
+                  emit_string(arena, weight->spec->name), keras_index(module->graph, weight->layer), s.rank,
+                  s.dim[0], s.dim[1], s.dim[2], s.dim[3], (long long)weight->count, (long long)weight->offset,
+                  (long long)weight->slot_offset, weight->spec->trainable ? "true" : "false", weight->phases,
+                  init.kind, init.a, init.b);
   }
   strbuf_puts(out, "};\n");
 }
@@ -60,7 +62,8 @@ static void emit_sources(const Module *module, Arena *arena, StrBuf *out) {
   for (int s = 0; s < graph->weight_source_count; s++) {
     const WeightSource *source = &graph->weight_sources[s];
     strbuf_printf(out, "    {%s, %s, %s, model_source_%d, %d},\n", emit_string(arena, source->part),
-                  emit_string(arena, source->path), source->by_name ? "true" : "false", s + 1, source->layer_count);
+                  emit_string(arena, source->path), source->by_name ? "true" : "false", s + 1,
+                  source->layer_count);
   }
   strbuf_puts(out, "};\n");
 }
@@ -74,8 +77,8 @@ static const char *optimizer_text(const Phase *phase, const Graph *graph, Arena 
   return copy;
 }
 
-/* The cache's key changes with the structure of the prefix and every constant in it (weights are hashed when the
- * program runs): FNV-1a over the operations of the features function. */
+/* The cache's key changes with the structure of the prefix and every constant in it (weights are hashed when
+ * the program runs): FNV-1a over the operations of the features function. */
 static uint64_t prefix_hash(const Function *features) {
   uint64_t hash = 1469598103934665603u;
   StrBuf text = {0};
@@ -116,13 +119,17 @@ static void emit_phases(const Module *module, Arena *arena, StrBuf *out) {
   strbuf_puts(out, "\nstatic const ModelPhase model_phases[] = {\n");
   for (int p = 0; p < graph->train.phase_count; p++) {
     const Phase *phase = &graph->train.phases[p];
-    strbuf_printf(out, "    {.name = %s, .epochs = %d, .step = model_%s, .learning_rate = model_learning_rate_%d,\n",
-                  phase->name ? emit_string(arena, phase->name) : "NULL", phase->epochs, module->step[p]->name, p + 1);
+    strbuf_printf(
+        out, "    {.name = %s, .epochs = %d, .step = model_%s, .learning_rate = model_learning_rate_%d,\n",
+        phase->name ? emit_string(arena, phase->name) : "NULL", phase->epochs, module->step[p]->name, p + 1);
     if (module->features[p])
-      strbuf_printf(out, "     .feature_floats = %lld, .features = model_%s, .head = model_%s,\n"
-                    "     .prefix_weights = model_prefix_weights_%d, .prefix_weight_count = %d, .prefix_hash = 0x%016llxu,\n",
-                    (long long)module->cuts[p].feature_floats, module->features[p]->name, module->head[p]->name, p + 1,
-                    prefix_weights[p], (unsigned long long)prefix_hash(module->features[p]));
+      strbuf_printf(out,
+                    "     .feature_floats = %lld, .features = model_%s, .head = model_%s,\n"
+                    "     .prefix_weights = model_prefix_weights_%d, .prefix_weight_count = %d, .prefix_hash "
+                    "= 0x%016llxu,\n",
+                    (long long)module->cuts[p].feature_floats, module->features[p]->name,
+                    module->head[p]->name, p + 1, prefix_weights[p],
+                    (unsigned long long)prefix_hash(module->features[p]));
     else
       strbuf_puts(out, "     .feature_floats = 0, .features = NULL, .head = NULL,\n");
     strbuf_printf(out, "     .recipe = %s},\n", emit_string(arena, optimizer_text(phase, graph, arena)));
@@ -137,8 +144,8 @@ static void emit_metrics(const Module *module, Arena *arena, StrBuf *out) {
   strbuf_puts(out, "\nstatic const ModelMetric model_metrics[] = {\n");
   for (int i = 0; i < graph->train.metric_count; i++) {
     MetricPlan plan = plan_metric(graph->train.metrics[i], graph);
-    strbuf_printf(out, "    {%s, %s, %.17g, %.17g, %s},\n", emit_string(arena, plan.name), plan.kind, plan.a, plan.b,
-                  plan.option ? emit_string(arena, plan.option) : "NULL");
+    strbuf_printf(out, "    {%s, %s, %.17g, %.17g, %s},\n", emit_string(arena, plan.name), plan.kind, plan.a,
+                  plan.b, plan.option ? emit_string(arena, plan.option) : "NULL");
   }
   strbuf_puts(out, "};\n");
 }
@@ -148,23 +155,27 @@ static void emit_callbacks(const Module *module, Arena *arena, StrBuf *out) {
   for (int i = 0; i < graph->train.callback_count; i++) {
     const Call *call = graph->train.callbacks[i];
     const char *monitor = call_text(call, "monitor"), *mode = call_text(call, "mode");
-    bool maximize = !strcmp(mode, "max") || (!strcmp(mode, "auto") && !strstr(monitor, "loss") && !strstr(monitor, "error"));
+    bool maximize = !strcmp(mode, "max") ||
+                    (!strcmp(mode, "auto") && !strstr(monitor, "loss") && !strstr(monitor, "error"));
     if (!strcmp(call->signature->name, "early_stopping")) {
       const Attr *baseline = call_attr(call, "baseline");
-      strbuf_printf(out,
-                    "    .early_stopping = {.present = true, .restore_best = %s, .maximize = %s, .monitor = %s, "
-                    ".min_delta = %.17g, .patience = %lld, .start_from_epoch = %lld, .has_baseline = %s, .baseline = %.17g},\n",
-                    call_bool(call, "restore_best_weights") ? "true" : "false", maximize ? "true" : "false",
-                    emit_string(arena, monitor), call_float(call, "min_delta"), (long long)call_int(call, "patience"),
-                    (long long)call_int(call, "start_from_epoch"), baseline->kind == ATTR_NONE ? "false" : "true",
-                    baseline->kind == ATTR_NONE ? 0 : baseline->number);
+      strbuf_printf(
+          out,
+          "    .early_stopping = {.present = true, .restore_best = %s, .maximize = %s, .monitor = %s, "
+          ".min_delta = %.17g, .patience = %lld, .start_from_epoch = %lld, .has_baseline = %s, .baseline = "
+          "%.17g},\n",
+          call_bool(call, "restore_best_weights") ? "true" : "false", maximize ? "true" : "false",
+          emit_string(arena, monitor), call_float(call, "min_delta"), (long long)call_int(call, "patience"),
+          (long long)call_int(call, "start_from_epoch"), baseline->kind == ATTR_NONE ? "false" : "true",
+          baseline->kind == ATTR_NONE ? 0 : baseline->number);
     } else if (!strcmp(call->signature->name, "reduce_on_plateau")) {
-      strbuf_printf(out,
-                    "    .reduce_on_plateau = {.present = true, .maximize = %s, .monitor = %s, .factor = %.17g, "
-                    ".min_delta = %.17g, .min_lr = %.17g, .patience = %lld, .cooldown = %lld},\n",
-                    maximize ? "true" : "false", emit_string(arena, monitor), call_float(call, "factor"),
-                    call_float(call, "min_delta"), call_float(call, "min_lr"), (long long)call_int(call, "patience"),
-                    (long long)call_int(call, "cooldown"));
+      strbuf_printf(
+          out,
+          "    .reduce_on_plateau = {.present = true, .maximize = %s, .monitor = %s, .factor = %.17g, "
+          ".min_delta = %.17g, .min_lr = %.17g, .patience = %lld, .cooldown = %lld},\n",
+          maximize ? "true" : "false", emit_string(arena, monitor), call_float(call, "factor"),
+          call_float(call, "min_delta"), call_float(call, "min_lr"), (long long)call_int(call, "patience"),
+          (long long)call_int(call, "cooldown"));
     }
   }
 }
@@ -178,12 +189,14 @@ static void emit_preprocess(const Graph *graph, StrBuf *out) {
       {"unit", "{1 / 255.f, 1 / 255.f, 1 / 255.f, 1 / 255.f}, {0, 0, 0, 0}"},
       {"tf", "{1 / 127.5f, 1 / 127.5f, 1 / 127.5f, 1 / 127.5f}, {-1, -1, -1, -1}"},
       {"caffe", "{1, 1, 1, 1}, {-103.939f, -116.779f, -123.68f, 0}"},
-      {"torch", "{1 / (255 * .229f), 1 / (255 * .224f), 1 / (255 * .225f), 1}, {-.485f / .229f, -.456f / .224f, -.406f / .225f, 0}"},
+      {"torch", "{1 / (255 * .229f), 1 / (255 * .224f), 1 / (255 * .225f), 1}, {-.485f / .229f, -.456f / "
+                ".224f, -.406f / .225f, 0}"},
   };
   const char *mode = call_text(&graph->input->call, "preprocess");
   for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
     if (!strcmp(modes[i].mode, mode ? mode : "none"))
-      strbuf_printf(out, "    .preprocess = {\"%s\", %s, %s},\n", modes[i].mode, i == 3 ? "true" : "false", modes[i].text);
+      strbuf_printf(out, "    .preprocess = {\"%s\", %s, %s},\n", modes[i].mode, i == 3 ? "true" : "false",
+                    modes[i].text);
 }
 
 static void emit_info(const Module *module, Arena *arena, StrBuf *out) {
@@ -194,22 +207,27 @@ static void emit_info(const Module *module, Arena *arena, StrBuf *out) {
   const char *loss = train->loss ? train->loss->signature->name : NULL;
   bool sparse = loss && strstr(loss, "sparse");
   int last = y.dim[y.rank - 1];
-  const char *target = sparse ? "MODEL_TARGET_INDEX" : shape_count(y) == 1 ? "MODEL_TARGET_BINARY" : "MODEL_TARGET_ONE_HOT";
-  strbuf_printf(out, "\nstatic const ModelInfo model_info = {\n    .name = %s, .source = %s, .version = NETC_VERSION,\n",
-                emit_string(arena, graph->name), emit_string(arena, source));
+  const char *target = sparse                ? "MODEL_TARGET_INDEX"
+                       : shape_count(y) == 1 ? "MODEL_TARGET_BINARY"
+                                             : "MODEL_TARGET_ONE_HOT";
+  strbuf_printf(
+      out,
+      "\nstatic const ModelInfo model_info = {\n    .name = %s, .source = %s, .version = NETC_VERSION,\n",
+      emit_string(arena, graph->name), emit_string(arena, source));
   if (in.rank == 3)
     strbuf_printf(out, "    .height = %d, .width = %d, .channels = %d,\n", in.dim[0], in.dim[1], in.dim[2]);
   else
     strbuf_printf(out, "    .height = 0, .width = 0, .channels = %lld,\n", (long long)shape_count(in));
   emit_preprocess(graph, out);
-  strbuf_printf(out, "    .input_floats = %lld, .output_floats = %lld, .target_floats = %lld, .target = %s,\n",
-                (long long)shape_count(in), (long long)shape_count(y), (long long)(sparse ? shape_count(y) / last : shape_count(y)),
-                target);
+  strbuf_printf(out,
+                "    .input_floats = %lld, .output_floats = %lld, .target_floats = %lld, .target = %s,\n",
+                (long long)shape_count(in), (long long)shape_count(y),
+                (long long)(sparse ? shape_count(y) / last : shape_count(y)), target);
   strbuf_printf(out, "    .loss = %s,\n", loss ? emit_string(arena, loss) : "NULL");
   strbuf_printf(out, "    .layers = model_layers, .layer_count = %d, .weights = %s, .weight_count = %d,\n",
                 graph->layer_count, module->weight_count ? "model_weights" : "NULL", module->weight_count);
-  strbuf_printf(out, "    .param_floats = %lld, .slot_count = %d, .slot_floats = %lld,\n", (long long)module->param_floats,
-                module->slot_count, (long long)module->slot_floats);
+  strbuf_printf(out, "    .param_floats = %lld, .slot_count = %d, .slot_floats = %lld,\n",
+                (long long)module->param_floats, module->slot_count, (long long)module->slot_floats);
   if (graph->weight_source_count)
     strbuf_printf(out, "    .sources = model_sources, .source_count = %d,\n", graph->weight_source_count);
   if (train->loss)
@@ -218,7 +236,8 @@ static void emit_info(const Module *module, Arena *arena, StrBuf *out) {
     strbuf_printf(out, "    .metrics = model_metrics, .metric_count = %d,\n", train->metric_count);
   emit_callbacks(module, arena, out);
   if (train->class_weight_count)
-    strbuf_printf(out, "    .class_weights = model_class_weights, .class_weight_count = %d,\n", train->class_weight_count);
+    strbuf_printf(out, "    .class_weights = model_class_weights, .class_weight_count = %d,\n",
+                  train->class_weight_count);
   strbuf_printf(out,
                 "    .batch = %d, .validation_split = %.17g, .stratified = %s, .shuffle = %s, .seed = %lld,\n"
                 "    .cache = %s,\n};\n",

@@ -6,10 +6,12 @@
 
 /* ---- IR: activation(x) with attr.act, and activation_bwd(dy, x or y) ---- */
 
-/* The layers relu, elu, ... are calls of the activation's own name; `activation(relu)` names it in an argument. */
+/* The layers relu, elu, ... are calls of the activation's own name; `activation(relu)` names it in an
+ * argument. */
 static Value *activation_lower(Builder *builder, const Layer *layer, Value **inputs) {
-  const Call *call = strcmp(layer->call.signature->name, "activation") ? &layer->call
-                                                                       : call_call(&layer->call, "activation");
+  const Call *call = strcmp(layer->call.signature->name, "activation")
+                         ? &layer->call
+                         : call_call(&layer->call, "activation");
   return lower_activation_call(builder, call, inputs[0]);
 }
 
@@ -31,13 +33,13 @@ static void activation_emit(Emitter *e, const Node *node) {
 static void activation_bwd_emit(Emitter *e, const Node *node) {
   const char *known = emit_value(e, node->in[1]);
   emit_line(e, "act_bwd(%s, (int64_t)n * %lld, %s, %s, %s, %s, &m->work);", emit_act(e, node->attr.act),
-            (long long)value_floats(node->in[0]), node->attr.ints[0] ? known : "NULL", node->attr.ints[0] ? "NULL" : known,
-            emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+            (long long)value_floats(node->in[0]), node->attr.ints[0] ? known : "NULL",
+            node->attr.ints[0] ? "NULL" : known, emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
 static void activation_print(const Node *node, void *out) {
-  strbuf_printf(out, "act %d, %g, %g, %g", node->attr.act.kind, (double)node->attr.act.a, (double)node->attr.act.b,
-                (double)node->attr.act.c);
+  strbuf_printf(out, "act %d, %g, %g, %g", node->attr.act.kind, (double)node->attr.act.a,
+                (double)node->attr.act.b, (double)node->attr.act.c);
 }
 
 /* Activations as layers of their own.  Keras has classes for some; the others are its Activation("name"). */
@@ -54,7 +56,8 @@ static void activation_print(const Node *node, void *out) {
       .min_inputs = 1,                                                                                       \
       .max_inputs = 1,                                                                                       \
       .infer = infer_keep,                                                                                   \
-      .lower = activation_lower, .not_differentiable = true, /* lowered to activation */ \
+      .lower = activation_lower,                                                                             \
+      .not_differentiable = true, /* lowered to activation */                                                \
       .samples = (const OpSample[]){{#op "()", "3x4x2"}, {#op "()", "7"}, {NULL, NULL}},                     \
   }
 #define NO_PARAMS                                                                                            \

@@ -34,9 +34,9 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
 }
 
 /* ---- IR ----
- * batchnorm_infer(x [, gamma] [, beta], mean, variance); batchnorm_train the same, which also moves the statistics and
- * hands the batch's own to batchnorm_train_bwd.  ints[0], ints[1]: gamma, beta present; floats[0]: epsilon,
- * floats[1]: momentum. */
+ * batchnorm_infer(x [, gamma] [, beta], mean, variance); batchnorm_train the same, which also moves the
+ * statistics and hands the batch's own to batchnorm_train_bwd.  ints[0], ints[1]: gamma, beta present;
+ * floats[0]: epsilon, floats[1]: momentum. */
 
 typedef struct NormInputs {
   const char *gamma, *beta, *mean, *variance;
@@ -45,7 +45,8 @@ typedef struct NormInputs {
 static NormInputs norm_inputs(Emitter *e, const Node *node, int first) {
   int gamma = (int)node->attr.ints[0], beta = (int)node->attr.ints[1];
   return (NormInputs){emit_optional(e, node, gamma, first), emit_optional(e, node, beta, first + gamma),
-                      emit_value(e, node->in[first + gamma + beta]), emit_value(e, node->in[first + gamma + beta + 1])};
+                      emit_value(e, node->in[first + gamma + beta]),
+                      emit_value(e, node->in[first + gamma + beta + 1])};
 }
 
 static long long norm_rows(const Value *x) {
@@ -57,7 +58,8 @@ static int norm_channels(const Value *x) {
 }
 
 static Value *batchnorm_lower(Builder *builder, const Layer *layer, Value **inputs) {
-  Value *in[5] = {inputs[0]}, *gamma = ir_weight(builder, layer, "gamma"), *beta = ir_weight(builder, layer, "beta");
+  Value *in[5] = {inputs[0]}, *gamma = ir_weight(builder, layer, "gamma"),
+        *beta = ir_weight(builder, layer, "beta");
   int count = 1;
   if (gamma)
     in[count++] = gamma;
@@ -82,12 +84,13 @@ static Value *batchnorm_lower(Builder *builder, const Layer *layer, Value **inpu
 
 static void infer_emit(Emitter *e, const Node *node) {
   NormInputs in = norm_inputs(e, node, 1);
-  emit_line(e, "batchnorm_infer((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, &m->work);", norm_rows(node->in[0]),
-            norm_channels(node->in[0]), emit_value(e, node->in[0]), in.gamma, in.beta, in.mean, in.variance,
-            emit_float(e, node->attr.floats[0]), emit_value(e, node->out[0]));
+  emit_line(e, "batchnorm_infer((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, &m->work);",
+            norm_rows(node->in[0]), norm_channels(node->in[0]), emit_value(e, node->in[0]), in.gamma, in.beta,
+            in.mean, in.variance, emit_float(e, node->attr.floats[0]), emit_value(e, node->out[0]));
 }
 
-/* The gradients of gamma and beta on fixed statistics go through one node; where nobody wants them, dce leaves dx. */
+/* The gradients of gamma and beta on fixed statistics go through one node; where nobody wants them, dce
+ * leaves dx. */
 static void infer_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
   int gamma = (int)node->attr.ints[0], beta = (int)node->attr.ints[1];
   Value *in[7] = {dy[0]};
@@ -104,7 +107,8 @@ static void infer_gradient(Builder *builder, Node *node, Value **dy, const bool 
   if (!affine)
     return;
   Shape channels = {1, {norm_channels(node->in[0])}};
-  Value *dgamma = ir_output(grad, channels, false, "gamma"), *dbeta = ir_output(grad, channels, false, "beta");
+  Value *dgamma = ir_output(grad, channels, false, "gamma"),
+        *dbeta = ir_output(grad, channels, false, "beta");
   if (gamma)
     dx[1] = dgamma;
   if (beta)
@@ -123,7 +127,8 @@ static void infer_bwd_emit(Emitter *e, const Node *node) {
 
 static void train_emit(Emitter *e, const Node *node) {
   NormInputs in = norm_inputs(e, node, 1);
-  emit_line(e, "batchnorm_train_fwd((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);",
+  emit_line(e,
+            "batchnorm_train_fwd((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);",
             norm_rows(node->in[0]), norm_channels(node->in[0]), emit_value(e, node->in[0]), in.gamma, in.beta,
             emit_float(e, node->attr.floats[0]), emit_float(e, node->attr.floats[1]), in.mean, in.variance,
             emit_value(e, node->out[1]), emit_value(e, node->out[2]), emit_value(e, node->out[0]));
@@ -137,7 +142,8 @@ static void train_gradient(Builder *builder, Node *node, Value **dy, const bool 
   grad->attr = node->attr;
   Shape channels = {1, {norm_channels(node->in[0])}};
   dx[0] = ir_output(grad, node->in[0]->shape, true, node->in[0]->name);
-  Value *dgamma = ir_output(grad, channels, false, "gamma"), *dbeta = ir_output(grad, channels, false, "beta");
+  Value *dgamma = ir_output(grad, channels, false, "gamma"),
+        *dbeta = ir_output(grad, channels, false, "beta");
   if (gamma)
     dx[1] = dgamma;
   if (beta)
@@ -147,20 +153,22 @@ static void train_gradient(Builder *builder, Node *node, Value **dy, const bool 
 static void train_bwd_emit(Emitter *e, const Node *node) {
   emit_line(e, "batchnorm_train_bwd((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);",
             norm_rows(node->in[0]), norm_channels(node->in[0]), emit_value(e, node->in[1]),
-            emit_optional(e, node, node->attr.ints[0], 4), emit_value(e, node->in[2]), emit_value(e, node->in[3]),
-            emit_value(e, node->in[0]), emit_value(e, node->out[0]), emit_value(e, node->out[1]),
-            emit_value(e, node->out[2]));
+            emit_optional(e, node, node->attr.ints[0], 4), emit_value(e, node->in[2]),
+            emit_value(e, node->in[3]), emit_value(e, node->in[0]), emit_value(e, node->out[0]),
+            emit_value(e, node->out[1]), emit_value(e, node->out[2]));
 }
 
-/* fold_batchnorm(w [, bias] [, gamma] [, beta], mean, variance) -> w', b'; ints[2]: bias present, ints[3]: depthwise */
+/* fold_batchnorm(w [, bias] [, gamma] [, beta], mean, variance) -> w', b'; ints[2]: bias present, ints[3]:
+ * depthwise */
 static void fold_emit(Emitter *e, const Node *node) {
   int bias = (int)node->attr.ints[2];
   NormInputs in = norm_inputs(e, node, 1 + bias);
   Shape w = node->in[0]->shape;
   int channels = node->out[1]->shape.dim[0];
-  emit_line(e, "batchnorm_fold(%lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);", (long long)(shape_count(w) / channels),
-            channels, emit_value(e, node->in[0]), emit_optional(e, node, bias, 1), in.gamma, in.beta, in.mean,
-            in.variance, emit_float(e, node->attr.floats[0]), emit_value(e, node->out[0]), emit_value(e, node->out[1]));
+  emit_line(e, "batchnorm_fold(%lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);",
+            (long long)(shape_count(w) / channels), channels, emit_value(e, node->in[0]),
+            emit_optional(e, node, bias, 1), in.gamma, in.beta, in.mean, in.variance,
+            emit_float(e, node->attr.floats[0]), emit_value(e, node->out[0]), emit_value(e, node->out[1]));
 }
 
 static int64_t norm_scratch(const Node *node, int batch) {

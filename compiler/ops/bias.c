@@ -1,4 +1,5 @@
-/* Bias along the last axis, and its gradient. IR only: layers lower to it and fuse.c puts it into epilogues. */
+/* Bias along the last axis, and its gradient. IR only: layers lower to it and fuse.c puts it into epilogues.
+ */
 #include "lowering.h"
 #include "../emit/emit.h"
 
@@ -20,15 +21,16 @@ static void bias_gradient(Builder *builder, Node *node, Value **dy, const bool *
 }
 
 static void bias_emit(Emitter *e, const Node *node) {
-  emit_line(e, "bias_act_fwd((int64_t)n * %lld, %d, %s, %s, &(const Act){.kind = ACT_LINEAR}, %s, &m->work);", (long long)rows_of(node->in[0]),
-            channels_of(node->in[0]), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
-            emit_value(e, node->out[0]));
+  emit_line(e, "bias_act_fwd((int64_t)n * %lld, %d, %s, %s, &(const Act){.kind = ACT_LINEAR}, %s, &m->work);",
+            (long long)rows_of(node->in[0]), channels_of(node->in[0]), emit_value(e, node->in[0]),
+            emit_value(e, node->in[1]), emit_value(e, node->out[0]));
 }
 
 static void channel_sum_emit(Emitter *e, const Node *node) {
   int channels = channels_of(node->in[0]);
-  emit_line(e, "channel_sum_bwd_b((int64_t)n * %lld, %d, %d, %s, %s, &m->work);", (long long)rows_of(node->in[0]), channels,
-            channels, emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+  emit_line(e, "channel_sum_bwd_b((int64_t)n * %lld, %d, %d, %s, %s, &m->work);",
+            (long long)rows_of(node->in[0]), channels, channels, emit_value(e, node->in[0]),
+            emit_value(e, node->out[0]));
 }
 
 const OpDef op_bias_add = {

@@ -29,7 +29,8 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
   return infer_set(layer, first.rank, dims, arena, diag);
 }
 
-/* ---- IR: concat(x...) and slice(x) along an axis; ints[0]: axis (0 = the first after the batch), ints[1]: begin ----
+/* ---- IR: concat(x...) and slice(x) along an axis; ints[0]: axis (0 = the first after the batch), ints[1]:
+ * begin ----
  *
  * Seen as rows: everything before the axis, times the batch, are rows; a part is a run of floats in each. */
 
@@ -69,21 +70,22 @@ static void concat_emit(Emitter *e, const Node *node) {
   for (int i = 0; i < node->in_count; i++) {
     int64_t run = run_floats(node->in[i], axis);
     emit_line(e, "copy_rows((int64_t)n * %lld, %lld, %s, %lld, %s + %lld, %lld, &m->work);",
-              (long long)rows_before(node->in[i], axis), (long long)run, emit_value(e, node->in[i]), (long long)run, y,
-              (long long)at, (long long)whole);
+              (long long)rows_before(node->in[i], axis), (long long)run, emit_value(e, node->in[i]),
+              (long long)run, y, (long long)at, (long long)whole);
     at += run;
   }
 }
 
-/* The gradient of a slice is zero outside it: only feature records are sliced before gradients are taken, and those
- * need none. */
+/* The gradient of a slice is zero outside it: only feature records are sliced before gradients are taken, and
+ * those need none. */
 static void slice_emit(Emitter *e, const Node *node) {
   int axis = (int)node->attr.ints[0];
   int64_t whole = run_floats(node->in[0], axis), run = run_floats(node->out[0], axis);
   int64_t unit = whole / node->in[0]->shape.dim[axis];
   emit_line(e, "copy_rows((int64_t)n * %lld, %lld, %s + %lld, %lld, %s, %lld, &m->work);",
             (long long)rows_before(node->in[0], axis), (long long)run, emit_value(e, node->in[0]),
-            (long long)(unit * node->attr.ints[1]), (long long)whole, emit_value(e, node->out[0]), (long long)run);
+            (long long)(unit * node->attr.ints[1]), (long long)whole, emit_value(e, node->out[0]),
+            (long long)run);
 }
 
 static void concat_print(const Node *node, void *out) {

@@ -48,12 +48,24 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
 
 /* The geometry of a convolution layer's call on its input. */
 static Conv2d geometry(const Layer *layer, Shape in, Shape out) {
-  const int64_t *kernel = call_ints(&layer->call, "kernel_size"), *stride = call_ints(&layer->call, "strides"),
+  const int64_t *kernel = call_ints(&layer->call, "kernel_size"),
+                *stride = call_ints(&layer->call, "strides"),
                 *dilation = call_ints(&layer->call, "dilation_rate");
-  Conv2d g = {.in_h = in.dim[0], .in_w = in.dim[1], .in_c = in.dim[2], .out_h = out.dim[0], .out_w = out.dim[1],
-              .out_c = out.dim[2], .kernel_h = (int)kernel[0], .kernel_w = (int)kernel[1], .stride_h = (int)stride[0],
-              .stride_w = (int)stride[1], .dilation_h = (int)dilation[0], .dilation_w = (int)dilation[1],
-              .groups = (int)call_int(&layer->call, "groups"), .in_ld = in.dim[2], .out_ld = out.dim[2]};
+  Conv2d g = {.in_h = in.dim[0],
+              .in_w = in.dim[1],
+              .in_c = in.dim[2],
+              .out_h = out.dim[0],
+              .out_w = out.dim[1],
+              .out_c = out.dim[2],
+              .kernel_h = (int)kernel[0],
+              .kernel_w = (int)kernel[1],
+              .stride_h = (int)stride[0],
+              .stride_w = (int)stride[1],
+              .dilation_h = (int)dilation[0],
+              .dilation_w = (int)dilation[1],
+              .groups = (int)call_int(&layer->call, "groups"),
+              .in_ld = in.dim[2],
+              .out_ld = out.dim[2]};
   if (!strcmp(call_text(&layer->call, "padding"), "same")) {
     g.pad_top = lower_same_padding(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.dilation_h);
     g.pad_left = lower_same_padding(g.in_w, g.out_w, g.kernel_w, g.stride_w, g.dilation_w);
@@ -101,32 +113,36 @@ static int64_t conv2d_flops(const Node *node) {
 
 /* Kernel names by algorithm: conv2d_<what>_<variant>. */
 static const char *variant(const Node *node) {
-  static const char *const names[] = {[CONV_UNCHOSEN] = "direct", [CONV_DIRECT] = "direct",
-                                      [CONV_WINOGRAD4] = "winograd4", [CONV_WINOGRAD6] = "winograd6"};
+  static const char *const names[] = {[CONV_UNCHOSEN] = "direct",
+                                      [CONV_DIRECT] = "direct",
+                                      [CONV_WINOGRAD4] = "winograd4",
+                                      [CONV_WINOGRAD6] = "winograd6"};
   return names[node->attr.algorithm];
 }
 
 static void conv2d_emit(Emitter *e, const Node *node) {
-  emit_line(e, "conv2d_fwd_%s(%s, n, %s, %s, %s, %s, &m->work);", variant(node), emit_conv2d(e, &node->attr.conv),
-            emit_value(e, node->in[0]), emit_value(e, node->in[1]), emit_epilogue(e, node, 2),
-            emit_value(e, node->out[0]));
+  emit_line(e, "conv2d_fwd_%s(%s, n, %s, %s, %s, %s, &m->work);", variant(node),
+            emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
+            emit_epilogue(e, node, 2), emit_value(e, node->out[0]));
 }
 
 static void conv2d_bwd_x_emit(Emitter *e, const Node *node) {
-  emit_line(e, "conv2d_bwd_x_%s(%s, n, %s, %s, %s, &m->work);", variant(node), emit_conv2d(e, &node->attr.conv),
-            emit_value(e, node->in[0]), emit_value(e, node->in[1]), emit_value(e, node->out[0]));
+  emit_line(e, "conv2d_bwd_x_%s(%s, n, %s, %s, %s, &m->work);", variant(node),
+            emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
+            emit_value(e, node->out[0]));
 }
 
 static void conv2d_bwd_w_emit(Emitter *e, const Node *node) {
-  emit_line(e, "conv2d_bwd_w_%s(%s, n, %s, %s, %s, %s, &m->work);", variant(node), emit_conv2d(e, &node->attr.conv),
-            emit_value(e, node->in[0]), emit_value(e, node->in[1]), emit_value(e, node->out[0]),
-            node->out_count > 1 ? emit_value(e, node->out[1]) : "NULL");
+  emit_line(e, "conv2d_bwd_w_%s(%s, n, %s, %s, %s, %s, &m->work);", variant(node),
+            emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
+            emit_value(e, node->out[0]), node->out_count > 1 ? emit_value(e, node->out[1]) : "NULL");
 }
 
 /* conv2d_pack(w): the layout that the chosen kernel wants; ints[0] = 1 for the data gradient. */
 static void conv2d_pack_emit(Emitter *e, const Node *node) {
-  emit_line(e, "conv2d_%s_%s_pack(%s, %s, %s, &m->work);", node->attr.ints[0] ? "bwd_x" : "fwd", variant(node),
-            emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+  emit_line(e, "conv2d_%s_%s_pack(%s, %s, %s, &m->work);", node->attr.ints[0] ? "bwd_x" : "fwd",
+            variant(node), emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]),
+            emit_value(e, node->out[0]));
 }
 
 static int64_t conv2d_scratch(const Node *node, int batch) {
@@ -136,11 +152,12 @@ static int64_t conv2d_scratch(const Node *node, int batch) {
 
 static void conv2d_print(const Node *node, void *out) {
   const Conv2d *g = &node->attr.conv;
-  strbuf_printf(out, "%dx%d, stride %dx%d, pad %d,%d, dilation %dx%d, groups %d, %s", g->kernel_h, g->kernel_w, g->stride_h,
-                g->stride_w, g->pad_top, g->pad_left, g->dilation_h, g->dilation_w, g->groups, variant(node));
+  strbuf_printf(out, "%dx%d, stride %dx%d, pad %d,%d, dilation %dx%d, groups %d, %s", g->kernel_h,
+                g->kernel_w, g->stride_h, g->stride_w, g->pad_top, g->pad_left, g->dilation_h, g->dilation_w,
+                g->groups, variant(node));
   if (node->attr.has_bias || node->attr.has_residual || node->attr.act.kind)
-    strbuf_printf(out, "%s%s, act %d", node->attr.has_bias ? ", bias" : "", node->attr.has_residual ? ", residual" : "",
-                  node->attr.act.kind);
+    strbuf_printf(out, "%s%s, act %d", node->attr.has_bias ? ", bias" : "",
+                  node->attr.has_residual ? ", residual" : "", node->attr.act.kind);
 }
 
 const OpDef op_conv2d = {

@@ -45,7 +45,8 @@ static bool conv2d_transpose_infer(Layer *layer, Arena *arena, Diag *diag) {
   return true;
 }
 
-/* ---- lowering: the data gradient of the convolution that leads back from y to x, whose kernel (R, S, out, in) this is ---- */
+/* ---- lowering: the data gradient of the convolution that leads back from y to x, whose kernel (R, S, out,
+ * in) this is ---- */
 
 static int transpose_padding(const Layer *layer, int axis, int in, int out) {
   const Call *call = &layer->call;
@@ -59,17 +60,28 @@ static int transpose_padding(const Layer *layer, int axis, int in, int out) {
 }
 
 static Value *conv2d_transpose_lower(Builder *builder, const Layer *layer, Value **inputs) {
-  const int64_t *kernel = call_ints(&layer->call, "kernel_size"), *stride = call_ints(&layer->call, "strides"),
+  const int64_t *kernel = call_ints(&layer->call, "kernel_size"),
+                *stride = call_ints(&layer->call, "strides"),
                 *dilation = call_ints(&layer->call, "dilation_rate");
   Shape x = inputs[0]->shape, y = layer->shape;
   Value *out = ir_binary(builder, OP_conv2d_bwd_x, inputs[0], ir_weight(builder, layer, "kernel"), y);
-  out->def->attr.conv = (Conv2d){.in_h = y.dim[0], .in_w = y.dim[1], .in_c = y.dim[2], .out_h = x.dim[0],
-                                 .out_w = x.dim[1], .out_c = x.dim[2], .kernel_h = (int)kernel[0],
-                                 .kernel_w = (int)kernel[1], .stride_h = (int)stride[0], .stride_w = (int)stride[1],
+  out->def->attr.conv = (Conv2d){.in_h = y.dim[0],
+                                 .in_w = y.dim[1],
+                                 .in_c = y.dim[2],
+                                 .out_h = x.dim[0],
+                                 .out_w = x.dim[1],
+                                 .out_c = x.dim[2],
+                                 .kernel_h = (int)kernel[0],
+                                 .kernel_w = (int)kernel[1],
+                                 .stride_h = (int)stride[0],
+                                 .stride_w = (int)stride[1],
                                  .pad_top = transpose_padding(layer, 0, x.dim[0], y.dim[0]),
                                  .pad_left = transpose_padding(layer, 1, x.dim[1], y.dim[1]),
-                                 .dilation_h = (int)dilation[0], .dilation_w = (int)dilation[1], .groups = 1,
-                                 .in_ld = y.dim[2], .out_ld = x.dim[2]};
+                                 .dilation_h = (int)dilation[0],
+                                 .dilation_w = (int)dilation[1],
+                                 .groups = 1,
+                                 .in_ld = y.dim[2],
+                                 .out_ld = x.dim[2]};
   return lower_activation(builder, layer, lower_bias(builder, layer, out));
 }
 

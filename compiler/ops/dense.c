@@ -66,47 +66,53 @@ static void dense_gradient(Builder *builder, Node *node, Value **dy, const bool 
 
 static int64_t dense_flops(const Node *node) {
   const Value *wide = node_is(node, OP_dense) || node_is(node, OP_dense_bwd_w) ? node->in[0] : node->out[0];
-  const Value *other = node_is(node, OP_dense) ? node->out[0] : node_is(node, OP_dense_bwd_x) ? node->in[0] : node->in[1];
+  const Value *other = node_is(node, OP_dense)         ? node->out[0]
+                       : node_is(node, OP_dense_bwd_x) ? node->in[0]
+                                                       : node->in[1];
   return 2 * rows_per_image(wide) * width(wide) * width(other);
 }
 
 static void dense_emit(Emitter *e, const Node *node) {
-  emit_line(e, "dense_fwd(%s, %d, %d, %s, %s, %s, %s, &m->work);", row_count(e, node->in[0]), width(node->in[0]),
-            width(node->out[0]), emit_value(e, node->in[0]), emit_value(e, node->in[1]), emit_epilogue(e, node, 2),
-            emit_value(e, node->out[0]));
+  emit_line(e, "dense_fwd(%s, %d, %d, %s, %s, %s, %s, &m->work);", row_count(e, node->in[0]),
+            width(node->in[0]), width(node->out[0]), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
+            emit_epilogue(e, node, 2), emit_value(e, node->out[0]));
 }
 
 static void dense_bwd_x_emit(Emitter *e, const Node *node) {
-  emit_line(e, "dense_bwd_x(%s, %d, %d, %s, %s, %s, &m->work);", row_count(e, node->in[0]), width(node->out[0]),
-            width(node->in[0]), emit_value(e, node->in[0]), emit_value(e, node->in[1]), emit_value(e, node->out[0]));
+  emit_line(e, "dense_bwd_x(%s, %d, %d, %s, %s, %s, &m->work);", row_count(e, node->in[0]),
+            width(node->out[0]), width(node->in[0]), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
+            emit_value(e, node->out[0]));
 }
 
 static void dense_bwd_w_emit(Emitter *e, const Node *node) {
-  emit_line(e, "dense_bwd_w(%s, %d, %d, %s, %s, %s, &m->work);", row_count(e, node->in[0]), width(node->in[0]),
-            width(node->in[1]), emit_value(e, node->in[0]), emit_value(e, node->in[1]), emit_value(e, node->out[0]));
+  emit_line(e, "dense_bwd_w(%s, %d, %d, %s, %s, %s, &m->work);", row_count(e, node->in[0]),
+            width(node->in[0]), width(node->in[1]), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
+            emit_value(e, node->out[0]));
 }
 
-/* dense_update(w, x, dy) [-> dx]: dense_bwd_w, the optimizer's update and, where there is an output, dense_bwd_x in
- * one pass over w and its state. */
+/* dense_update(w, x, dy) [-> dx]: dense_bwd_w, the optimizer's update and, where there is an output,
+ * dense_bwd_x in one pass over w and its state. */
 static void dense_update_emit(Emitter *e, const Node *node) {
   const Value *x = node->in[1], *dy = node->in[2];
   if (node->out_count) {
-    emit_line(e, "dense_bwd_x_w_update(%s, %d, %d, %s, %s, &m->update, %s, %s, %s, &m->work);", row_count(e, x),
-              width(x), width(dy), emit_value(e, x), emit_value(e, dy), emit_value(e, node->in[0]),
-              update_slots_text(e, node->in[0]->weight), emit_value(e, node->out[0]));
+    emit_line(e, "dense_bwd_x_w_update(%s, %d, %d, %s, %s, &m->update, %s, %s, %s, &m->work);",
+              row_count(e, x), width(x), width(dy), emit_value(e, x), emit_value(e, dy),
+              emit_value(e, node->in[0]), update_slots_text(e, node->in[0]->weight),
+              emit_value(e, node->out[0]));
     return;
   }
-  emit_line(e, "dense_bwd_w_update(%s, %d, %d, %s, %s, &m->update, %s, %s, &m->work);", row_count(e, x), width(x),
-            width(dy), emit_value(e, x), emit_value(e, dy), emit_value(e, node->in[0]),
+  emit_line(e, "dense_bwd_w_update(%s, %d, %d, %s, %s, &m->update, %s, %s, &m->work);", row_count(e, x),
+            width(x), width(dy), emit_value(e, x), emit_value(e, dy), emit_value(e, node->in[0]),
             update_slots_text(e, node->in[0]->weight));
 }
 
 static int64_t dense_scratch(const Node *node, int batch) {
   bool update = node_is(node, OP_dense_update);
   const Value *x = update ? node->in[1] : node_is(node, OP_dense_bwd_x) ? node->out[0] : node->in[0];
-  const Value *y = update ? node->in[2] : node_is(node, OP_dense_bwd_x) ? node->in[0]
-                                      : node_is(node, OP_dense)       ? node->out[0]
-                                                                      : node->in[1];
+  const Value *y = update                          ? node->in[2]
+                   : node_is(node, OP_dense_bwd_x) ? node->in[0]
+                   : node_is(node, OP_dense)       ? node->out[0]
+                                                   : node->in[1];
   return kernel_dense_scratch_floats(batch * rows_per_image(x), width(x), width(y), node->op->kind);
 }
 

@@ -41,19 +41,32 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
   return true;
 }
 
-/* ---- IR: depthwise_conv2d(x, w [, bias]) and its gradients; w is (R, S, C, M), output channel c * M + m ---- */
+/* ---- IR: depthwise_conv2d(x, w [, bias]) and its gradients; w is (R, S, C, M), output channel c * M + m
+ * ---- */
 
 Value *lower_depthwise(Builder *builder, const Layer *layer, Value *x, Value *weight) {
-  const int64_t *kernel = call_ints(&layer->call, "kernel_size"), *stride = call_ints(&layer->call, "strides"),
+  const int64_t *kernel = call_ints(&layer->call, "kernel_size"),
+                *stride = call_ints(&layer->call, "strides"),
                 *dilation = call_ints(&layer->call, "dilation_rate");
   Shape in = x->shape, out = layer->shape;
   out.dim[2] = weight->shape.dim[2] * weight->shape.dim[3];
   Value *y = ir_binary(builder, OP_depthwise_conv2d, x, weight, out);
   Conv2d *g = &y->def->attr.conv;
-  *g = (Conv2d){.in_h = in.dim[0], .in_w = in.dim[1], .in_c = in.dim[2], .out_h = out.dim[0], .out_w = out.dim[1],
-                .out_c = out.dim[2], .kernel_h = (int)kernel[0], .kernel_w = (int)kernel[1], .stride_h = (int)stride[0],
-                .stride_w = (int)stride[1], .dilation_h = (int)dilation[0], .dilation_w = (int)dilation[1],
-                .groups = in.dim[2], .in_ld = in.dim[2], .out_ld = out.dim[2]};
+  *g = (Conv2d){.in_h = in.dim[0],
+                .in_w = in.dim[1],
+                .in_c = in.dim[2],
+                .out_h = out.dim[0],
+                .out_w = out.dim[1],
+                .out_c = out.dim[2],
+                .kernel_h = (int)kernel[0],
+                .kernel_w = (int)kernel[1],
+                .stride_h = (int)stride[0],
+                .stride_w = (int)stride[1],
+                .dilation_h = (int)dilation[0],
+                .dilation_w = (int)dilation[1],
+                .groups = in.dim[2],
+                .in_ld = in.dim[2],
+                .out_ld = out.dim[2]};
   if (!strcmp(call_text(&layer->call, "padding"), "same")) {
     g->pad_top = lower_same_padding(g->in_h, g->out_h, g->kernel_h, g->stride_h, g->dilation_h);
     g->pad_left = lower_same_padding(g->in_w, g->out_w, g->kernel_w, g->stride_w, g->dilation_w);
@@ -102,8 +115,9 @@ static int64_t depthwise_scratch(const Node *node, int batch) {
 
 static void depthwise_print(const Node *node, void *out) {
   const Conv2d *g = &node->attr.conv;
-  strbuf_printf(out, "%dx%d, stride %dx%d, pad %d,%d, dilation %dx%d, act %d", g->kernel_h, g->kernel_w, g->stride_h, g->stride_w,
-                g->pad_top, g->pad_left, g->dilation_h, g->dilation_w, node->attr.act.kind);
+  strbuf_printf(out, "%dx%d, stride %dx%d, pad %d,%d, dilation %dx%d, act %d", g->kernel_h, g->kernel_w,
+                g->stride_h, g->stride_w, g->pad_top, g->pad_left, g->dilation_h, g->dilation_w,
+                node->attr.act.kind);
 }
 
 const OpDef op_depthwise_conv2d = {

@@ -29,7 +29,8 @@ static void dropout_gradient(Builder *builder, Node *node, Value **dy, const boo
 
 static void dropout_emit(Emitter *e, const Node *node) {
   if (node->attr.ints[1]) {
-    emit_line(e, "spatial_dropout_fwd(n, %lld, %lld, %s, m->state.seed, m->state.draw, %lld, %s, %s, &m->work);",
+    emit_line(e,
+              "spatial_dropout_fwd(n, %lld, %lld, %s, m->state.seed, m->state.draw, %lld, %s, %s, &m->work);",
               (long long)(value_floats(node->in[0]) / node->attr.ints[1]), (long long)node->attr.ints[1],
               emit_float(e, node->attr.floats[0]), (long long)node->attr.ints[0], emit_value(e, node->in[0]),
               emit_value(e, node->out[0]));
@@ -63,7 +64,8 @@ static Value *gaussian_noise_lower(Builder *builder, const Layer *layer, Value *
   return y;
 }
 
-static void gaussian_noise_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
+static void gaussian_noise_gradient(Builder *builder, Node *node, Value **dy, const bool *needed,
+                                    Value **dx) {
   (void)builder;
   (void)node;
   (void)needed;
@@ -71,9 +73,10 @@ static void gaussian_noise_gradient(Builder *builder, Node *node, Value **dy, co
 }
 
 static void gaussian_noise_emit(Emitter *e, const Node *node) {
-  emit_line(e, "gaussian_noise_fwd((int64_t)n * %lld, %s, m->state.seed, m->state.draw, %lld, %s, %s, &m->work);",
-            (long long)value_floats(node->in[0]), emit_float(e, node->attr.floats[0]), (long long)node->attr.ints[0],
-            emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+  emit_line(
+      e, "gaussian_noise_fwd((int64_t)n * %lld, %s, m->state.seed, m->state.draw, %lld, %s, %s, &m->work);",
+      (long long)value_floats(node->in[0]), emit_float(e, node->attr.floats[0]),
+      (long long)node->attr.ints[0], emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
 const OpDef op_dropout = {

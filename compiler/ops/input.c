@@ -13,7 +13,8 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
   return infer_set(layer, shape->count, shape->ints, arena, diag);
 }
 
-/* The function's argument stands for it; preprocessing belongs to the 8-bit path of the data, before the network. */
+/* The function's argument stands for it; preprocessing belongs to the 8-bit path of the data, before the
+ * network. */
 static Value *input_lower(Builder *builder, const Layer *layer, Value **inputs) {
   (void)layer;
   (void)inputs;

@@ -1,4 +1,5 @@
-/* The loss at the end of a training step: loss(y_pred, target, sample_weight) -> mean loss, its gradient by y_pred.
+/* The loss at the end of a training step: loss(y_pred, target, sample_weight) -> mean loss, its gradient by
+ * y_pred.
  *
  * Keras's sum_over_batch_size: the mean over all entries of every axis but the last, weighted by sample. */
 #include "lowering.h"
@@ -37,8 +38,9 @@ static void loss_emit(Emitter *e, const Node *node) {
   int64_t rows = shape_count(y) / channels;
   emit_line(e, "*%s = loss_%s(%s, n%s, %d, %s, %s, %s, %s);", emit_value(e, node->out[0]),
             node->attr.call->signature->name, emit_loss_config(e, node->attr.call),
-            rows == 1 ? "" : arena_printf(e->arena, " * %lld", (long long)rows), channels, emit_value(e, node->in[1]),
-            emit_value(e, node->in[0]), emit_value(e, node->in[2]), emit_value(e, node->out[1]));
+            rows == 1 ? "" : arena_printf(e->arena, " * %lld", (long long)rows), channels,
+            emit_value(e, node->in[1]), emit_value(e, node->in[0]), emit_value(e, node->in[2]),
+            emit_value(e, node->out[1]));
 }
 
 static void loss_print(const Node *node, void *out) {

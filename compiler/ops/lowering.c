@@ -44,7 +44,9 @@ Value *lower_bias(Builder *builder, const Layer *layer, Value *x) {
 Value *lower_add(Builder *builder, Value **terms, int count) {
   Node *node = ir_node(builder, OP_add, count, terms);
   return ir_output(node, terms[0]->shape, terms[0]->batched,
-                   terms[0]->name ? terms[0]->name : builder->layer ? builder->layer->name : NULL);
+                   terms[0]->name   ? terms[0]->name
+                   : builder->layer ? builder->layer->name
+                                    : NULL);
 }
 
 static float number(const Call *call, const char *name, float none) {
@@ -57,11 +59,20 @@ Act lower_act_of(const Call *call) {
     const char *name;
     ActKind kind;
   } plain[] = {
-      {"linear", ACT_LINEAR},   {"relu6", ACT_RELU6},       {"sigmoid", ACT_SIGMOID},
-      {"tanh", ACT_TANH},       {"swish", ACT_SWISH},       {"silu", ACT_SWISH},
-      {"selu", ACT_SELU},       {"softplus", ACT_SOFTPLUS}, {"softsign", ACT_SOFTSIGN},
-      {"mish", ACT_MISH},       {"hard_sigmoid", ACT_HARD_SIGMOID},
-      {"hard_swish", ACT_HARD_SWISH}, {"hard_silu", ACT_HARD_SWISH}, {"exponential", ACT_EXPONENTIAL},
+      {"linear", ACT_LINEAR},
+      {"relu6", ACT_RELU6},
+      {"sigmoid", ACT_SIGMOID},
+      {"tanh", ACT_TANH},
+      {"swish", ACT_SWISH},
+      {"silu", ACT_SWISH},
+      {"selu", ACT_SELU},
+      {"softplus", ACT_SOFTPLUS},
+      {"softsign", ACT_SOFTSIGN},
+      {"mish", ACT_MISH},
+      {"hard_sigmoid", ACT_HARD_SIGMOID},
+      {"hard_swish", ACT_HARD_SWISH},
+      {"hard_silu", ACT_HARD_SWISH},
+      {"exponential", ACT_EXPONENTIAL},
   };
   const char *name = call->signature->name;
   for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)

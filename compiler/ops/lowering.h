@@ -14,9 +14,11 @@ Value *lower_activation(Builder *builder, const Layer *layer, Value *x);
 Value *lower_activation_call(Builder *builder, const Call *activation, Value *x);
 /* Kind and parameters of an elementwise activation's call. */
 Act lower_act_of(const Call *activation);
-/* What `same` pads before the first pixel: half of what is missing, rounded down (Keras puts the odd one after). */
+/* What `same` pads before the first pixel: half of what is missing, rounded down (Keras puts the odd one
+ * after). */
 int lower_same_padding(int in, int out, int window, int stride, int dilation);
-/* The depthwise convolution of a layer with kernel_size, strides, dilation_rate and padding; weight (R, S, C, M). */
+/* The depthwise convolution of a layer with kernel_size, strides, dilation_rate and padding; weight (R, S, C,
+ * M). */
 Value *lower_depthwise(Builder *builder, const Layer *layer, Value *x, Value *weight);
 /* One activation by kind and parameters. */
 Value *lower_act(Builder *builder, Value *x, Act act);
@@ -24,6 +26,7 @@ Value *lower_act(Builder *builder, Value *x, Act act);
 Value *lower_bias(Builder *builder, const Layer *layer, Value *x);
 /* Sum of values of one shape. */
 Value *lower_add(Builder *builder, Value **terms, int count);
-/* Ends a training step: regularization, clipping and the optimizer's update of each weight.  `grads` by Value.id. */
+/* Ends a training step: regularization, clipping and the optimizer's update of each weight.  `grads` by
+ * Value.id. */
 void lower_updates(Builder *builder, Value **weights, Value **grads, int count);
 #endif

@@ -50,7 +50,8 @@ static Value *merge_lower(Builder *builder, const Layer *layer, Value **inputs) 
 
 /* "(int64_t)n * 123" for batched values, "123" for fixed ones. */
 static const char *count_text(Emitter *e, const Value *value) {
-  return arena_printf(e->arena, "%s%lld", value->batched ? "(int64_t)n * " : "", (long long)value_floats(value));
+  return arena_printf(e->arena, "%s%lld", value->batched ? "(int64_t)n * " : "",
+                      (long long)value_floats(value));
 }
 
 /* "(const float *const[]){a, b}" of inputs [first, end) but `without` */
@@ -65,8 +66,8 @@ static const char *list_text(Emitter *e, const Node *node, int first, int end, i
 }
 
 static void merge_emit(Emitter *e, const Node *node) {
-  emit_line(e, "merge_%s_fwd(%s, %d, %s, %s, &m->work);", node->op->name, count_text(e, node->out[0]), node->in_count,
-            list_text(e, node, 0, node->in_count, -1), emit_value(e, node->out[0]));
+  emit_line(e, "merge_%s_fwd(%s, %d, %s, %s, &m->work);", node->op->name, count_text(e, node->out[0]),
+            node->in_count, list_text(e, node, 0, node->in_count, -1), emit_value(e, node->out[0]));
 }
 
 static void add_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
@@ -112,8 +113,9 @@ static void multiply_gradient(Builder *builder, Node *node, Value **dy, const bo
 }
 
 static void multiply_bwd_emit(Emitter *e, const Node *node) {
-  emit_line(e, "merge_multiply_bwd(%s, %d, %s, %s, %s, &m->work);", count_text(e, node->out[0]), node->in_count - 1,
-            list_text(e, node, 1, node->in_count, -1), emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+  emit_line(e, "merge_multiply_bwd(%s, %d, %s, %s, %s, &m->work);", count_text(e, node->out[0]),
+            node->in_count - 1, list_text(e, node, 1, node->in_count, -1), emit_value(e, node->in[0]),
+            emit_value(e, node->out[0]));
 }
 
 /* maximum and minimum: extreme_bwd(dy, y, x...), ints[0]: which input */
@@ -132,8 +134,8 @@ static void extreme_gradient(Builder *builder, Node *node, Value **dy, const boo
 
 static void extreme_bwd_emit(Emitter *e, const Node *node) {
   emit_line(e, "merge_extreme_bwd(%s, %lld, %s, %s, %s, %s, &m->work);", count_text(e, node->out[0]),
-            (long long)node->attr.ints[0], list_text(e, node, 2, node->in_count, -1), emit_value(e, node->in[1]),
-            emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+            (long long)node->attr.ints[0], list_text(e, node, 2, node->in_count, -1),
+            emit_value(e, node->in[1]), emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
 static const char *dims_text(Emitter *e, Shape s) {
@@ -152,11 +154,12 @@ static void broadcast_gradient(Builder *builder, Node *node, Value **dy, const b
 static void broadcast_emit(Emitter *e, const Node *node) {
   bool forward = node_is(node, OP_broadcast);
   const Value *wide = forward ? node->out[0] : node->in[0], *narrow = forward ? node->in[0] : node->out[0];
-  emit_line(e, "%s(n, %s, %s, %s, %s, &m->work);", forward ? "broadcast_fwd" : "broadcast_bwd", dims_text(e, wide->shape),
-            dims_text(e, narrow->shape), emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+  emit_line(e, "%s(n, %s, %s, %s, %s, &m->work);", forward ? "broadcast_fwd" : "broadcast_bwd",
+            dims_text(e, wide->shape), dims_text(e, narrow->shape), emit_value(e, node->in[0]),
+            emit_value(e, node->out[0]));
 }
 
-#define MERGE(op, least, most, class, text, what, rule)                                                            \
+#define MERGE(op, least, most, class, text, what, rule)                                                      \
   const OpDef op_##op = {                                                                                    \
       .kind = OP_##op,                                                                                       \
       .name = #op,                                                                                           \
@@ -164,14 +167,19 @@ static void broadcast_emit(Emitter *e, const Node *node) {
       .min_inputs = least,                                                                                   \
       .max_inputs = most,                                                                                    \
       .infer = infer,                                                                                        \
-      .lower = merge_lower, .gradient = rule, .emit = merge_emit, \
+      .lower = merge_lower,                                                                                  \
+      .gradient = rule,                                                                                      \
+      .emit = merge_emit,                                                                                    \
       .samples = (const OpSample[]){{#op "()", "3x4x2 3x4x2"}, {#op "()", "3x4x2 1x1x2"}, {NULL, NULL}},     \
   }
 
 MERGE(subtract, 2, 2, "Subtract", "difference of two inputs", "y = a - b", subtract_gradient);
-MERGE(average, 2, -1, "Average", "mean of the inputs, entry by entry", "y = (a + b + ...) / count", average_gradient);
-MERGE(maximum, 2, -1, "Maximum", "largest of the inputs, entry by entry", "y = max(a, b, ...)", extreme_gradient);
-MERGE(minimum, 2, -1, "Minimum", "smallest of the inputs, entry by entry", "y = min(a, b, ...)", extreme_gradient);
+MERGE(average, 2, -1, "Average", "mean of the inputs, entry by entry", "y = (a + b + ...) / count",
+      average_gradient);
+MERGE(maximum, 2, -1, "Maximum", "largest of the inputs, entry by entry", "y = max(a, b, ...)",
+      extreme_gradient);
+MERGE(minimum, 2, -1, "Minimum", "smallest of the inputs, entry by entry", "y = min(a, b, ...)",
+      extreme_gradient);
 
 const OpDef op_add = {
     .kind = OP_add,

@@ -58,7 +58,8 @@ static bool group_normalization_infer(Layer *layer, Arena *arena, Diag *diag) {
  * ints[0..1]: gamma, beta present; ints[2]: groups, ints[3]: rows per image (1 for group normalization). */
 
 static Value *norm_lower(Builder *builder, const Layer *layer, Value **inputs) {
-  Value *in[3] = {inputs[0]}, *gamma = ir_weight(builder, layer, "gamma"), *beta = ir_weight(builder, layer, "beta");
+  Value *in[3] = {inputs[0]}, *gamma = ir_weight(builder, layer, "gamma"),
+        *beta = ir_weight(builder, layer, "beta");
   Shape shape = layer->shape;
   int count = 1, channels = shape.dim[shape.rank - 1];
   if (gamma)
@@ -91,9 +92,9 @@ static const char *norm_sizes(Emitter *e, const Node *node, const Value *x) {
 static void norm_emit(Emitter *e, const Node *node) {
   int gamma = (int)node->attr.ints[0], beta = (int)node->attr.ints[1];
   emit_line(e, "group_norm_fwd(%s, %s, %s, %s, %s, %s, %s, %s, &m->work);", norm_sizes(e, node, node->in[0]),
-            emit_value(e, node->in[0]), emit_optional(e, node, gamma, 1), emit_optional(e, node, beta, 1 + gamma),
-            emit_float(e, node->attr.floats[0]), emit_value(e, node->out[1]), emit_value(e, node->out[2]),
-            emit_value(e, node->out[0]));
+            emit_value(e, node->in[0]), emit_optional(e, node, gamma, 1),
+            emit_optional(e, node, beta, 1 + gamma), emit_float(e, node->attr.floats[0]),
+            emit_value(e, node->out[1]), emit_value(e, node->out[2]), emit_value(e, node->out[0]));
 }
 
 static void norm_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
@@ -104,7 +105,8 @@ static void norm_gradient(Builder *builder, Node *node, Value **dy, const bool *
   grad->attr = node->attr;
   Shape channels = {1, {node->in[0]->shape.dim[node->in[0]->shape.rank - 1]}};
   dx[0] = ir_output(grad, node->in[0]->shape, true, node->in[0]->name);
-  Value *dgamma = ir_output(grad, channels, false, "gamma"), *dbeta = ir_output(grad, channels, false, "beta");
+  Value *dgamma = ir_output(grad, channels, false, "gamma"),
+        *dbeta = ir_output(grad, channels, false, "beta");
   if (gamma)
     dx[1] = dgamma;
   if (beta)
@@ -112,8 +114,9 @@ static void norm_gradient(Builder *builder, Node *node, Value **dy, const bool *
 }
 
 static void norm_bwd_emit(Emitter *e, const Node *node) {
-  emit_line(e, "group_norm_bwd(%s, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);", norm_sizes(e, node, node->in[1]),
-            emit_value(e, node->in[1]), emit_optional(e, node, node->attr.ints[0], 4), emit_value(e, node->in[2]),
+  emit_line(e, "group_norm_bwd(%s, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);",
+            norm_sizes(e, node, node->in[1]), emit_value(e, node->in[1]),
+            emit_optional(e, node, node->attr.ints[0], 4), emit_value(e, node->in[2]),
             emit_value(e, node->in[3]), emit_value(e, node->in[0]), emit_value(e, node->out[0]),
             emit_value(e, node->out[1]), emit_value(e, node->out[2]));
 }

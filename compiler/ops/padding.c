@@ -44,7 +44,8 @@ static Value *crop_lower(Builder *builder, const Layer *layer, Value **inputs) {
 
 static void pad_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
   (void)needed;
-  dx[0] = ir_unary(builder, node_is(node, OP_zero_padding) ? OP_crop : OP_zero_padding, dy[0], node->in[0]->shape);
+  dx[0] = ir_unary(builder, node_is(node, OP_zero_padding) ? OP_crop : OP_zero_padding, dy[0],
+                   node->in[0]->shape);
   dx[0]->name = node->in[0]->name;
   dx[0]->def->attr = node->attr;
 }
@@ -52,9 +53,9 @@ static void pad_gradient(Builder *builder, Node *node, Value **dy, const bool *n
 static void pad_emit(Emitter *e, const Node *node) {
   bool pad = node_is(node, OP_zero_padding);
   Shape in = node->in[0]->shape, out = node->out[0]->shape;
-  emit_line(e, "%s(n, %d, %d, %d, %lld, %lld, %d, %d, %s, %s, &m->work);", pad ? "pad_fwd" : "crop_fwd", in.dim[0],
-            in.dim[1], in.dim[2], (long long)node->attr.ints[0], (long long)node->attr.ints[1], out.dim[0], out.dim[1],
-            emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+  emit_line(e, "%s(n, %d, %d, %d, %lld, %lld, %d, %d, %s, %s, &m->work);", pad ? "pad_fwd" : "crop_fwd",
+            in.dim[0], in.dim[1], in.dim[2], (long long)node->attr.ints[0], (long long)node->attr.ints[1],
+            out.dim[0], out.dim[1], emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
 static void pad_print(const Node *node, void *out) {

@@ -43,9 +43,17 @@ static Value *pool_lower(Builder *builder, const Layer *layer, Value **inputs) {
   Shape in = inputs[0]->shape, out = layer->shape;
   Value *y = ir_unary(builder, layer->op->kind, inputs[0], out);
   Pool2d *g = &y->def->attr.pool;
-  *g = (Pool2d){.in_h = in.dim[0], .in_w = in.dim[1], .channels = in.dim[2], .out_h = out.dim[0], .out_w = out.dim[1],
-                .pool_h = (int)size[0], .pool_w = (int)size[1], .stride_h = (int)stride[0], .stride_w = (int)stride[1],
-                .in_ld = in.dim[2], .out_ld = out.dim[2]};
+  *g = (Pool2d){.in_h = in.dim[0],
+                .in_w = in.dim[1],
+                .channels = in.dim[2],
+                .out_h = out.dim[0],
+                .out_w = out.dim[1],
+                .pool_h = (int)size[0],
+                .pool_w = (int)size[1],
+                .stride_h = (int)stride[0],
+                .stride_w = (int)stride[1],
+                .in_ld = in.dim[2],
+                .out_ld = out.dim[2]};
   if (!strcmp(call_text(&layer->call, "padding"), "same")) {
     g->pad_top = lower_same_padding(g->in_h, g->out_h, g->pool_h, g->stride_h, 1);
     g->pad_left = lower_same_padding(g->in_w, g->out_w, g->pool_w, g->stride_w, 1);
@@ -74,13 +82,14 @@ static void maxpool_bwd_emit(Emitter *e, const Node *node) {
 }
 
 static void avgpool_bwd_emit(Emitter *e, const Node *node) {
-  emit_line(e, "avgpool_bwd(%s, n, %s, %s, &m->work);", emit_pool2d(e, &node->attr.pool), emit_value(e, node->in[0]),
-            emit_value(e, node->out[0]));
+  emit_line(e, "avgpool_bwd(%s, n, %s, %s, &m->work);", emit_pool2d(e, &node->attr.pool),
+            emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
 static void pool_print(const Node *node, void *out) {
   const Pool2d *g = &node->attr.pool;
-  strbuf_printf(out, "%dx%d, stride %dx%d, pad %d,%d", g->pool_h, g->pool_w, g->stride_h, g->stride_w, g->pad_top, g->pad_left);
+  strbuf_printf(out, "%dx%d, stride %dx%d, pad %d,%d", g->pool_h, g->pool_w, g->stride_h, g->stride_w,
+                g->pad_top, g->pad_left);
 }
 
 static Value *global_lower(Builder *builder, const Layer *layer, Value **inputs) {
@@ -109,8 +118,8 @@ static void global_avgpool_bwd_emit(Emitter *e, const Node *node) {
 
 static void global_maxpool_bwd_emit(Emitter *e, const Node *node) {
   Shape out = node->out[0]->shape;
-  emit_line(e, "global_maxpool_bwd(n, %d, %d, %s, %s, %s, %s, &m->work);", out.dim[0] * out.dim[1], out.dim[2],
-            emit_value(e, node->in[1]), emit_value(e, node->in[2]), emit_value(e, node->in[0]),
+  emit_line(e, "global_maxpool_bwd(n, %d, %d, %s, %s, %s, %s, &m->work);", out.dim[0] * out.dim[1],
+            out.dim[2], emit_value(e, node->in[1]), emit_value(e, node->in[2]), emit_value(e, node->in[0]),
             emit_value(e, node->out[0]));
 }
 

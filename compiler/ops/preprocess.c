@@ -34,8 +34,8 @@ static bool infer_preprocess(Layer *layer, Arena *arena, Diag *diag) {
   return infer_keep(layer, arena, diag);
 }
 
-/* ---- IR: affine_channels(x): y[c] = x[c'] * scale[c] + offset[c], c' = channels - 1 - c where ints[0] is set ----
- * Scales and offsets are constants of the file, kept as text-free numbers in the call. */
+/* ---- IR: affine_channels(x): y[c] = x[c'] * scale[c] + offset[c], c' = channels - 1 - c where ints[0] is
+ * set ---- Scales and offsets are constants of the file, kept as text-free numbers in the call. */
 
 typedef struct Affine {
   int count; /* 1: the same for all channels */
@@ -54,7 +54,8 @@ static double affine_offset(const Affine *a, int channel) {
 
 /* keras.applications.imagenet_utils.preprocess_input by mode, and Rescaling. */
 static Affine affine_of(const Call *call) {
-  static const double one[] = {1}, caffe[] = {-103.939, -116.779, -123.68}, tf_scale[] = {1 / 127.5}, tf[] = {-1};
+  static const double one[] = {1}, caffe[] = {-103.939, -116.779, -123.68}, tf_scale[] = {1 / 127.5},
+                      tf[] = {-1};
   static const double torch_scale[] = {1 / (255 * .229), 1 / (255 * .224), 1 / (255 * .225)};
   static const double torch[] = {-.485 / .229, -.456 / .224, -.406 / .225};
   const char *mode = !strcmp(call->signature->name, "preprocess") ? call_text(call, "mode") : NULL;
@@ -86,16 +87,18 @@ static void affine_gradient(Builder *builder, Node *node, Value **dy, const bool
 
 static void affine_emit(Emitter *e, const Node *node) {
   if (node->attr.ints[2]) { /* a plain factor: gradients of merges */
-    emit_line(e, "merge_scale((int64_t)n * %lld, %s, %s, %s, &m->work);", (long long)value_floats(node->in[0]),
-              emit_float(e, node->attr.floats[0]), emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+    emit_line(e, "merge_scale((int64_t)n * %lld, %s, %s, %s, &m->work);",
+              (long long)value_floats(node->in[0]), emit_float(e, node->attr.floats[0]),
+              emit_value(e, node->in[0]), emit_value(e, node->out[0]));
     return;
   }
   Affine a = affine_of(node->attr.call);
   bool transpose = node->attr.ints[1];
   const char *x = emit_value(e, node->in[0]), *y = emit_value(e, node->out[0]);
   if (a.count == 1) {
-    emit_line(e, "rescale_fwd((int64_t)n * %lld, %s, %s, %s, %s, &m->work);", (long long)value_floats(node->in[0]),
-              emit_float(e, affine_scale(&a, 0)), emit_float(e, transpose ? 0 : affine_offset(&a, 0)), x, y);
+    emit_line(e, "rescale_fwd((int64_t)n * %lld, %s, %s, %s, %s, &m->work);",
+              (long long)value_floats(node->in[0]), emit_float(e, affine_scale(&a, 0)),
+              emit_float(e, transpose ? 0 : affine_offset(&a, 0)), x, y);
     return;
   }
   int channels = node->in[0]->shape.dim[node->in[0]->shape.rank - 1];
@@ -105,7 +108,9 @@ static void affine_emit(Emitter *e, const Node *node) {
     strbuf_printf(&scale, "%s%s", c ? ", " : "", emit_float(e, affine_scale(&a, from)));
     strbuf_printf(&offset, "%s%s", c ? ", " : "", emit_float(e, transpose ? 0 : affine_offset(&a, c)));
   }
-  emit_line(e, "affine_channels_fwd((int64_t)n * %lld, %d, (const float[]){%s}, (const float[]){%s}, %s, %s, %s, &m->work);",
+  emit_line(e,
+            "affine_channels_fwd((int64_t)n * %lld, %d, (const float[]){%s}, (const float[]){%s}, %s, %s, "
+            "%s, &m->work);",
             (long long)(value_floats(node->in[0]) / channels), channels, scale.text, offset.text,
             a.reverse ? "true" : "false", x, y);
   strbuf_free(&scale);

@@ -105,9 +105,9 @@ static void permute_emit(Emitter *e, const Node *node) {
   int d[3] = {1, 1, 1};
   for (int i = 0; i < in.rank; i++)
     d[3 - in.rank + i] = in.dim[i];
-  emit_line(e, "permute3(n, (const int[]){%d, %d, %d}, (const int[]){%lld, %lld, %lld}, %s, %s, &m->work);", d[0], d[1],
-            d[2], (long long)node->attr.ints[0], (long long)node->attr.ints[1], (long long)node->attr.ints[2],
-            emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+  emit_line(e, "permute3(n, (const int[]){%d, %d, %d}, (const int[]){%lld, %lld, %lld}, %s, %s, &m->work);",
+            d[0], d[1], d[2], (long long)node->attr.ints[0], (long long)node->attr.ints[1],
+            (long long)node->attr.ints[2], emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
 const OpDef op_flatten = {

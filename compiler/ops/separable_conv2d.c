@@ -55,9 +55,20 @@ static Value *separable_conv2d_lower(Builder *builder, const Layer *layer, Value
   Value *wide = lower_depthwise(builder, layer, inputs[0], ir_weight(builder, layer, "depthwise_kernel"));
   Value *y = ir_binary(builder, OP_conv2d, wide, ir_weight(builder, layer, "pointwise_kernel"), layer->shape);
   Shape in = wide->shape, out = layer->shape;
-  y->def->attr.conv = (Conv2d){.in_h = in.dim[0], .in_w = in.dim[1], .in_c = in.dim[2], .out_h = out.dim[0],
-                               .out_w = out.dim[1], .out_c = out.dim[2], .kernel_h = 1, .kernel_w = 1, .stride_h = 1,
-                               .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .groups = 1, .in_ld = in.dim[2],
+  y->def->attr.conv = (Conv2d){.in_h = in.dim[0],
+                               .in_w = in.dim[1],
+                               .in_c = in.dim[2],
+                               .out_h = out.dim[0],
+                               .out_w = out.dim[1],
+                               .out_c = out.dim[2],
+                               .kernel_h = 1,
+                               .kernel_w = 1,
+                               .stride_h = 1,
+                               .stride_w = 1,
+                               .dilation_h = 1,
+                               .dilation_w = 1,
+                               .groups = 1,
+                               .in_ld = in.dim[2],
                                .out_ld = out.dim[2]};
   return lower_activation(builder, layer, lower_bias(builder, layer, y));
 }

@@ -36,8 +36,8 @@ static void upsampling_emit(Emitter *e, const Node *node) {
   Shape small = forward ? node->in[0]->shape : node->out[0]->shape;
   emit_line(e, "upsample_%s_%s(n, %d, %d, %d, %lld, %lld, %s, %s, &m->work);",
             node->attr.ints[2] ? "bilinear" : "nearest", forward ? "fwd" : "bwd", small.dim[0], small.dim[1],
-            small.dim[2], (long long)node->attr.ints[0], (long long)node->attr.ints[1], emit_value(e, node->in[0]),
-            emit_value(e, node->out[0]));
+            small.dim[2], (long long)node->attr.ints[0], (long long)node->attr.ints[1],
+            emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
 const OpDef op_upsampling = {

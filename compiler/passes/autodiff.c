@@ -1,8 +1,9 @@
-/* Reverse-mode differentiation, symbol to symbol: every operator's rule adds operations that compute the gradients
- * of its inputs, so backward code goes through the same passes, planner and printer as forward code.
+/* Reverse-mode differentiation, symbol to symbol: every operator's rule adds operations that compute the
+ * gradients of its inputs, so backward code goes through the same passes, planner and printer as forward
+ * code.
  *
- * Only what leads to a trained weight is differentiated: a value needs a gradient if a trained weight is among its
- * ancestors.  Frozen layers between trained ones pass gradients through and get none themselves. */
+ * Only what leads to a trained weight is differentiated: a value needs a gradient if a trained weight is
+ * among its ancestors.  Frozen layers between trained ones pass gradients through and get none themselves. */
 #include "passes.h"
 #include "../ops/lowering.h"
 #include <stdio.h>
@@ -60,7 +61,8 @@ static void differentiate(Autodiff *diff, Node *node) {
   for (int i = 0; i < node->in_count; i++) {
     if (!in_needed[i] || !in_grads[i])
       continue;
-    if (value_floats(in_grads[i]) != value_floats(node->in[i]) || in_grads[i]->batched != node->in[i]->batched) {
+    if (value_floats(in_grads[i]) != value_floats(node->in[i]) ||
+        in_grads[i]->batched != node->in[i]->batched) {
       fprintf(stderr, "netc: bug: the gradient of input %d of `%s` has the wrong shape\n", i, node->op->name);
       abort();
     }
@@ -87,7 +89,10 @@ static Node *add_loss(Builder *builder, Function *function) {
 }
 
 static void differentiate_step(Module *module, Function *function) {
-  Autodiff diff = {.builder = {.module = module, .function = function, .training = true, .backward = true,
+  Autodiff diff = {.builder = {.module = module,
+                               .function = function,
+                               .training = true,
+                               .backward = true,
                                .phase = function->phase}};
   Node *last = function->last;
   Node *loss = add_loss(&diff.builder, function);

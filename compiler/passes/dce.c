@@ -1,4 +1,5 @@
-/* Dead code: a node stays if it has an effect, or if a result or a node that stays uses one of its outputs. */
+/* Dead code: a node stays if it has an effect, or if a result or a node that stays uses one of its outputs.
+ */
 #include "passes.h"
 #include <stdlib.h>
 

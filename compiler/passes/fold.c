@@ -1,5 +1,5 @@
-/* Folds BatchNorm on moving statistics into the convolution or dense layer before it, inside training steps too
- * where both are frozen:
+/* Folds BatchNorm on moving statistics into the convolution or dense layer before it, inside training steps
+ * too where both are frozen:
  *
  *   batchnorm(conv(x, w) + b) = conv(x, w') + b'     with   s = gamma / sqrt(variance + epsilon)
  *   w' = w * s   (per output channel)                       b' = (b - mean) * s + beta
@@ -41,7 +41,8 @@ static void fold_one(Function *function, Node *norm) {
   for (int i = 1; i < norm->in_count; i++)
     if (!ir_unchanging(function, norm->in[i]))
       return;
-  Builder builder = {.module = function->module, .function = function, .layer = norm->layer, .before = producer};
+  Builder builder = {
+      .module = function->module, .function = function, .layer = norm->layer, .before = producer};
   Value *in[8] = {producer->in[1]};
   int count = 1;
   if (bias)

@@ -1,7 +1,9 @@
-/* Finds, for each training phase, the part of the network that is a pure function of the image: frozen weights,
- * nothing random, BatchNorm on moving statistics.  It is computed once per image and its outputs are kept.
+/* Finds, for each training phase, the part of the network that is a pure function of the image: frozen
+ * weights, nothing random, BatchNorm on moving statistics.  It is computed once per image and its outputs are
+ * kept.
  *
- * A prefix that holds no weights (preprocessing, pooling) is cheaper to run again than to keep: no cut then. */
+ * A prefix that holds no weights (preprocessing, pooling) is cheaper to run again than to keep: no cut then.
+ */
 #include "passes.h"
 
 static bool trains(const Layer *layer, int phase) {

@@ -1,5 +1,5 @@
-/* Puts bias, residual addition and activation into the epilogue of the convolution or dense layer they follow, and
- * a dense layer's update into its weight gradient, so that each value moves through memory once.
+/* Puts bias, residual addition and activation into the epilogue of the convolution or dense layer they
+ * follow, and a dense layer's update into its weight gradient, so that each value moves through memory once.
  *
  * The arithmetic is that of the separate operations in the same order: results do not change. */
 #include "passes.h"
@@ -79,7 +79,8 @@ static bool fuse_activation(Function *function, Node *activation) {
   return true;
 }
 
-/* The gradient of the layer's input reads the same weights just before they change: one pass over them serves both. */
+/* The gradient of the layer's input reads the same weights just before they change: one pass over them serves
+ * both. */
 static void fuse_data_gradient(Function *function, Node *update) {
   Node *data = NULL;
   for (Node *node = function->first; node != update; node = node->next)
@@ -88,8 +89,12 @@ static void fuse_data_gradient(Function *function, Node *update) {
         data = node;
   if (!node_is(data, OP_dense_bwd_x) || data->in[0] != update->in[2])
     return;
-  Builder builder = {.module = function->module, .function = function, .layer = update->layer, .backward = true,
-                     .phase = function->phase, .before = data};
+  Builder builder = {.module = function->module,
+                     .function = function,
+                     .layer = update->layer,
+                     .backward = true,
+                     .phase = function->phase,
+                     .before = data};
   Node *both = ir_node(&builder, OP_dense_update, 3, update->in);
   both->attr = update->attr;
   Value *dx = ir_output(both, data->out[0]->shape, true, data->out[0]->name);
@@ -104,8 +109,12 @@ static bool fuse_update(Function *function, Node *update) {
   Node *grad = update->in[1]->def;
   if (!node_is(grad, OP_dense_bwd_w) || update->in[1]->use_count != 1 || update->in_count != 2)
     return false;
-  Builder builder = {.module = function->module, .function = function, .layer = update->layer, .backward = true,
-                     .phase = function->phase, .before = update};
+  Builder builder = {.module = function->module,
+                     .function = function,
+                     .layer = update->layer,
+                     .backward = true,
+                     .phase = function->phase,
+                     .before = update};
   Node *fused = ir_node(&builder, OP_dense_update, 3, (Value *[]){update->in[0], grad->in[0], grad->in[1]});
   fused->attr = update->attr;
   ir_remove(update);

@@ -1,5 +1,6 @@
-/* Moves what depends on unchanging weights alone (packing, folding) out of predictions and steps into `prepare`,
- * which runs once after the weights were set.  Equal computations of several functions are made once. */
+/* Moves what depends on unchanging weights alone (packing, folding) out of predictions and steps into
+ * `prepare`, which runs once after the weights were set.  Equal computations of several functions are made
+ * once. */
 #include "passes.h"
 #include <string.h>
 

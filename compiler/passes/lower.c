@@ -13,8 +13,8 @@ typedef struct Lowering {
 } Lowering;
 
 static Lowering begin(Module *module, Function *function, bool training) {
-  Lowering lowering = {.builder = {.module = module, .function = function, .training = training,
-                                   .phase = function->phase}};
+  Lowering lowering = {
+      .builder = {.module = module, .function = function, .training = training, .phase = function->phase}};
   lowering.outputs = arena_array(module->arena, Value *, module->graph->layer_count);
   return lowering;
 }
@@ -69,7 +69,9 @@ static void lower_features(Module *module, Function *function, const bool *reach
   Value *parts[256];
   for (int i = 0; i < cut->layer_count; i++) {
     Value *value = lowering.outputs[cut->layers[i]->index];
-    parts[i] = value->shape.rank == 1 ? value : lower_reshape(&lowering.builder, value, (Shape){1, {(int)value_floats(value)}});
+    parts[i] = value->shape.rank == 1
+                   ? value
+                   : lower_reshape(&lowering.builder, value, (Shape){1, {(int)value_floats(value)}});
   }
   Value *record = parts[0];
   if (cut->layer_count > 1)
@@ -113,8 +115,7 @@ void pass_lower(Module *module) {
     return;
   for (int p = 0; p < graph->train.phase_count; p++) {
     const char *suffix = graph->train.phase_count > 1 ? arena_printf(module->arena, "_%d", p + 1) : "";
-    module->step[p] =
-        ir_function(module, FUNCTION_STEP, arena_printf(module->arena, "step%s", suffix), p);
+    module->step[p] = ir_function(module, FUNCTION_STEP, arena_printf(module->arena, "step%s", suffix), p);
     if (!module->cuts[p].layer_count) {
       lower_whole(module, module->step[p], reached, true);
       continue;

@@ -4,9 +4,11 @@
 #include <time.h>
 
 const Pass pass_table[] = {
-    {"freeze", "find the largest part that is a pure function of the image, to be computed once", pass_freeze, false},
+    {"freeze", "find the largest part that is a pure function of the image, to be computed once", pass_freeze,
+     false},
     {"lower", "write layers as operations: prediction, features, head and training step", pass_lower, true},
-    {"autodiff", "append loss, gradients where needed, and updates to every training step", pass_autodiff, true},
+    {"autodiff", "append loss, gradients where needed, and updates to every training step", pass_autodiff,
+     true},
     {"fold", "multiply BatchNorm on moving statistics into the convolution before it", pass_fold, false},
     {"fuse", "put bias, residual, activation and update into the operation they follow", pass_fuse, false},
     {"dce", "drop operations whose results nobody uses", pass_dce, false},

@@ -1,11 +1,11 @@
 /* The memory plan: every value of a function gets its place in one arena before the program runs.
  *
- * The arena has two pools, so that one plan serves every batch size: in the batch pool offsets and sizes count floats
- * per image (place = n * offset), in the fixed pool plain floats.  Values whose lives overlap never overlap in memory;
- * a view lies where its source lies, an in-place result where an input dies.
+ * The arena has two pools, so that one plan serves every batch size: in the batch pool offsets and sizes
+ * count floats per image (place = n * offset), in the fixed pool plain floats.  Values whose lives overlap
+ * never overlap in memory; a view lies where its source lies, an in-place result where an input dies.
  *
- * Packing: greedy first fit over several orders (largest first, longest-lived first, ...), the best kept; the lower
- * bound is the most floats alive at any node. */
+ * Packing: greedy first fit over several orders (largest first, longest-lived first, ...), the best kept; the
+ * lower bound is the most floats alive at any node. */
 #include "passes.h"
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +68,8 @@ static void share_storage(Function *function, int positions, bool in_place) {
   for (Node *node = function->first; node; node = node->next) {
     if (node->op->view)
       node->out[0]->storage = node->in[0];
-    else if (in_place && node->op->in_place && node->in_count && value_floats(node->in[0]) == value_floats(node->out[0]) &&
+    else if (in_place && node->op->in_place && node->in_count &&
+             value_floats(node->in[0]) == value_floats(node->out[0]) &&
              node->in[0]->batched == node->out[0]->batched) {
       Value *root = root_of(node->in[0]);
       bool twice = false;
@@ -213,7 +214,8 @@ static void plan_function(Function *function, bool reuse) {
     if (!node->op->scratch_floats)
       continue;
     int64_t at_16 = node->op->scratch_floats(node, 16), at_32 = node->op->scratch_floats(node, 32);
-    int64_t per_image = (at_32 - at_16 + 15) / 16, fixed = padded(at_16 - 16 * per_image > 0 ? at_16 - 16 * per_image : at_16);
+    int64_t per_image = (at_32 - at_16 + 15) / 16,
+            fixed = padded(at_16 - 16 * per_image > 0 ? at_16 - 16 * per_image : at_16);
     function->scratch_floats = fixed > function->scratch_floats ? fixed : function->scratch_floats;
     function->scratch_batch_floats =
         per_image > function->scratch_batch_floats ? per_image : function->scratch_batch_floats;

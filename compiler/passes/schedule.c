@@ -1,6 +1,6 @@
-/* Orders the operations.  Forward and backward stand in a good order already (depth first, and its reverse); what is
- * left is to run every update as soon as its gradient is there and nobody reads the old weight any more, so that
- * gradients share memory instead of all living to the end of the step. */
+/* Orders the operations.  Forward and backward stand in a good order already (depth first, and its reverse);
+ * what is left is to run every update as soon as its gradient is there and nobody reads the old weight any
+ * more, so that gradients share memory instead of all living to the end of the step. */
 #include "passes.h"
 
 static void move_before(Function *function, Node *node, Node *place) {

@@ -1,11 +1,11 @@
-/* Chooses an algorithm for each convolution and lets it read packed weights: conv2d(x, conv2d_pack(w)).  Packing of
- * weights that do not change is moved to `prepare` by the next pass. */
+/* Chooses an algorithm for each convolution and lets it read packed weights: conv2d(x, conv2d_pack(w)).
+ * Packing of weights that do not change is moved to `prepare` by the next pass. */
 #include "passes.h"
 #include "../emit/emit.h"
 #include "../kernel_sizes.h"
 
-/* Below this many FLOPs per image the transforms cost about what the multiplications save, and direct sums are the more
- * accurate ones. */
+/* Below this many FLOPs per image the transforms cost about what the multiplications save, and direct sums
+ * are the more accurate ones. */
 enum { WINOGRAD_LEAST_FLOPS = 30000000 };
 
 /* Multiplications per channel pair by F(m x m, 3x3): whole tiles of m x m outputs take (m + 2)^2 each. */
@@ -35,7 +35,10 @@ static void select_node(Module *module, Node *node) {
     return;
   }
   node->attr.algorithm = choose(module, node);
-  Builder builder = {.module = module, .function = node->function, .layer = node->layer, .backward = node->backward,
+  Builder builder = {.module = module,
+                     .function = node->function,
+                     .layer = node->layer,
+                     .backward = node->backward,
                      .before = node};
   Node *pack = ir_node(&builder, OP_conv2d_pack, 1, &node->in[1]);
   pack->attr.conv = node->attr.conv;

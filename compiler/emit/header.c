@@ -1,0 +1,155 @@
+/* The emitted header: the library interface of runtime/api/public*.h under the network's own name, its sizes,
+ * and an example; and that interface's place in the C file. */
+#include "emit.h"
+#include "header.h"
+#include "../version.h"
+#include <ctype.h>
+#include <string.h>
+
+static const char *const public_parts[] = {"api/public.h", "api/public_files.h", "api/public_train.h"};
+
+static bool word_part(char c) {
+  return isalnum((unsigned char)c) || c == '_';
+}
+
+/* Text with model_, Model, MODEL_ and the bare word `model` of comments exchanged for the network's name. */
+static void add_named(const char *p, const char *end, const char *name, StrBuf *out) {
+  char upper[256], camel[256];
+  stitch_names(name, upper, camel);
+  while (p < end) {
+    const char *word = p;
+    while (p < end && word_part(*p))
+      p++;
+    size_t length = (size_t)(p - word);
+    if (length > 6 && !strncmp(word, "model_", 6))
+      strbuf_printf(out, "%s%.*s", name, (int)length - 5, word + 5);
+    else if (length > 6 && !strncmp(word, "MODEL_", 6))
+      strbuf_printf(out, "%s%.*s", upper, (int)length - 5, word + 5);
+    else if (length >= 5 && !strncmp(word, "Model", 5) && (length == 5 || isupper((unsigned char)word[5])))
+      strbuf_printf(out, "%s%.*s", camel, (int)length - 5, word + 5);
+    else
+      strbuf_add(out, word, length);
+    if (p < end)
+      strbuf_add(out, p++, 1);
+  }
+}
+
+/* The declarations of a part: without its head comment, its guard and its includes. */
+static void add_declarations(const EmbeddedFile *file, const char *name, StrBuf *out) {
+  const char *p = (const char *)file->bytes, *end = p + file->length, *line;
+  bool inside = false;
+  for (line = p; line < end; line = p) {
+    const char *stop = memchr(line, '\n', (size_t)(end - line));
+    p = stop ? stop + 1 : end;
+    bool directive = *line == '#';
+    if (directive)
+      inside = true; /* what stands before the guard describes the file, not the interface */
+    else if (inside)
+      add_named(line, p, name, out);
+  }
+}
+
+/* Every function that the part declares is kept in the C file. */
+static void keep_functions(Stitch *stitch, const EmbeddedFile *file) {
+  const char *p = (const char *)file->bytes, *end = p + file->length;
+  while (p < end) {
+    if (end - p > 2 && p[0] == '/' && p[1] == '*') {
+      while (end - p > 1 && !(p[0] == '*' && p[1] == '/'))
+        p++;
+    }
+    const char *word = p;
+    while (p < end && word_part(*p))
+      p++;
+    char name[128];
+    size_t length = (size_t)(p - word);
+    if (length > 6 && length < sizeof name && !strncmp(word, "model_", 6) && p < end && *p == '(') {
+      memcpy(name, word, length);
+      name[length] = 0;
+      stitch_root(stitch, name);
+    }
+    if (p < end)
+      p++;
+  }
+}
+
+void emit_api(Stitch *stitch, bool trains) {
+  for (int part = 0; part < 2 + trains; part++)
+    keep_functions(stitch, embedded_find(runtime_files, public_parts[part]));
+  stitch_file(stitch, "api/api.h");
+  if (trains)
+    stitch_file(stitch, "api/train.h");
+  stitch_text(stitch, "\n#ifndef MODEL_NO_FILES");
+  stitch_file(stitch, "api/files.h");
+  stitch_text(stitch, "#endif");
+}
+
+static void add_example(const char *name, StrBuf *out) {
+  static const char text[] = " * A complete program that predicts one image of raw pixels:\n *\n"
+                             " *   #include \"@.h\"\n"
+                             " *   #include <stdio.h>\n *\n"
+                             " *   int main(void) {\n"
+                             " *     static uint8_t image[MODEL_INPUTS];\n"
+                             " *     float y[MODEL_OUTPUTS];\n"
+                             " *     Model *model;\n"
+                             " *     ModelStatus status = model_create(&model, NULL, 0, 1, 1);\n"
+                             " *     if (status == MODEL_OK)\n"
+                             " *       status = model_load_file(model, \"@.weights.bin\");\n"
+                             " *     if (status == MODEL_OK)\n"
+                             " *       status = model_predict_pixels(model, 1, image, y);\n"
+                             " *     if (status == MODEL_OK)\n"
+                             " *       printf(\"%g\\n\", y[0]);\n"
+                             " *     else\n"
+                             " *       fprintf(stderr, \"%s\\n\", model_status_text(status));\n"
+                             " *     model_destroy(model);\n"
+                             " *     return status != MODEL_OK;\n"
+                             " *   }\n */\n";
+  StrBuf filled = {0};
+  for (const char *p = text; *p; p++) {
+    if (*p == '@')
+      strbuf_puts(&filled, name);
+    else
+      strbuf_add(&filled, p, 1);
+  }
+  add_named(filled.text, filled.text + filled.length, name, out);
+  strbuf_free(&filled);
+}
+
+static void add_sizes(const Module *module, const char *upper, StrBuf *out) {
+  Shape in = module->graph->input->shape, y = module->graph->output->shape;
+  strbuf_puts(out, "enum {\n");
+  if (in.rank == 3)
+    strbuf_printf(out, "  %s_HEIGHT = %d,\n  %s_WIDTH = %d,\n  %s_CHANNELS = %d,\n", upper, in.dim[0], upper,
+                  in.dim[1], upper, in.dim[2]);
+  strbuf_printf(out, "  %s_INPUTS = %lld,  /* numbers per image that go in */\n", upper,
+                (long long)shape_count(in));
+  strbuf_printf(out, "  %s_OUTPUTS = %lld, /* and come out */\n};\n\n", upper, (long long)shape_count(y));
+}
+
+void emit_header(const Module *module, StrBuf *out) {
+  const Graph *graph = module->graph;
+  const char *source = strrchr(graph->path, '/') ? strrchr(graph->path, '/') + 1 : graph->path;
+  char upper[256], camel[256];
+  stitch_names(graph->name, upper, camel);
+  strbuf_printf(
+      out,
+      "/* %s.h: the network of %s as a library, made by netc %s.\n *\n"
+      " * Compile %s.c with -D%s_NO_MAIN for the library alone: it then needs libc and libm, and OpenMP "
+      "where\n"
+      " * more than one thread is wanted.  -D%s_NO_FILES leaves out what needs a file system.  No function "
+      "ends\n"
+      " * the program, prints, or keeps global state; memory is taken by %s_create and, for whole files and\n"
+      " * orthogonal starting weights, for the time of the call.  Instances are independent: any number, in "
+      "any\n"
+      " * threads, one thread at a time each.  This file may be used, changed and passed on without "
+      "conditions\n"
+      " * (MIT-0).\n *\n",
+      graph->name, source, NETC_VERSION, graph->name, upper, upper, graph->name);
+  add_example(graph->name, out);
+  strbuf_printf(out, "#ifndef %s_H\n#define %s_H\n#include <stddef.h>\n#include <stdint.h>\n\n", upper,
+                upper);
+  strbuf_puts(out, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+  add_sizes(module, upper, out);
+  for (int part = 0; part < 2 + (graph->train.loss != NULL); part++)
+    add_declarations(embedded_find(runtime_files, public_parts[part]), graph->name, out);
+  strbuf_puts(out, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
+}

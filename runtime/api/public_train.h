@@ -22,9 +22,13 @@ ModelStatus model_train_step_pixels(Model *model, int n, const uint8_t *pixels, 
 /* What the frozen part makes of n images: computed once, it can be handed to model_train_step_features again
  * and again.  The floats per image are 0 where the phase has no frozen part worth keeping. */
 size_t model_feature_floats(int phase);
-ModelStatus model_features(Model *model, int n, const float *x, float *features);
+ModelStatus model_extract_features(Model *model, int n, const float *x, float *features);
 ModelStatus model_train_step_features(Model *model, int n, const float *features, const float *target,
                                       const float *sample_weight, float *loss);
+
+/* The loss of n outputs y [n][outputs] of model_predict, regularization included, without a step. */
+ModelStatus model_evaluate(Model *model, int n, const float *y, const float *target,
+                           const float *sample_weight, float *loss);
 
 /* The learning rate of the coming step, and a factor on what the .net file says. */
 double model_learning_rate(Model *model);

@@ -81,7 +81,7 @@ size_t model_feature_floats(int phase) {
   return phase >= 0 && phase < model_info.phase_count ? model_info.phases[phase].feature_floats : 0;
 }
 
-ModelStatus model_features(Model *model, int n, const float *x, float *features) {
+ModelStatus model_extract_features(Model *model, int n, const float *x, float *features) {
   if (!model || !x || !features)
     return MODEL_ERROR_NULL;
   const ModelPhase *phase = &model_info.phases[model_state(model)->phase];
@@ -92,6 +92,16 @@ ModelStatus model_features(Model *model, int n, const float *x, float *features)
     phase->features(model, part, x + (size_t)done * model_info.input_floats,
                     features + (size_t)done * phase->feature_floats);
   }
+  return MODEL_OK;
+}
+
+ModelStatus model_evaluate(Model *model, int n, const float *y, const float *target,
+                           const float *sample_weight, float *loss) {
+  if (!model || !y || !target || !loss)
+    return MODEL_ERROR_NULL;
+  if (n < 1)
+    return MODEL_ERROR_RANGE;
+  *loss = model_loss(model, n, y, target, sample_weight) + model_regularization(model);
   return MODEL_OK;
 }
 

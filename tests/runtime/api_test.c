@@ -173,7 +173,7 @@ Test(api, training_steps_lower_the_loss) {
   cr_expect_float_eq(model_learning_rate(model), 0.2, 1e-12);
   cr_assert_eq(model_train_step(model, N, x, target, NULL, &first), MODEL_OK);
   float *features = malloc(N * model_feature_floats(0) * sizeof *features);
-  cr_assert_eq(model_features(model, N, x, features), MODEL_OK);
+  cr_assert_eq(model_extract_features(model, N, x, features), MODEL_OK);
   for (int i = 0; i < 20; i++)
     cr_assert_eq(model_train_step_features(model, N, features, target, NULL, &loss), MODEL_OK);
   cr_expect_lt(loss, first);
@@ -183,6 +183,10 @@ Test(api, training_steps_lower_the_loss) {
   for (int i = 0; i < 20; i++)
     cr_assert_eq(model_train_step_pixels(model, N, pixels, target, NULL, &loss), MODEL_OK);
   cr_expect_lt(loss, before);
+  float y[N * FAKE_CLASSES], now = 0;
+  cr_assert_eq(model_predict(model, N, x, y), MODEL_OK);
+  cr_assert_eq(model_evaluate(model, N, y, target, NULL, &now), MODEL_OK);
+  cr_expect_leq(now, loss);
   target[0] = NAN;
   cr_expect_eq(model_train_step(model, N, x, target, NULL, &loss), MODEL_ERROR_NOT_FINITE);
   free(features);

@@ -135,8 +135,8 @@ typedef struct ModelReduceOnPlateau {
 } ModelReduceOnPlateau;
 
 /* From 8-bit pixels (image files, uint8 HDF5) to what the network takes; float data go in as they are:
- * y[c] = pixel[reverse ? channels - 1 - c : c] * scale[c] + offset[c], after resizing.  One input channel repeats the
- * first entry. */
+ * y[c] = pixel[reverse ? channels - 1 - c : c] * scale[c] + offset[c], after resizing.  One input channel
+ * repeats the first entry. */
 typedef struct ModelPreprocess {
   const char *mode; /* none | unit | tf | caffe | torch */
   bool reverse;
@@ -168,13 +168,14 @@ typedef struct ModelInfo {
   ModelEarlyStopping early_stopping;
   ModelReduceOnPlateau reduce_on_plateau;
   int batch;
+  int forward_batch; /* the most images per call of `features` and model_forward; 0: as many as model_batch */
   double validation_split;
   bool stratified, shuffle;
   const double *class_weights; /* or NULL */
   int class_weight_count;
   int64_t seed;
-  const char *cache;    /* auto | off | memory | file */
-  uint64_t prefix_hash; /* of the frozen prefix's structure and constants, for the cache's key */
+  const char *cache;              /* auto | off | memory | file */
+  uint64_t prefix_hash;           /* of the frozen prefix's structure and constants, for the cache's key */
   const char *const *class_names; /* of the embedded weights, or NULL */
   int class_count;
   const void *blob; /* weights inside the program (api/blob.h), or NULL */

@@ -5,6 +5,7 @@
  * prefix_ms and head_ms (the frozen part and the rest of each step); "quit" or the end of input ends it. */
 #ifndef NETC_CLI_BENCH_H
 #define NETC_CLI_BENCH_H
+#include "../train/forward.h"
 #include "setup.h"
 
 typedef struct Bench {
@@ -70,13 +71,13 @@ static void bench_end(Bench *bench) {
 static double bench_once(Bench *bench) {
   double start = system_seconds(), middle = start;
   if (!bench->train) {
-    model_forward(bench->model, bench->batch, bench->x, bench->y);
+    forward_all(bench->model, bench->info, bench->batch, bench->x, bench->y);
     return (system_seconds() - start) * 1e3;
   }
   const ModelPhase *phase = &bench->info->phases[0];
   const float *x = bench->x, *y_pred;
   if (phase->feature_floats) {
-    phase->features(bench->model, bench->batch, x, bench->features);
+    forward_features(bench->model, bench->info, phase, bench->batch, x, bench->features);
     x = bench->features;
     middle = system_seconds();
   }

@@ -3,6 +3,7 @@
 #define NETC_CLI_PREDICT_H
 #include "../data/open.h"
 #include "../train/feed.h"
+#include "../train/forward.h"
 #include "../train/metrics.h"
 #include "setup.h"
 
@@ -112,7 +113,7 @@ static bool predict_compute(const ModelInfo *info, Model *model, Dataset *data, 
     const LoaderBatch *batch = loader_next(&loader, fault);
     good = batch;
     if (good) {
-      model_forward(model, batch->n, batch->x, y + (size_t)done * info->output_floats);
+      forward_all(model, info, batch->n, batch->x, y + (size_t)done * info->output_floats);
       done += batch->n;
     }
   }
@@ -125,8 +126,6 @@ static bool predict_compute(const ModelInfo *info, Model *model, Dataset *data, 
 static bool predict_run(const Options *options, const ModelInfo *info, Model *model, Dataset *data,
                         Fault *fault) {
   H5Texts names;
-  if (!predict_open(options, info, data, fault))
-    return false;
   size_t classes = info->output_floats > 1 ? info->output_floats : 2;
   float *y = system_allocate((size_t)data->count * info->output_floats * sizeof *y);
   checkpoint_class_names(options->weights, &names);
@@ -154,9 +153,13 @@ static int predict_main(const Options *options) {
   const ModelInfo *info = &model_info;
   Fault fault = {""};
   Dataset data = {0};
-  Model *model = setup_model(options, info, setup_batch(options, info), &fault);
-  bool good = model && setup_trained(options, info, model, &fault) &&
-              predict_run(options, info, model, &data, &fault);
+  Model *model = NULL;
+  bool good = predict_open(options, info, &data, &fault);
+  int batch = setup_batch(options, info);
+  if (good) /* no more memory than the images need */
+    model = setup_model(options, info, data.count < batch ? (int)data.count : batch, &fault);
+  good = model && setup_trained(options, info, model, &fault) &&
+         predict_run(options, info, model, &data, &fault);
   dataset_free(&data);
   model_delete(model);
   return good ? 0 : console_fail(&fault);

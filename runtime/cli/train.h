@@ -141,7 +141,7 @@ static int train_check_gradients(Loop *loop, Fault *fault) {
     printf("phase %d%s%s\n", p + 1, phase->name ? ": " : "", phase->name ? phase->name : "");
     if (phase->feature_floats) {
       features = system_allocate((size_t)n * phase->feature_floats * sizeof *features);
-      phase->features(loop->model, n, x, features);
+      forward_features(loop->model, info, phase, n, x, features);
     }
     int off =
         gradient_check_run(loop->model, info, p, n, features ? features : x, target, NULL, stdout, fault);

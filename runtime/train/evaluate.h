@@ -3,6 +3,7 @@
 #define NETC_TRAIN_EVALUATE_H
 #include "confusion.h"
 #include "feed.h"
+#include "forward.h"
 
 typedef struct Evaluation {
   Dataset *dataset;
@@ -36,7 +37,7 @@ static bool evaluate_run(Model *model, const ModelInfo *info, const Evaluation *
     if (what->features)
       info->phases[what->phase].head(model, batch.n, batch.x, out);
     else
-      model_forward(model, batch.n, batch.x, out);
+      forward_all(model, info, batch.n, batch.x, out);
     if (info->loss)
       loss += (double)model_loss(model, batch.n, out, batch.target, batch.weight) * batch.n;
     metrics_update(metrics, batch.n, batch.target, out);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "../data/loader.h"
+#include "forward.h"
 #include "progress.h"
 #include "stop.h"
 
@@ -160,6 +161,7 @@ static int64_t *features_index_at(FeaturesIndex *index, uint64_t key) {
 
 typedef struct FeaturesWork {
   Model *model;
+  const ModelInfo *info;
   const ModelPhase *phase;
   Dataset *dataset;
   int batch;
@@ -190,7 +192,7 @@ static bool features_compute(const FeaturesWork *work, const int64_t *wanted, in
       good = false;
       break;
     }
-    work->phase->features(work->model, batch->n, batch->x, rows);
+    forward_features(work->model, work->info, work->phase, batch->n, batch->x, rows);
     for (int i = 0; good && i < batch->n; i++)
       good = store(context, done + i, rows + (size_t)i * floats) ||
              fault_set(fault, "features cannot be stored");

@@ -99,7 +99,7 @@ static bool loop_prepare_features(Loop *loop, Fault *fault) {
     return true;
   char *path = loop_cache_path(loop, phase);
   uint64_t key = features_key(loop->info, (int)phase, model_params(loop->model));
-  FeaturesWork work = {loop->model, own, loop->data, loop->batch, loop->out, &stop_asked};
+  FeaturesWork work = {loop->model, loop->info, own, loop->data, loop->batch, loop->out, &stop_asked};
   bool good =
       features_prepare(&loop->features, &work, mode, path, key, loop->train_items, loop->train_count, fault);
   if (good && loop->val_data) {
@@ -150,7 +150,7 @@ static bool loop_step(Loop *loop, const FeedBatch *batch, float *features, doubl
   const float *x = batch->x, *y_pred = NULL;
   *rate = loop_rate(loop);
   if (phase->feature_floats && !loop->cached) {
-    phase->features(loop->model, batch->n, x, features);
+    forward_features(loop->model, info, phase, batch->n, x, features);
     x = features;
   }
   values[0] = (double)phase->step(loop->model, batch->n, x, batch->target, batch->weight, &y_pred);

@@ -309,7 +309,7 @@ static const ModelInfo model_info = {
     .phase_count = (int)(sizeof fake_phases / sizeof *fake_phases),
     .metrics = fake_metrics,
     .metric_count = 1,
-    .batch = 8,
+    .batch = 8, .forward_batch = 3,
     .validation_split = 0.2,
     .stratified = true,
     .shuffle = true,

@@ -12,8 +12,8 @@
 #define NETC_KERNELS_CONV2D_DIRECT_W_H
 #include "conv2d_grid.h"
 
-#define CONV_W_BLOCK  128 /* input and output channels of a task */
-#define CONV_W_PIXELS 256 /* output pixels of a chunk, about */
+#define CONV_W_BLOCK  128 /* input and output channels of a task; twice that for 1x1 kernels */
+#define CONV_W_PIXELS 192 /* output pixels of a chunk, about */
 #define CONV_W_ROWS   64  /* output rows of a chunk at most */
 #define CONV_W_TASKS  16  /* tasks wanted */
 
@@ -23,7 +23,9 @@ typedef struct ConvWPlan {
   bool narrow;
   int channels; /* output channels per group */
   int blocks_a, blocks_k, parts;
-  int width; /* pixels of a padded row of x */
+  int block;
+  int width, copy_step,
+      step; /* pixels of a copied row of x; pixels of x and of the copy from one to the next */
   int chunk_rows;
 } ConvWPlan;
 
@@ -32,10 +34,14 @@ static ConvWPlan conv_w_plan(const Conv2d *g) {
   p.narrow = p.depth < CONV_NARROW_DEPTH && g->kernel_w > 1 && g->dilation_w == 1;
   p.taps_w = p.narrow ? 1 : g->kernel_w;
   p.rows_a = p.narrow ? g->kernel_w * p.depth : p.depth;
-  p.blocks_a = conv_ceil(p.rows_a, CONV_W_BLOCK);
-  p.blocks_k = conv_ceil(p.channels, CONV_W_BLOCK);
+  p.block = g->kernel_h * g->kernel_w == 1 ? 2 * CONV_W_BLOCK : CONV_W_BLOCK;
+  p.blocks_a = conv_ceil(p.rows_a, p.block);
+  p.blocks_k = conv_ceil(p.channels, p.block);
   p.parts = conv_ceil(CONV_W_TASKS, p.blocks_a * p.blocks_k * g->groups);
-  p.width = (g->out_w - 1) * g->stride_w + (g->kernel_w - 1) * g->dilation_w + 1;
+  /* Kernels one pixel wide need only every stride-th pixel. */
+  p.copy_step = g->kernel_w == 1 ? g->stride_w : 1;
+  p.step = g->kernel_w == 1 ? 1 : g->stride_w;
+  p.width = (g->out_w - 1) * p.step + (g->kernel_w - 1) * g->dilation_w + 1;
   p.chunk_rows = conv_ceil(CONV_W_PIXELS, g->out_w);
   if (p.chunk_rows > CONV_W_ROWS)
     p.chunk_rows = CONV_W_ROWS;
@@ -52,14 +58,14 @@ static inline size_t conv_w_x_floats(const Conv2d *g, const ConvWPlan *p) {
   size_t pixels = (size_t)conv_w_input_rows(g, p) * (size_t)p->width;
   if (p->narrow)
     return pixels * (size_t)p->depth + 16;
-  int block = p->rows_a < CONV_W_BLOCK ? p->rows_a : CONV_W_BLOCK;
+  int block = p->rows_a < p->block ? p->rows_a : p->block;
   return pixels * (size_t)(2 * block + 16) + 16; /* tiles of any instruction set */
 }
 
 /* Scratch per thread: the panels of a chunk. */
 static size_t conv2d_bwd_w_direct_scratch_floats(const Conv2d *g) {
   ConvWPlan p = conv_w_plan(g);
-  int block = p.channels < CONV_W_BLOCK ? p.channels : CONV_W_BLOCK;
+  int block = p.channels < p.block ? p.channels : p.block;
   size_t dy_floats = (size_t)p.chunk_rows * (size_t)g->out_w * (size_t)(conv_ceil(block, 32) * 32);
   return (conv_w_x_floats(g, &p) + dy_floats + 31) / 16 * 16;
 }
@@ -83,6 +89,19 @@ static inline int conv_w_tile(int left) {
 /* Copies `count` floats of each of `pixels` pixels, `ld` apart, to lines of `pitch` floats; zeros where count
  * ends early. */
 static void conv_w_copy(const float *from, ptrdiff_t ld, int pixels, int count, float *to, int pitch) {
+  if (count == TILE_COLUMNS && pitch == TILE_COLUMNS) {
+    for (int i = 0; i < pixels; i++, from += ld, to += TILE_COLUMNS) {
+      VEC_UNROLL
+      for (int v = 0; v < TILE_VECS; v++)
+        vec_store(to + v * VEC_WIDTH, vec_load(from + v * VEC_WIDTH));
+    }
+    return;
+  }
+  if (count <= VEC_WIDTH && pitch <= VEC_WIDTH) {
+    for (int i = 0; i < pixels; i++, from += ld, to += pitch)
+      vec_store_part(to, vec_load_part(from, count), pitch);
+    return;
+  }
   for (int i = 0; i < pixels; i++, from += ld, to += pitch) {
     int c = 0;
     for (; c + VEC_WIDTH <= count; c += VEC_WIDTH)
@@ -103,13 +122,15 @@ static void conv_w_copy_row(const Conv2d *g, const ConvWPlan *p, const float *im
     memset(to, 0, (size_t)p->width * (size_t)pitch * sizeof *to);
     return;
   }
-  int left = g->pad_left < p->width ? g->pad_left : p->width;
-  int middle = p->width - left < g->in_w ? p->width - left : g->in_w;
+  /* Copied pixel i is pixel i * copy_step - pad_left of x. */
+  int left = conv_ceil(g->pad_left, p->copy_step), end = conv_ceil(g->in_w + g->pad_left, p->copy_step);
+  left = left < p->width ? left : p->width;
+  end = end < p->width ? (end > left ? end : left) : p->width;
+  const float *from = image + ((ptrdiff_t)h * g->in_w + left * p->copy_step - g->pad_left) * g->in_ld;
   memset(to, 0, (size_t)left * (size_t)pitch * sizeof *to);
-  conv_w_copy(image + (ptrdiff_t)h * g->in_w * g->in_ld, g->in_ld, middle, count,
-              to + (ptrdiff_t)left * pitch, pitch);
-  memset(to + (ptrdiff_t)(left + middle) * pitch, 0,
-         (size_t)(p->width - left - middle) * (size_t)pitch * sizeof *to);
+  conv_w_copy(from, (ptrdiff_t)g->in_ld * p->copy_step, end - left, count, to + (ptrdiff_t)left * pitch,
+              pitch);
+  memset(to + (ptrdiff_t)end * pitch, 0, (size_t)(p->width - end) * (size_t)pitch * sizeof *to);
 }
 
 /* Fills the panels of x for output rows [begin, end) of the flat list of n * out_h, and says for each at
@@ -126,6 +147,8 @@ static int conv_w_pack_x(const Conv2d *g, const ConvWPlan *p, int64_t begin, int
       last_image = image;
       last_h = h0 - 1;
     }
+    if (last_h < h0 - 1)
+      last_h = h0 - 1; /* rows that no window covers */
     if (first)
       first[row - begin] = rows + h0 - last_h - 1;
     for (int h = last_h + 1; h <= h1; h++, rows++)
@@ -149,7 +172,7 @@ static void conv_w_task(const Conv2d *g, const ConvWPlan *p, int64_t begin, int6
   for (int r = 0; r < TILE_ROWS; r++)
     at[r] = (ptrdiff_t)r * g->out_c;
   TileOut out = {.at = at, .low = -INFINITY, .high = INFINITY};
-  ptrdiff_t a_line = (ptrdiff_t)g->stride_w * (p->narrow ? p->depth : TILE_ROWS);
+  ptrdiff_t a_line = (ptrdiff_t)p->step * (p->narrow ? p->depth : TILE_ROWS);
   int64_t chunk = begin;
   do { /* once even for no rows at all: the sums are zero then */
     int64_t chunk_end = chunk + p->chunk_rows < end ? chunk + p->chunk_rows : end;
@@ -197,9 +220,9 @@ static void conv2d_bwd_w_direct(const Conv2d *g, int n, const float *x, const fl
   WORK_PARALLEL_FOR_DYNAMIC(work)
   for (int task = 0; task < g->groups * p.parts * blocks; task++) {
     int group = task / (p.parts * blocks), part = task / blocks % p.parts, block = task % blocks;
-    int a0 = block % p.blocks_a * CONV_W_BLOCK, k0 = block / p.blocks_a * CONV_W_BLOCK;
-    int a1 = a0 + CONV_W_BLOCK < p.rows_a ? a0 + CONV_W_BLOCK : p.rows_a;
-    int k1 = k0 + CONV_W_BLOCK < p.channels ? k0 + CONV_W_BLOCK : p.channels;
+    int a0 = block % p.blocks_a * p.block, k0 = block / p.blocks_a * p.block;
+    int a1 = a0 + p.block < p.rows_a ? a0 + p.block : p.rows_a;
+    int k1 = k0 + p.block < p.channels ? k0 + p.block : p.channels;
     float *to = p.parts > 1 ? workspace + part * dw_floats : dw;
     conv_w_task(g, &p, rows * part / p.parts, rows * (part + 1) / p.parts, a0, a1, k0, k1,
                 x + group * p.depth, dy + group * p.channels, to + group * p.channels, work_scratch(work));

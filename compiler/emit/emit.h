@@ -10,6 +10,10 @@ typedef struct EmitOptions {
   const char *isa; /* native | portable | ... */
 } EmitOptions;
 
+/* Predictions and features are computed in parts of so many images at most: enough to keep the cores busy,
+ * few enough that whole networks need little memory. */
+enum { FORWARD_BATCH = 8 };
+
 struct Emitter {
   StrBuf *out;
   const Module *module;

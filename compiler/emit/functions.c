@@ -320,32 +320,76 @@ static bool same_group(const Node *a, const Node *b) {
   return a->layer == b->layer && a->backward == b->backward;
 }
 
-static bool trained_somewhere(const Node *node) {
+/* ---- preparation: constants and who needs them ---- */
+
+/* Functions, as bits by their place in Module.functions, that read a node of `prepare`, themselves or through
+ * others. */
+static uint64_t users_of(const Module *module, const Node *node) {
+  uint64_t users = 0;
+  for (int f = 0; f < module->function_count; f++)
+    for (const Node *other = module->functions[f]->first; other; other = other->next)
+      for (int i = 0; i < other->in_count; i++)
+        for (int o = 0; o < node->out_count; o++)
+          if (other->in[i]->kind == VALUE_CONSTANT && other->in[i]->constant == node->out[o])
+            users |= (uint64_t)1 << f;
+  for (const Node *other = node->next; other; other = other->next)
+    for (int i = 0; i < other->in_count; i++)
+      if (other->in[i]->def == node)
+        users |= (uint64_t)other->attr.ints[7];
+  return users;
+}
+
+/* Kept in ints[7] of the nodes of `prepare`, which has no other use for it; later nodes first. */
+static void mark_users(const Module *module) {
+  for (Node *node = module->prepare->last; node; node = node->prev)
+    node->attr.ints[7] = (int64_t)users_of(module, node);
+}
+
+/* Whether a step of `phase` changes what the node is made of. */
+static bool changed_by(const Node *node, int phase) {
   for (int i = 0; i < node->in_count; i++) {
     const Value *value = node->in[i];
-    if (value->kind == VALUE_WEIGHT) {
-      const Weight *weight = value->weight;
-      bool moving = !weight->spec->trainable && weight->layer->op->batch_statistics;
-      for (int p = 0; moving && p < node->function->module->graph->train.phase_count; p++)
-        if (!weight->layer->frozen[p])
-          return true;
-      if (weight->phases)
-        return true;
-    }
-    if (value->kind == VALUE_TEMP && trained_somewhere(value->def))
+    if (value->kind == VALUE_TEMP && changed_by(value->def, phase))
+      return true;
+    if (value->kind != VALUE_WEIGHT)
+      continue;
+    const Weight *weight = value->weight;
+    bool moving = !weight->spec->trainable && weight->layer->op->batch_statistics;
+    if (moving ? !weight->layer->frozen[phase] : weight->phases >> phase & 1)
       return true;
   }
   return false;
 }
 
-/* Emits the groups of a function; `calls` gets the statements that run them. */
-static void emit_groups(Emitter *emitter, StrBuf *out, StrBuf *calls, StrBuf *calls_trained) {
+static uint64_t stale_after(const Module *module, int phase) {
+  uint64_t stale = 0;
+  for (const Node *node = module->prepare->first; node; node = node->next)
+    if (changed_by(node, phase))
+      stale |= (uint64_t)node->attr.ints[7];
+  return stale;
+}
+
+static uint64_t prepared_functions(const Module *module) {
+  uint64_t all = 0;
+  for (const Node *node = module->prepare->first; node; node = node->next)
+    all |= (uint64_t)node->attr.ints[7];
+  return all;
+}
+
+/* ---- functions ---- */
+
+static bool in_one_group(const Function *function, const Node *a, const Node *b) {
+  return same_group(a, b) && (function->kind != FUNCTION_PREPARE || a->attr.ints[7] == b->attr.ints[7]);
+}
+
+/* Emits the groups of a function; calls[f] gets the statements that run what function f needs of `prepare`,
+ * calls[0] those of any other function. */
+static void emit_groups(Emitter *emitter, StrBuf *out, StrBuf *calls) {
   const Function *function = emitter->function;
+  bool prepare = function->kind == FUNCTION_PREPARE;
   for (const Node *first = function->first, *end; first; first = end) {
-    bool trained = calls_trained && trained_somewhere(first);
     bool silent = true;
-    for (end = first; end && same_group(first, end) && (!calls_trained || trained_somewhere(end) == trained);
-         end = end->next)
+    for (end = first; end && in_one_group(function, first, end); end = end->next)
       silent = silent && emits_nothing(end);
     if (silent)
       continue;
@@ -355,68 +399,88 @@ static void emit_groups(Emitter *emitter, StrBuf *out, StrBuf *calls, StrBuf *ca
     /* A layer whose operations do not stand together gets numbered functions. */
     int twins = 0;
     for (const Node *node = function->first; node != first; node = node->next)
-      if (same_group(node, first) &&
-          (!node->next || !same_group(node->next, node) ||
-           (calls_trained && trained_somewhere(node) != trained_somewhere(node->next))))
+      if (same_group(node, first) && (!node->next || !in_one_group(function, node->next, node)))
         twins++;
     if (twins)
       name = arena_printf(emitter->arena, "%s_%d", name, twins + 1);
     emit_group(emitter, name, first, end, out);
-    strbuf_printf(trained ? calls_trained : calls, "  %s(m%s);\n", name,
-                  function->kind == FUNCTION_PREPARE ? "" : ", n");
+    for (int f = 0; f < emitter->module->function_count; f++)
+      if (prepare ? (uint64_t)first->attr.ints[7] >> f & 1 : f == 0)
+        strbuf_printf(&calls[f], "  %s(m%s);\n", name, prepare ? "" : ", n");
   }
+}
+
+static int function_index(const Function *function) {
+  int index = 0;
+  while (function->module->functions[index] != function)
+    index++;
+  return index;
+}
+
+/* The statements that make stale constants of a function anew. */
+static void emit_refresh(const Function *function, StrBuf *out) {
+  int index = function_index(function);
+  if (prepared_functions(function->module) >> index & 1)
+    strbuf_printf(out, "  if (m->stale & 0x%llxu)\n    model_prepare_%s(m);\n", 1ull << index,
+                  function->name);
 }
 
 static void emit_function(Emitter *emitter, StrBuf *out) {
   const Function *function = emitter->function;
-  StrBuf calls = {0};
-  emit_groups(emitter, out, &calls, NULL);
+  StrBuf calls[64] = {{0}};
+  emit_groups(emitter, out, calls);
   emitter->names = arena_array(emitter->arena, const char *, function->value_count + 1);
-  const char *body = calls.text ? calls.text : "";
+  const char *body = calls[0].text ? calls[0].text : "";
   if (function->kind == FUNCTION_STEP) {
+    strbuf_printf(out,
+                  "\nstatic float model_%s(Model *m, int n, const float *x, const float *target, const float "
+                  "*sample_weight,\n                        const float **y_pred) {\n",
+                  function->name);
+    emit_refresh(function, out);
     strbuf_printf(
         out,
-        "\nstatic float model_%s(Model *m, int n, const float *x, const float *target, const float "
-        "*sample_weight,\n                        const float **y_pred) {\n"
-        "  if (m->stale)\n    model_prepare(m);\n"
         "  m->x = x;\n  m->target = target;\n  m->sample_weight = sample_weight;\n"
         "  if (m->state.probe)\n"
         "    update_begin(&m->update, &(const UpdateConfig){.kind = UPDATE_SGD}, m->state.probe_rate, 0);\n"
         "  else\n"
         "    update_begin(&m->update, &model_optimizer_%d,\n"
         "                 model_learning_rate_%d(m->state.step) * m->state.rate_scale, m->state.step);\n%s",
-        function->name, function->phase + 1, function->phase + 1, body);
-    strbuf_printf(out, "  m->state.step++;\n  m->state.draw++;\n  m->stale |= MODEL_STALE_TRAINED;\n");
+        function->phase + 1, function->phase + 1, body);
+    strbuf_printf(out, "  m->state.step++;\n  m->state.draw++;\n");
+    uint64_t stale = stale_after(function->module, function->phase);
+    if (stale)
+      strbuf_printf(out, "  m->stale |= 0x%llxu; /* made of weights that just changed */\n",
+                    (unsigned long long)stale);
     strbuf_printf(out, "  *y_pred = %s;\n", place_of(emitter, function->results[0]));
     strbuf_printf(out, "  return *(%s);\n}\n", place_of(emitter, function->results[1]));
   } else {
-    strbuf_printf(out, "\nstatic void model_%s%s(Model *m, int n, const float *x, float *out) {\n",
-                  function->name, function->kind == FUNCTION_FORWARD ? "" : "");
-    strbuf_printf(out, "  if (m->stale)\n    model_prepare(m);\n  m->x = x;\n  m->out = out;\n%s", body);
+    strbuf_printf(out, "\nstatic void model_%s(Model *m, int n, const float *x, float *out) {\n",
+                  function->name);
+    emit_refresh(function, out);
+    strbuf_printf(out, "  m->x = x;\n  m->out = out;\n%s", body);
     const Value *root = storage_root(function->results[0]);
     if (root->kind != VALUE_TEMP)
       strbuf_printf(out, "  memcpy(out, %s, (size_t)n * %lld * sizeof(float));\n",
                     place_of(emitter, function->results[0]), (long long)value_floats(root));
     strbuf_puts(out, "}\n");
   }
-  strbuf_free(&calls);
+  strbuf_free(&calls[0]);
 }
 
-/* Constants of weights that no phase trains are made once; the others after every change. */
+/* One function per function that reads constants: it makes all of them that this one needs. */
 static void emit_prepare(Emitter *emitter, StrBuf *out) {
-  StrBuf frozen = {0}, trained = {0};
-  emit_groups(emitter, out, &frozen, &trained);
-  strbuf_puts(out, "\n/* Makes the packed and folded copies of weights anew that have changed. */\n"
-                   "static void model_prepare(Model *m) {\n");
-  if (frozen.text)
-    strbuf_puts(out, "  if (m->stale & MODEL_STALE_ALL) {\n");
-  for (const char *line = frozen.text; line && *line; line = strchr(line, '\n') + 1)
-    strbuf_printf(out, "  %.*s\n", (int)(strchr(line, '\n') - line), line);
-  if (frozen.text)
-    strbuf_puts(out, "  }\n");
-  strbuf_printf(out, "%s  m->stale = 0;\n}\n", trained.text ? trained.text : "");
-  strbuf_free(&frozen);
-  strbuf_free(&trained);
+  const Module *module = emitter->module;
+  StrBuf calls[64] = {{0}};
+  mark_users(module);
+  emit_groups(emitter, out, calls);
+  for (int f = 0; f < module->function_count; f++) {
+    if (calls[f].text)
+      strbuf_printf(out,
+                    "\n/* Packed and folded weights for model_%s, from the weights as they are. */\n"
+                    "static void model_prepare_%s(Model *m) {\n%s  m->stale &= ~(uint64_t)0x%llxu;\n}\n",
+                    module->functions[f]->name, module->functions[f]->name, calls[f].text, 1ull << f);
+    strbuf_free(&calls[f]);
+  }
 }
 
 void emit_functions(const Module *module, StrBuf *out) {

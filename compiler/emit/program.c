@@ -17,8 +17,16 @@ static int64_t most(const Module *module, int64_t (*of)(const Function *)) {
   return best;
 }
 
+static bool in_parts(const Function *function) {
+  return function->kind == FUNCTION_FORWARD || function->kind == FUNCTION_FEATURES;
+}
+
 static int64_t batch_of(const Function *function) {
-  return function->batch_floats;
+  return in_parts(function) ? 0 : function->batch_floats;
+}
+
+static int64_t part_of(const Function *function) {
+  return in_parts(function) ? function->batch_floats : 0;
 }
 
 static int64_t fixed_of(const Function *function) {
@@ -29,15 +37,17 @@ static int64_t scratch_of(const Function *function) {
   return function->scratch_floats;
 }
 
-/* Declared in summary.h, which describes it. */
 static int64_t scratch_batch_of(const Function *function) {
   return function->scratch_batch_floats;
 }
 
+/* Declared in summary.h, which describes it. */
 int64_t emit_bytes(const Module *module, int batch, int threads) {
+  int64_t part = (batch < FORWARD_BATCH ? batch : FORWARD_BATCH) * most(module, part_of);
+  int64_t pool = batch * most(module, batch_of) > part ? batch * most(module, batch_of) : part;
   int64_t scratch = most(module, scratch_of) + (batch + 15) / 16 * 16 * most(module, scratch_batch_of);
   return 4 * (module->param_floats + module->slot_count * module->slot_floats + module->constant_floats +
-              most(module, fixed_of) + batch * most(module, batch_of) + threads * scratch);
+              most(module, fixed_of) + pool + threads * scratch);
 }
 
 static void emit_head(const Module *module, StrBuf *out) {
@@ -59,31 +69,37 @@ static void emit_instance(const Module *module, StrBuf *out) {
             constants = (long long)module->constant_floats;
   bool trains = module->graph->train.loss != NULL;
   strbuf_printf(out, "\n#define NETC_VERSION \"%s\"\n", NETC_VERSION);
-  strbuf_puts(out, "#define MODEL_STALE_ALL 1\n#define MODEL_STALE_TRAINED 2\n");
-  strbuf_printf(out,
-                "\n/* The arena of an instance, in floats: weights %lld, optimizer state %lld, packed and "
-                "folded weights\n"
-                " * %lld, per image %lld, whatever the batch %lld, per thread %lld. */\n"
-                "struct Model {\n"
-                "  Work work;\n"
-                "  float *params, *slots, *constants, *fixed_pool, *batch_pool;\n"
-                "  const float *x, *target, *sample_weight; /* of the call at work */\n"
-                "  float *out;\n"
-                "  int batch, stale;\n"
-                "  ModelState state;\n%s"
-                "  void *memory; /* to free, or NULL */\n"
-                "};\n",
-                params, slots, constants, batch, fixed, scratch, trains ? "  Update update;\n" : "");
+  strbuf_printf(
+      out,
+      "\n/* The arena of an instance, in floats: weights %lld, optimizer state %lld, packed and folded "
+      "weights %lld,\n"
+      " * values of a step %lld per image, other values %lld, scratch of a thread %lld and more. */\n"
+      "struct Model {\n"
+      "  Work work;\n"
+      "  float *params, *slots, *constants, *fixed_pool, *batch_pool;\n"
+      "  const float *x, *target, *sample_weight; /* of the call at work */\n"
+      "  float *out;\n"
+      "  int batch;\n"
+      "  uint64_t stale; /* bit by function: its packed and folded weights must be made anew */\n"
+      "  ModelState state;\n%s"
+      "  void *memory; /* to free, or NULL */\n"
+      "};\n",
+      params, slots, constants, batch, fixed, scratch, trains ? "  Update update;\n" : "");
   strbuf_printf(
       out,
       "\n/* Scratch of one thread: grows with the batch, rounded up to 16 images. */\n"
       "static size_t model_scratch_floats(int batch) {\n"
       "  return (size_t)%lld + ((size_t)batch + 15) / 16 * 16 * %lld;\n}\n"
+      "\n/* Values of a batch: steps take it whole, predictions in parts of %d. */\n"
+      "static size_t model_pool_floats(int batch) {\n"
+      "  size_t whole = (size_t)batch * %lld, part = (size_t)(batch < %d ? batch : %d) * %lld;\n"
+      "  return whole > part ? whole : part;\n}\n"
       "\nstatic size_t model_floats(int batch, int threads) {\n"
-      "  return (size_t)%lld + (size_t)batch * %lld + (size_t)threads * model_scratch_floats(batch);\n}\n"
+      "  return (size_t)%lld + model_pool_floats(batch) + (size_t)threads * model_scratch_floats(batch);\n}\n"
       "\nstatic size_t model_bytes(int batch, int threads) {\n"
       "  return (sizeof(Model) + 127) / 64 * 64 + model_floats(batch, threads) * sizeof(float);\n}\n",
-      scratch, (long long)most(module, scratch_batch_of), params + slots + constants + fixed, batch);
+      scratch, (long long)most(module, scratch_batch_of), FORWARD_BATCH, batch, FORWARD_BATCH, FORWARD_BATCH,
+      (long long)most(module, part_of), params + slots + constants + fixed);
   strbuf_printf(
       out,
       "\nstatic Model *model_new(void *memory, int batch, int threads) {\n"
@@ -93,22 +109,22 @@ static void emit_instance(const Module *module, StrBuf *out) {
       "  memset(m, 0, sizeof *m);\n"
       "  m->memory = own;\n"
       "  m->batch = batch;\n"
-      "  m->stale = MODEL_STALE_ALL;\n"
+      "  m->stale = ~(uint64_t)0;\n"
       "  m->state.rate_scale = 1;\n"
       "  float *next = (float *)((char *)m + (sizeof(Model) + 63) / 64 * 64);\n"
       "  m->params = next;\n  next += %lld;\n"
       "  m->slots = next;\n  next += %lld;\n"
       "  m->constants = next;\n  next += %lld;\n"
       "  m->fixed_pool = next;\n  next += %lld;\n"
-      "  m->batch_pool = next;\n  next += (size_t)batch * %lld;\n"
+      "  m->batch_pool = next;\n  next += model_pool_floats(batch);\n"
       "  m->work = (Work){threads, next, model_scratch_floats(batch)};\n"
       "  memset(m->params, 0, (size_t)%lld * sizeof(float));\n"
       "  return m;\n}\n",
-      params, slots, constants, fixed, batch, params + slots);
+      params, slots, constants, fixed, params + slots);
   strbuf_puts(out, "\nstatic void model_delete(Model *m) {\n  if (m)\n    free(m->memory);\n}\n"
                    "\nstatic float *model_params(Model *m) {\n  return m->params;\n}\n"
                    "\nstatic float *model_slots(Model *m) {\n  return m->slots;\n}\n"
-                   "\nstatic void model_weights_changed(Model *m) {\n  m->stale = MODEL_STALE_ALL;\n}\n"
+                   "\nstatic void model_weights_changed(Model *m) {\n  m->stale = ~(uint64_t)0;\n}\n"
                    "\nstatic int model_batch(const Model *m) {\n  return m->batch;\n}\n"
                    "\nstatic ModelState *model_state(Model *m) {\n  return &m->state;\n}\n");
 }

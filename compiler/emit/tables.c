@@ -240,10 +240,10 @@ static void emit_info(const Module *module, Arena *arena, StrBuf *out) {
                   train->class_weight_count);
   strbuf_printf(out,
                 "    .batch = %d, .validation_split = %.17g, .stratified = %s, .shuffle = %s, .seed = %lld,\n"
-                "    .cache = %s,\n};\n",
+                "    .cache = %s, .forward_batch = %d,\n};\n",
                 train->batch, train->validation_split, train->stratified ? "true" : "false",
                 train->shuffle ? "true" : "false", (long long)train->seed,
-                emit_string(arena, train->cache ? train->cache : "auto"));
+                emit_string(arena, train->cache ? train->cache : "auto"), FORWARD_BATCH);
 }
 
 static void emit_class_weights(const Module *module, StrBuf *out) {

@@ -76,16 +76,6 @@ static size_t conv2d_bwd_w_direct_workspace_floats(const Conv2d *g) {
   return p.parts > 1 ? (size_t)p.parts * (size_t)(g->kernel_h * g->kernel_w * p.depth) * (size_t)g->out_c : 0;
 }
 
-/* Length of the next tile of rows out of `left`: whole tiles, then two of similar size. */
-static inline int conv_w_tile(int left) {
-  if (left >= TILE_ROWS + 8 || left == TILE_ROWS)
-    return TILE_ROWS;
-  if (left <= TILE_ROWS)
-    return left;
-  int half = (left / 2 + 1) / 2 * 2;
-  return half < TILE_ROWS ? half : TILE_ROWS;
-}
-
 /* Copies `count` floats of each of `pixels` pixels, `ld` apart, to lines of `pitch` floats; zeros where count
  * ends early. */
 static void conv_w_copy(const float *from, ptrdiff_t ld, int pixels, int count, float *to, int pitch) {
@@ -186,13 +176,13 @@ static void conv_w_task(const Conv2d *g, const ConvWPlan *p, int64_t begin, int6
     ptrdiff_t panel = (ptrdiff_t)panel_rows * p->width * TILE_ROWS;
     if (!p->narrow)
       for (int a = a0, i = 0, size; a < a1; a += size, i++) {
-        size = conv_w_tile(a1 - a);
+        size = tile_share(a1 - a);
         conv_w_pack_x(g, p, chunk, chunk_end, x + a, size, x_panel + i * panel, TILE_ROWS, NULL);
       }
     for (int k = k0; k < k1; k += TILE_COLUMNS) {
       out.columns = k1 - k < TILE_COLUMNS ? k1 - k : TILE_COLUMNS;
       for (int a = a0, i = 0, size; a < a1; a += size, i++) {
-        size = conv_w_tile(a1 - a);
+        size = tile_share(a1 - a);
         for (int tap = 0; tap < p->taps_h * p->taps_w; tap++) {
           int r = tap / p->taps_w * g->dilation_h, s = tap % p->taps_w * g->dilation_w;
           for (int row = 0; row < rows; row++) {

@@ -1,12 +1,12 @@
-/* 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3): see winograd.h.
+/* 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3): see winograd.h and winograd_w.h.
  *
- * Rounding errors grow with the interpolation points: against double sums of inputs in [-1, 1] they stay below
- * 2e-5 of the largest output where direct sums stay below 2e-6; tests/kernels checks it.
+ * Rounding errors grow with the interpolation points: against double sums of inputs in [-1, 1] they stay
+ * below 2e-5 of the largest output where direct sums stay below 2e-6; tests/kernels checks it.
  *
  * Layouts: x [n, in_h, in_w, in_ld], y [n, out_h, out_w, out_ld], w [3, 3, in_c, out_c]. */
 #ifndef NETC_KERNELS_CONV2D_WINOGRAD4_H
 #define NETC_KERNELS_CONV2D_WINOGRAD4_H
-#include "winograd.h"
+#include "winograd_w.h"
 
 /* Whether the geometry is one that this family computes (3x3, stride 1, no dilation, one group, 16 channels
  * or more). */
@@ -58,5 +58,23 @@ static void conv2d_bwd_x_winograd4(const Conv2d *g, int n, const float *dy, cons
                                    const Work *work) {
   Winograd shape = winograd_bwd_x(g);
   winograd_run(4, &shape, n, dy, packed, NULL, dx, work);
+}
+
+/* Shared by all threads. */
+static size_t conv2d_bwd_w_winograd4_workspace_floats(const Conv2d *g) {
+  Winograd shape = winograd_fwd(g);
+  return winograd_w_workspace_floats(4, &shape);
+}
+
+static size_t conv2d_bwd_w_winograd4_scratch_floats(const Conv2d *g) {
+  (void)g;
+  return 0;
+}
+
+/* dw overwritten, in Keras's layout. */
+static void conv2d_bwd_w_winograd4(const Conv2d *g, int n, const float *x, const float *dy, float *dw,
+                                   float *workspace, const Work *work) {
+  Winograd shape = winograd_fwd(g);
+  winograd_w_run(4, &shape, n, x, dy, dw, workspace, work);
 }
 #endif

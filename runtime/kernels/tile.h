@@ -47,6 +47,16 @@ typedef struct TileOut {
       high; /* sums are clamped to this range before they are stored (-INFINITY, INFINITY: not at all) */
 } TileOut;
 
+/* Length of the next tile of rows out of `left`: whole tiles, then two of similar size. */
+static inline int tile_share(int left) {
+  if (left >= TILE_ROWS + 8 || left == TILE_ROWS)
+    return TILE_ROWS;
+  if (left <= TILE_ROWS)
+    return left;
+  int half = (left / 2 + 1) / 2 * 2;
+  return half < TILE_ROWS ? half : TILE_ROWS;
+}
+
 /* A run of products of the panel form: count steps from a (row r at a[r]) and b. */
 typedef struct TileSegment {
   const float *a, *b;

@@ -98,6 +98,15 @@ static void run_bwd_w(void *p) {
   conv2d_bwd_w_direct(&b->g, b->n, b->x, b->y, b->dw, b->workspace, &b->work);
 }
 
+static void run_bwd_w4(void *p) {
+  Bench *b = p;
+  conv2d_bwd_w_winograd4(&b->g, b->n, b->x, b->y, b->dw, b->workspace, &b->work);
+}
+static void run_bwd_w6(void *p) {
+  Bench *b = p;
+  conv2d_bwd_w_winograd6(&b->g, b->n, b->x, b->y, b->dw, b->workspace, &b->work);
+}
+
 static const Kernel kernels[] = {
     {"fwd", run_fwd, NULL, conv2d_fwd_direct_packed_floats, conv2d_fwd_direct_pack,
      conv2d_fwd_direct_scratch_floats},
@@ -112,6 +121,8 @@ static const Kernel kernels[] = {
     {"bwd_x_w6", run_bwd_x6, conv2d_winograd6_fits, conv2d_bwd_x_winograd6_packed_floats,
      conv2d_bwd_x_winograd6_pack, conv2d_bwd_x_winograd6_scratch_floats},
     {"bwd_w", run_bwd_w, NULL, NULL, NULL, conv2d_bwd_w_direct_scratch_floats},
+    {"bwd_w_w4", run_bwd_w4, conv2d_winograd4_fits, NULL, NULL, conv2d_bwd_w_winograd4_scratch_floats},
+    {"bwd_w_w6", run_bwd_w6, conv2d_winograd6_fits, NULL, NULL, conv2d_bwd_w_winograd6_scratch_floats},
 };
 
 static Conv2d layer_geometry(const Layer *l) {
@@ -131,7 +142,14 @@ static void bench_layer(const Layer *l, int images, int threads, const char *onl
   b.w = bench_floats(w_floats);
   b.dw = bench_floats(w_floats);
   b.bias = bench_floats((size_t)l->out_c);
-  b.workspace = bench_floats(conv2d_bwd_w_direct_workspace_floats(&b.g) + 1);
+  size_t workspace = conv2d_bwd_w_direct_workspace_floats(&b.g) + 16;
+  if (conv2d_winograd6_fits(&b.g)) {
+    size_t four = conv2d_bwd_w_winograd4_workspace_floats(&b.g),
+           six = conv2d_bwd_w_winograd6_workspace_floats(&b.g);
+    workspace = four > workspace ? four : workspace;
+    workspace = six > workspace ? six : workspace;
+  }
+  b.workspace = bench_floats(workspace);
   b.epilogue = (Epilogue){b.bias, NULL, {ACT_RELU, INFINITY, 0.0f, 0.0f}};
   double flops = 2.0 * b.n * b.g.out_h * b.g.out_w * (double)w_floats;
   for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
@@ -139,7 +157,7 @@ static void bench_layer(const Layer *l, int images, int threads, const char *onl
     if ((only && strcmp(only, k->name) != 0) || (k->fits && !k->fits(&b.g)) ||
         (strncmp(k->name, "bwd_x", 5) == 0 && l->in_c <= 3))
       continue;
-    b.work.scratch_floats = (k->scratch(&b.g) + 15) / 16 * 16;
+    b.work.scratch_floats = (k->scratch(&b.g) + 31) / 16 * 16;
     b.work.scratch = bench_floats(b.work.scratch_floats * (size_t)threads);
     b.packed = k->pack ? bench_floats(k->packed(&b.g)) : NULL;
     if (k->pack)

@@ -129,6 +129,8 @@ Datum run_statements(Elaborator *elaborator, Scope *scope, const Stmt *stmts);
 typedef struct LayerSet {
   Layer **layers;
   int count, capacity;
+  bool *member; /* by Layer.created */
+  int member_count;
   bool bad; /* an error was reported */
 } LayerSet;
 /* The layers that freeze and unfreeze name; an empty set is an error. */

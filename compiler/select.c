@@ -12,9 +12,17 @@ int part_order(Elaborator *elaborator, Part *part, Layer ***layers) {
 }
 
 static void set_add(Elaborator *elaborator, LayerSet *set, Layer *layer) {
-  for (int i = 0; i < set->count; i++)
-    if (set->layers[i] == layer)
-      return;
+  if (layer->created >= set->member_count) {
+    int count = elaborator->layer_count > layer->created ? elaborator->layer_count : layer->created + 1;
+    bool *member = arena_array(elaborator->arena, bool, count);
+    for (int i = 0; i < set->member_count; i++)
+      member[i] = set->member[i];
+    set->member = member;
+    set->member_count = count;
+  }
+  if (set->member[layer->created])
+    return;
+  set->member[layer->created] = true;
   arena_push(elaborator->arena, set->layers, set->count, set->capacity, layer);
 }
 
@@ -112,8 +120,10 @@ static void select_between(Elaborator *elaborator, Part *part, int64_t begin, in
                            LayerSet *set) {
   Layer **layers;
   int count = part_order(elaborator, part, &layers);
+  begin = begin < 0 ? 0 : begin >= count && step < 0 ? count - 1 : begin;
+  end = end > count ? count : end < -1 ? -1 : end;
   for (int64_t i = begin; step > 0 ? i < end : i > end; i += step)
-    if (i >= 0 && i < count && is_own(part, layers[i]))
+    if (is_own(part, layers[i]))
       set_add(elaborator, set, layers[i]);
 }
 
@@ -252,13 +262,11 @@ static void select_expr(Elaborator *elaborator, Scope *scope, const Expr *expr, 
     select_expr(elaborator, scope, expr->a, &all);
     select_expr(elaborator, scope, expr->b, &without);
     set->bad = set->bad || all.bad || without.bad;
-    for (int i = 0; i < without.count; i++)
-      for (int k = 0; k < all.count; k++)
-        if (all.layers[k] == without.layers[i])
-          all.layers[k] = NULL;
-    for (int k = 0; k < all.count; k++)
-      if (all.layers[k])
-        set_add(elaborator, set, all.layers[k]);
+    for (int i = 0; i < all.count; i++) {
+      int created = all.layers[i]->created;
+      if (created >= without.member_count || !without.member[created])
+        set_add(elaborator, set, all.layers[i]);
+    }
     return;
   }
   case EXPR_INDEX:

@@ -56,10 +56,18 @@ $(BUILD)/grammar/net.lex.o: $(BUILD)/grammar/net.lex.c $(BUILD)/grammar/net.tab.
 $(BUILD)/embed: tools/embed.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -O1 $(WARNINGS) -o $@ $<
-$(BUILD)/runtime_files.c: $(BUILD)/embed $(RUNTIME)
-	$(BUILD)/embed runtime_files runtime $(sort $(RUNTIME)) > $@.tmp && mv $@.tmp $@
-$(BUILD)/zoo_files.c: $(BUILD)/embed $(ZOO)
-	$(BUILD)/embed zoo_files examples $(sort $(ZOO)) > $@.tmp && mv $@.tmp $@
+# A file that comes or goes changes the list, whatever its date.
+.PHONY: FORCE
+$(BUILD)/runtime.list: FORCE
+	@mkdir -p $(@D)
+	@echo $(sort $(RUNTIME)) | cmp -s - $@ || echo $(sort $(RUNTIME)) > $@
+$(BUILD)/zoo.list: FORCE
+	@mkdir -p $(@D)
+	@echo $(sort $(ZOO)) | cmp -s - $@ || echo $(sort $(ZOO)) > $@
+$(BUILD)/runtime_files.c: $(BUILD)/embed $(BUILD)/runtime.list $(RUNTIME)
+	$(BUILD)/embed runtime_files runtime $(sort $(RUNTIME)) > $@.$$$$.tmp && mv $@.$$$$.tmp $@
+$(BUILD)/zoo_files.c: $(BUILD)/embed $(BUILD)/zoo.list $(ZOO)
+	$(BUILD)/embed zoo_files examples $(sort $(ZOO)) > $@.$$$$.tmp && mv $@.$$$$.tmp $@
 $(BUILD)/%_files.o: $(BUILD)/%_files.c
 	$(CC) -std=c11 -O0 -Icompiler -c -o $@ $<
 

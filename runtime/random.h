@@ -27,14 +27,4 @@ static inline double random_normal(uint64_t seed, uint64_t stream, uint64_t coun
   double radius = sqrt(-2 * log(1 - random_uniform(seed, stream, 2 * counter)));
   return radius * cos(6.283185307179586 * random_uniform(seed, stream, 2 * counter + 1));
 }
-
-/* Shuffles `order` (count numbers) after Fisher and Yates. */
-static void random_shuffle(int64_t *order, int64_t count, uint64_t seed, uint64_t stream) {
-  for (int64_t i = count - 1; i > 0; i--) {
-    int64_t j = (int64_t)(random_bits(seed, stream, (uint64_t)i) % (uint64_t)(i + 1));
-    int64_t kept = order[i];
-    order[i] = order[j];
-    order[j] = kept;
-  }
-}
 #endif

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "../train/forward.h"
 #include "../weights/init.h"
 #include "blob.h"
 
@@ -145,11 +146,7 @@ ModelStatus model_predict(Model *model, int n, const float *x, float *y) {
     return MODEL_ERROR_NULL;
   if (n < 0)
     return MODEL_ERROR_RANGE;
-  for (int done = 0, part; done < n; done += part) {
-    part = n - done < model_batch(model) ? n - done : model_batch(model);
-    model_forward(model, part, x + (size_t)done * model_info.input_floats,
-                  y + (size_t)done * model_info.output_floats);
-  }
+  forward_all(model, &model_info, n, x, y);
   return MODEL_OK;
 }
 
@@ -158,10 +155,11 @@ ModelStatus model_predict_pixels(Model *model, int n, const uint8_t *pixels, flo
     return MODEL_ERROR_NULL;
   if (n < 0)
     return MODEL_ERROR_RANGE;
-  for (int done = 0, part; done < n; done += part) {
-    part = n - done < model_batch(model) ? n - done : model_batch(model);
-    model_preprocess(part, pixels + (size_t)done * model_info.input_floats, api_input(model));
-    model_forward(model, part, api_input(model), y + (size_t)done * model_info.output_floats);
+  int part = forward_part(&model_info, model);
+  for (int at = 0; at < n; at += part) {
+    int own = n - at < part ? n - at : part;
+    model_preprocess(own, pixels + (size_t)at * model_info.input_floats, api_input(model));
+    model_forward(model, own, api_input(model), y + (size_t)at * model_info.output_floats);
   }
   return MODEL_OK;
 }

@@ -62,7 +62,7 @@ ModelStatus model_train_step(Model *model, int n, const float *x, const float *t
     return status;
   const ModelPhase *phase = &model_info.phases[model_state(model)->phase];
   if (phase->feature_floats) {
-    phase->features(model, n, x, api_features(model));
+    forward_features(model, &model_info, phase, n, x, api_features(model));
     x = api_features(model);
   }
   return model_train_step_features(model, n, x, target, sample_weight, loss);
@@ -87,11 +87,7 @@ ModelStatus model_extract_features(Model *model, int n, const float *x, float *f
   const ModelPhase *phase = &model_info.phases[model_state(model)->phase];
   if (n < 0 || !phase->feature_floats)
     return MODEL_ERROR_RANGE;
-  for (int done = 0, part; done < n; done += part) {
-    part = n - done < model_batch(model) ? n - done : model_batch(model);
-    phase->features(model, part, x + (size_t)done * model_info.input_floats,
-                    features + (size_t)done * phase->feature_floats);
-  }
+  forward_features(model, &model_info, phase, n, x, features);
   return MODEL_OK;
 }
 

@@ -1,7 +1,7 @@
 /* DATA of the command line: which kind it is, and its parts for training and validation. */
 #ifndef NETC_DATA_OPEN_H
 #define NETC_DATA_OPEN_H
-#include "../random.h"
+#include "../shuffle.h"
 #include "folder.h"
 #include "table_file.h"
 

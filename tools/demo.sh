@@ -33,6 +33,18 @@ set -- "$(ls "$out"/clothes/test/coat/* | head -n 1)" "$(ls "$out"/clothes/test/
   "$(ls "$out"/clothes/test/pullover/* | head -n 1)"
 "$out/naive_cnn" predict "$@" --weights "$out/naive_cnn.h5"
 
+say "7. can a small CNN trained from scratch do better than a pretrained one?"
+rm -rf "$out/other" "$out/small"
+"$build/fashion" --classes tshirt,trouser,sandal,shirt,sneaker,bag,boot --train 2100 --test 70 --size 64 --channels 1 \
+  "$out/other"
+"$build/fashion" --classes pullover,dress,coat --train 855 --test 30 --size 64 --channels 1 "$out/small"
+mkdir -p "$out/question"
+cp examples/clothes/*.net "$out/question"
+"$netc" build "$out/question/pretrain.net" -o "$out/question/pretrain"
+"$out/question/pretrain" train "$out/other/train" --save "$out/question/pretrained.h5"
+"$netc" compare "$out/question/scratch.net" "$out/question/frozen.net" "$out/question/tuned.net" \
+  --data "$out/small/train" --html "$out/compare.html"
+
 say "what is left in $out/"
 cat <<EOF
   naive_cnn.c     the emitted C: the whole program in one file
@@ -40,4 +52,5 @@ cat <<EOF
   naive_cnn.h5    the trained weights, as Keras's load_weights reads them
   naive_cnn.csv   loss and accuracy of every step
   naive_cnn.html  curves and confusion matrix
+  compare.html    from scratch, frozen and fine-tuned, side by side
 EOF

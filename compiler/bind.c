@@ -410,7 +410,7 @@ static void bind_bare_word(Binding *binding, const Datum *value) {
     candidates =
         arena_printf(binding->arena, "%s%s`%s`", candidates, found >= 0 ? " or " : "", params[i].name);
     others = others > 0 ? others + 1 : 1;
-    found = i;
+    found = found >= 0 ? found : i; /* the first is the one most likely meant */
     first = first < 0 ? i : first;
   }
   if (found >= 0 && others == 1) {

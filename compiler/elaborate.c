@@ -172,7 +172,7 @@ static const Decl *choose_network(Elaborator *elaborator, const Source *source) 
     const char *near = diag_nearest(wanted, names, count);
     if (near)
       diag_help(elaborator->diag, "did you mean `%s`?", near);
-  } else {
+  } else if (!elaborator->diag->errors) { /* else it may be what could not be read */
     diag_error(elaborator->diag, whole, "the file has no network");
     diag_help(elaborator->diag, "write `network NAME { input(100x100x1) ... }`");
   }

@@ -9,6 +9,8 @@
 %define api.value.type union
 %define parse.error custom
 %define parse.lac full
+/* A statement that could not be read ends only at the end of a line: no reduction without looking. */
+%define lr.default-reduction accepting
 %locations
 %expect 0
 %param {NetParser *parser}
@@ -67,11 +69,9 @@ static void net_error(Span *span, NetParser *parser, const char *message);
 file: decls { parser->decls = $1; }
 ;
 decls: decl             { $$ = decl_list((DeclList){0}, $1); }
-| decls terminator decl { $$ = decl_list($1, $3); }
+| decls LINE decl { $$ = decl_list($1, $3); }
+| decls ';' decl  { $$ = decl_list($1, $3); }
 ;
-terminator: LINE | ';'
-;
-
 /* ---- the file ---- */
 
 decl: %empty { $$ = NULL; }
@@ -101,8 +101,14 @@ decl: %empty { $$ = NULL; }
     $$ = parser_decl(parser, DECL_BIND, $1, @1, @$);
     $$->value = $3;
   }
-| error      { $$ = NULL; }
-| error body { $$ = NULL; }
+| error {
+    yyerrok;
+    $$ = NULL;
+  }
+| error body {
+    yyerrok;
+    $$ = NULL;
+  }
 ;
 parameters: %empty        { $$ = (ArgList){0}; }
 | '(' ')'                 { $$ = (ArgList){0}; }
@@ -131,7 +137,8 @@ choices: '|' expr  { $$ = expr_list((ExprList){0}, $2); }
 body: '{' stmts '}' { $$ = $2; }
 ;
 stmts: stmt             { $$ = stmt_list((StmtList){0}, $1); }
-| stmts terminator stmt { $$ = stmt_list($1, $3); }
+| stmts LINE stmt { $$ = stmt_list($1, $3); }
+| stmts ';' stmt  { $$ = stmt_list($1, $3); }
 ;
 stmt: %empty { $$ = NULL; }
 | pipe {
@@ -158,7 +165,10 @@ stmt: %empty { $$ = NULL; }
     $$->source = $4;
   }
 | either_stmt
-| error { $$ = parser_stmt(parser, STMT_ERROR, @$); }
+| error { /* up to the end of its line; what follows is a fresh start, its errors are its own */
+    yyerrok;
+    $$ = parser_stmt(parser, STMT_ERROR, @$);
+  }
 ;
 if_stmt: IF expr body else_part {
     $$ = parser_stmt(parser, STMT_IF, @$);
@@ -214,7 +224,8 @@ selected: expr
 train_body: '{' train_stmts '}' { $$ = $2; }
 ;
 train_stmts: train_stmt             { $$ = stmt_list((StmtList){0}, $1); }
-| train_stmts terminator train_stmt { $$ = stmt_list($1, $3); }
+| train_stmts LINE train_stmt { $$ = stmt_list($1, $3); }
+| train_stmts ';' train_stmt  { $$ = stmt_list($1, $3); }
 ;
 train_stmt: %empty { $$ = NULL; }
 | NAME items {
@@ -233,8 +244,14 @@ train_stmt: %empty { $$ = NULL; }
     $$->body = $3.first;
   }
 | either_stmt
-| error            { $$ = parser_stmt(parser, STMT_ERROR, @$); }
-| error train_body { $$ = parser_stmt(parser, STMT_ERROR, @$); }
+| error {
+    yyerrok;
+    $$ = parser_stmt(parser, STMT_ERROR, @$);
+  }
+| error train_body {
+    yyerrok;
+    $$ = parser_stmt(parser, STMT_ERROR, @$);
+  }
 ;
 opt_string: %empty { $$ = NULL; }
 | string
@@ -250,15 +267,9 @@ more_items: item      { $$ = expr_list((ExprList){0}, $1); }
 item: NAME               { $$ = parser_text(parser, EXPR_NAME, $1, @1); }
 | NAME '(' arguments ')' { $$ = parser_call(parser, $1, @1, $3, @$); }
 | INT                    { $$ = parser_int(parser, $1, @1); }
-| '-' INT                { $$ = parser_int(parser, -$2, @$); }
-| FLOAT {
-    $$ = parser_node(parser, EXPR_FLOAT, NULL, NULL, NULL, @1);
-    $$->number = $1;
-  }
-| '-' FLOAT {
-    $$ = parser_node(parser, EXPR_FLOAT, NULL, NULL, NULL, @$);
-    $$->number = -$2;
-  }
+| '-' INT                { $$ = parser_int(parser, $2 == INT64_MIN ? $2 : -$2, @$); }
+| FLOAT                  { $$ = parser_float(parser, $1, @1); }
+| '-' FLOAT              { $$ = parser_float(parser, -$2, @$); }
 | TRUE {
     $$ = parser_node(parser, EXPR_BOOL, NULL, NULL, NULL, @1);
     $$->integer = 1;
@@ -324,10 +335,7 @@ primary: NAME            { $$ = parser_text(parser, EXPR_NAME, $1, @1); }
 | IN                     { $$ = parser_node(parser, EXPR_IN, NULL, NULL, NULL, @1); }
 | NAME '(' arguments ')' { $$ = parser_call(parser, $1, @1, $3, @$); }
 | INT                    { $$ = parser_int(parser, $1, @1); }
-| FLOAT {
-    $$ = parser_node(parser, EXPR_FLOAT, NULL, NULL, NULL, @1);
-    $$->number = $1;
-  }
+| FLOAT                  { $$ = parser_float(parser, $1, @1); }
 | SHAPE
 | TRUE {
     $$ = parser_node(parser, EXPR_BOOL, NULL, NULL, NULL, @1);
@@ -427,7 +435,6 @@ static bool goes_on(int token) {
   case '%':
   case '<':
   case '>':
-  case '=':
   case '|':
   case '.':
   case ',':
@@ -570,6 +577,12 @@ static int yyreport_syntax_error(const yypcontext_t *context, NetParser *parser)
     diag_error(parser->diag, span, "expected %s, got %s", wanted, seen);
   else
     diag_error(parser->diag, span, "unexpected %s", seen);
+  /* The end, or what stands outside of all braces, inside of some: say which were left open. */
+  bool outer_word = token == YYSYMBOL_YYEOF || token == YYSYMBOL_NETWORK || token == YYSYMBOL_BLOCK ||
+                    token == YYSYMBOL_TRAIN || token == YYSYMBOL_IMPORT;
+  if (outer_word && parser->open_count)
+    diag_note(parser->diag, parser->open_at[parser->open_count - 1], "this `%c` is not closed",
+              parser->open[parser->open_count - 1] == '"' ? '{' : parser->open[parser->open_count - 1]);
   if (parser->before != NAME || (token != YYSYMBOL_NAME && token != YYSYMBOL_STRING_OPEN))
     return 0;
   static const char *const outer[] = {"import", "network", "block", "train"};

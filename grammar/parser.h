@@ -31,6 +31,7 @@ typedef struct NetParser {
   bool too_deep;     /* reported once */
   /* Open brackets: '(' '[' '{', and '"' for a `{` inside a string. */
   char open[NESTING_LIMIT];
+  Span open_at[NESTING_LIMIT];
   int open_count;
   int last; /* the token before, for the ends of statements */
   Span last_span;
@@ -48,7 +49,9 @@ Expr *parser_operation(NetParser *parser, ExprKind kind, Operator op, Expr *a, E
 /* A node whose children are a list of items. */
 Expr *parser_sequence(NetParser *parser, ExprKind kind, ExprList items, Span span);
 Expr *parser_text(NetParser *parser, ExprKind kind, const char *text, Span span);
+/* INT64_MIN and NAN stand for numbers that the lexer has complained about. */
 Expr *parser_int(NetParser *parser, int64_t integer, Span span);
+Expr *parser_float(NetParser *parser, double number, Span span);
 Expr *parser_call(NetParser *parser, const char *callee, Span callee_span, ArgList arguments, Span span);
 ArgExpr *parser_argument(NetParser *parser, const char *name, Span name_span, Expr *value, Span span);
 Stmt *parser_stmt(NetParser *parser, StmtKind kind, Span span);

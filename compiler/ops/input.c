@@ -1,5 +1,6 @@
 #include "infer.h"
 #include "../ir.h"
+#include <string.h>
 
 /* The network's input: pixels 0..255 of an image, or flat values.  Keras: InputLayer. */
 static bool infer(Layer *layer, Arena *arena, Diag *diag) {
@@ -8,6 +9,13 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
     diag_error(diag, shape->span,
                "an input is an image (height x width x channels) or flat, got %d dimensions", shape->count);
     diag_help(diag, "write `input(100x100x3)` for images, `input(784)` for flat values");
+    return false;
+  }
+  const char *preprocess = call_text(&layer->call, "preprocess");
+  bool colour = preprocess && (!strcmp(preprocess, "caffe") || !strcmp(preprocess, "torch"));
+  if (colour && (shape->count != 3 || shape->ints[2] != 3)) {
+    diag_error(diag, infer_span(layer, "preprocess"), "`%s` is made for three channels, got %lld", preprocess,
+               (long long)shape->ints[shape->count - 1]);
     return false;
   }
   return infer_set(layer, shape->count, shape->ints, arena, diag);

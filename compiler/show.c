@@ -1,5 +1,6 @@
 #include "show.h"
 #include "datum.h"
+#include "order.h"
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,10 +181,24 @@ static void collect_layer(Show *show, const Layer *layer, int part) {
 }
 
 static bool overlaps(const Show *show, const WeightSource *source) {
-  for (int i = 1; i < source->layer_count; i++)
+  for (int i = 0; i < source->layer_count; i++)
     if (show->shown[source->layers[i]->created].layer && show->shown[source->layers[i]->created].part >= 0)
       return true;
   return false;
+}
+
+/* True where the layers are all that lies between one layer and the last of them, in Keras's order: what a
+ * block made. */
+static bool is_part(Show *show, const WeightSource *source) {
+  Layer **order;
+  const Layer *first = source->layer_count ? source->layers[0] : NULL;
+  if (!first || first->input_count != 1)
+    return false;
+  int count = order_layers(&show->arena, first->inputs[0], source->layers[source->layer_count - 1], &order);
+  for (int i = 1; i < count; i++)
+    if (count != source->layer_count + 1 || order[i] != source->layers[i - 1])
+      return false;
+  return count > 1;
 }
 
 /* A part with a weights file becomes a block: the file's order is that of the whole part, also where it is
@@ -193,14 +208,14 @@ static void collect_parts(Show *show) {
   show->parts = arena_array(&show->arena, ShownPart, graph->weight_source_count + 1);
   for (int i = 0; i < graph->weight_source_count; i++) {
     const WeightSource *source = &graph->weight_sources[i];
-    if (!*source->part || source->layer_count < 2 || source->layers == graph->keras_order ||
-        overlaps(show, source))
+    if (!*source->part || source->layers == graph->keras_order || overlaps(show, source) ||
+        !is_part(show, source))
       continue;
     ShownPart *part = &show->parts[show->part_count++];
     part->source = source;
-    part->input = source->layers[0];
+    part->input = source->layers[0]->inputs[0];
     part->output = source->layers[source->layer_count - 1];
-    for (int k = 1; k < source->layer_count; k++)
+    for (int k = 0; k < source->layer_count; k++)
       collect_layer(show, source->layers[k], show->part_count - 1);
   }
   for (int i = 0; i < show->part_count; i++) {

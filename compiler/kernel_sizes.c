@@ -10,18 +10,22 @@
 
 typedef size_t SizeOf(const Conv2d *);
 
-/* One row per algorithm: packed weights and scratch, forward and gradient of x. */
+/* One row per algorithm: packed weights, scratch, and the shared workspace of the gradient of w. */
 static const struct {
-  SizeOf *fwd_packed, *bwd_x_packed, *fwd_scratch, *bwd_x_scratch;
+  SizeOf *fwd_packed, *bwd_x_packed, *fwd_scratch, *bwd_x_scratch, *bwd_w_scratch, *bwd_w_workspace;
 } algorithms[] = {
     [CONV_UNCHOSEN] = {conv2d_fwd_direct_packed_floats, conv2d_bwd_x_direct_packed_floats,
-                       conv2d_fwd_direct_scratch_floats, conv2d_bwd_x_direct_scratch_floats},
+                       conv2d_fwd_direct_scratch_floats, conv2d_bwd_x_direct_scratch_floats,
+                       conv2d_bwd_w_direct_scratch_floats, conv2d_bwd_w_direct_workspace_floats},
     [CONV_DIRECT] = {conv2d_fwd_direct_packed_floats, conv2d_bwd_x_direct_packed_floats,
-                     conv2d_fwd_direct_scratch_floats, conv2d_bwd_x_direct_scratch_floats},
+                     conv2d_fwd_direct_scratch_floats, conv2d_bwd_x_direct_scratch_floats,
+                     conv2d_bwd_w_direct_scratch_floats, conv2d_bwd_w_direct_workspace_floats},
     [CONV_WINOGRAD4] = {conv2d_fwd_winograd4_packed_floats, conv2d_bwd_x_winograd4_packed_floats,
-                        conv2d_fwd_winograd4_scratch_floats, conv2d_bwd_x_winograd4_scratch_floats},
+                        conv2d_fwd_winograd4_scratch_floats, conv2d_bwd_x_winograd4_scratch_floats,
+                        conv2d_bwd_w_winograd4_scratch_floats, conv2d_bwd_w_winograd4_workspace_floats},
     [CONV_WINOGRAD6] = {conv2d_fwd_winograd6_packed_floats, conv2d_bwd_x_winograd6_packed_floats,
-                        conv2d_fwd_winograd6_scratch_floats, conv2d_bwd_x_winograd6_scratch_floats},
+                        conv2d_fwd_winograd6_scratch_floats, conv2d_bwd_x_winograd6_scratch_floats,
+                        conv2d_bwd_w_winograd6_scratch_floats, conv2d_bwd_w_winograd6_workspace_floats},
 };
 
 int64_t kernel_conv2d_packed_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
@@ -36,7 +40,7 @@ int64_t kernel_conv2d_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm
   case OP_conv2d_bwd_x:
     return (int64_t)algorithms[algorithm].bwd_x_scratch(conv);
   case OP_conv2d_bwd_w:
-    return (int64_t)conv2d_bwd_w_direct_scratch_floats(conv);
+    return (int64_t)algorithms[algorithm].bwd_w_scratch(conv);
   case OP_depthwise_conv2d:
     return (int64_t)depthwise_conv2d_fwd_scratch_floats(conv);
   case OP_depthwise_conv2d_bwd_x:
@@ -48,8 +52,8 @@ int64_t kernel_conv2d_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm
   }
 }
 
-int64_t kernel_conv2d_workspace_floats(const Conv2d *conv) {
-  return (int64_t)conv2d_bwd_w_direct_workspace_floats(conv);
+int64_t kernel_conv2d_workspace_floats(const Conv2d *conv, ConvAlgorithm algorithm) {
+  return (int64_t)algorithms[algorithm].bwd_w_workspace(conv);
 }
 
 int64_t kernel_dense_scratch_floats(int64_t rows, int in, int out, OpKind op) {

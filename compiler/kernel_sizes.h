@@ -10,7 +10,7 @@ int64_t kernel_conv2d_packed_floats(const Conv2d *conv, ConvAlgorithm algorithm,
 /* Per thread; also for the depthwise operators. */
 int64_t kernel_conv2d_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
 /* The buffer that conv2d_bwd_w shares among threads; 0: none. */
-int64_t kernel_conv2d_workspace_floats(const Conv2d *conv);
+int64_t kernel_conv2d_workspace_floats(const Conv2d *conv, ConvAlgorithm algorithm);
 /* `rows`: of x; the result grows linearly over multiples of 16 rows. */
 int64_t kernel_dense_scratch_floats(int64_t rows, int in, int out, OpKind op);
 int64_t kernel_batchnorm_scratch_floats(int channels);

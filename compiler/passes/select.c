@@ -27,14 +27,13 @@ static ConvAlgorithm choose(const Module *module, const Node *node) {
 }
 
 static void select_node(Module *module, Node *node) {
+  node->attr.algorithm = choose(module, node);
   if (node_is(node, OP_conv2d_bwd_w)) {
-    node->attr.algorithm = CONV_DIRECT;
-    int64_t workspace = kernel_conv2d_workspace_floats(&node->attr.conv);
+    int64_t workspace = kernel_conv2d_workspace_floats(&node->attr.conv, node->attr.algorithm);
     if (workspace)
       ir_output(node, (Shape){1, {(int)workspace}}, false, "workspace");
     return;
   }
-  node->attr.algorithm = choose(module, node);
   Builder builder = {.module = module,
                      .function = node->function,
                      .layer = node->layer,

@@ -289,6 +289,11 @@ int command_help(const CommandLine *line) {
     help_index(&out);
     return print_and_free(&out);
   }
+  if (line->file_count == 1 && !strcmp(line->files[0], "markdown")) { /* the reference of LANGUAGE.md */
+    help_markdown(&out);
+    lint_markdown(&out);
+    return print_and_free(&out);
+  }
   for (int i = 0; i < line->file_count; i++)
     if (!help_entry(line->files[i], &out)) {
       strbuf_free(&out);

@@ -165,48 +165,31 @@ static void cell(const char *text, StrBuf *out) {
     strbuf_printf(out, "%s%c", *text == '|' ? "\\" : "", *text);
 }
 
-static void entry_markdown(const Signature *signature, StrBuf *out) {
-  strbuf_printf(out, "\n#### %s\n\n%s", signature->name, signature->doc);
-  if (signature->keras_class)
-    strbuf_printf(out, " (Keras: `%s`)", signature->keras_class);
-  strbuf_puts(out, ".");
-  if (signature->aliases) {
-    strbuf_puts(out, " Also: `");
-    for (const char *at = signature->aliases; *at; at++)
-      strbuf_printf(out, *at == ' ' ? "`, `" : "%c", *at);
-    strbuf_puts(out, "`.");
+/* One row: how it is written with every default, what it does. */
+static void row_markdown(const Signature *signature, StrBuf *out) {
+  strbuf_printf(out, "| `%s(", signature->name);
+  for (const Param *param = signature->params; param->name; param++)
+    strbuf_printf(out, "%s%s%s%s", param->name, param->fallback ? " = " : "",
+                  param->fallback ? param->fallback : "", param[1].name ? ", " : "");
+  strbuf_puts(out, ")` | ");
+  cell(signature->doc, out);
+  if (signature->formula) {
+    strbuf_puts(out, ": `");
+    cell(signature->formula, out);
+    strbuf_puts(out, "`");
   }
-  strbuf_puts(out, "\n");
-  if (signature->formula)
-    strbuf_printf(out, "\n    %s\n", signature->formula);
-  if (signature->params[0].name)
-    strbuf_puts(out, "\n| argument | type | default | |\n| --- | --- | --- | --- |\n");
-  for (const Param *param = signature->params; param->name; param++) {
-    StrBuf type = {0};
-    type_text(param, &type);
-    strbuf_printf(out, "| %s | ", param->name);
-    cell(type.text, out);
-    strbuf_printf(out, " | %s%s%s | ", param->fallback ? "`" : "",
-                  param->fallback ? param->fallback : "needed", param->fallback ? "`" : "");
-    cell(param->doc, out);
-    if (param->range)
-      strbuf_printf(out, " (%s%s)", strchr("[(", param->range[0]) ? "in " : "", param->range);
-    strbuf_puts(out, " |\n");
-    strbuf_free(&type);
-  }
-  const OpDef *op = signature->kind == SIG_LAYER ? op_of(signature) : NULL;
-  if (op && op->samples && op->samples->call) {
-    strbuf_puts(out, "\n");
-    sample_lines(op, "    ", "\n", out);
-  }
+  if (signature->aliases)
+    strbuf_printf(out, "; also `%s`", signature->aliases);
+  strbuf_puts(out, " |\n");
 }
 
 void help_markdown(StrBuf *out) {
   for (int kind = 0; kind <= SIG_CALLBACK; kind++) {
     int count;
     const Signature *const *table = signature_table((SignatureKind)kind, &count);
-    strbuf_printf(out, "%s### %s\n", kind ? "\n" : "", headings[kind]);
+    strbuf_printf(out, "### %s\n\n| | |\n| --- | --- |\n", headings[kind]);
     for (int i = 0; i < count; i++)
-      entry_markdown(table[i], out);
+      row_markdown(table[i], out);
+    strbuf_puts(out, "\n");
   }
 }

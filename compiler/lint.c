@@ -236,7 +236,7 @@ void lint_index(StrBuf *out) {
 }
 
 void lint_markdown(StrBuf *out) {
-  strbuf_puts(out, "| code | warns that |\n| --- | --- |\n");
+  strbuf_puts(out, "### Warnings\n\n| code | warns that |\n| --- | --- |\n");
   for (int i = 0; i < LINT_COUNT; i++)
     strbuf_printf(out, "| %s | %s |\n", lints[i].code, lints[i].title);
 }

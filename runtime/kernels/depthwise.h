@@ -3,144 +3,243 @@
  */
 #ifndef NETC_KERNELS_DEPTHWISE_H
 #define NETC_KERNELS_DEPTHWISE_H
-#include "act.h"
-#include "conv2d.h"
+#include "depthwise_run.h"
+#include "work.h"
 #include <string.h>
 
-/* Taps r in [*begin, *end) of a window that starts at `start` lie inside [0, size). */
-static inline void depthwise_taps(int start, int dilation, int taps, int size, int *begin, int *end) {
-  int low = start < 0 ? (-start + dilation - 1) / dilation : 0;
-  int high = size - 1 - start < 0 ? 0 : (size - 1 - start) / dilation + 1;
-  *begin = low < taps ? low : taps;
-  *end = high < taps ? high : taps;
-}
+/* Gradients of weights are summed in this many parts of the output rows, whatever the number of threads. */
+enum { DEPTHWISE_PARTS = 8 };
 
-/* Up to VEC_WIDTH values x[c / m] for consecutive output channels c = first, first + 1, ... */
-VEC_INLINE Vec depthwise_spread(const float *x, int first, int multiplier, int count) {
-  if (multiplier == 1)
-    return vec_load_upto(x + first, count);
-  float lanes[VEC_WIDTH] = {0};
-  for (int i = 0; i < VEC_WIDTH && i < count; i++)
-    lanes[i] = x[(first + i) / multiplier];
-  return vec_load(lanes);
+static inline size_t depthwise_weights(const Conv2d *g) {
+  return (size_t)g->kernel_h * (size_t)g->kernel_w * (size_t)g->out_c;
 }
-
 static inline size_t depthwise_conv2d_fwd_scratch_floats(const Conv2d *g) {
-  (void)g;
-  return 0;
+  return (size_t)g->in_w * (size_t)g->out_c * (size_t)g->kernel_h * (g->out_c > g->in_c);
 }
 static inline size_t depthwise_conv2d_bwd_x_scratch_floats(const Conv2d *g) {
   (void)g;
   return 0;
 }
 static inline size_t depthwise_conv2d_bwd_w_scratch_floats(const Conv2d *g) {
-  (void)g;
-  return 0;
+  size_t parts = DEPTHWISE_PARTS * ((depthwise_weights(g) + 15) / 16 * 16);
+  return parts + (size_t)g->in_w * (size_t)g->out_c * (size_t)g->kernel_h * (g->out_c > g->in_c);
 }
 
-VEC_INLINE Vec depthwise_epilogue(const Epilogue *e, Vec sum, int64_t at, int k, int count) {
-  if (e->bias)
-    sum = vec_add(sum, vec_load_upto(e->bias + k, count));
-  if (e->residual)
-    sum = vec_add(sum, vec_load_upto(e->residual + at + k, count));
-  return act_vec(&e->act, sum);
+/* A depth multiplier is worked off by repeating the rows of x that one output row reads, once per output
+ * channel: `to` [rows][in_w][out_c]. */
+static void depthwise_spread(const Conv2d *g, const float *image, int top, int rows, float *to) {
+  int multiplier = g->out_c / g->in_c;
+  for (int r = 0; r < rows; r++)
+    for (int j = 0; j < g->in_w; j++) {
+      const float *from = image + ((int64_t)(top + r * g->dilation_h) * g->in_w + j) * g->in_ld;
+      for (int k = 0; k < g->out_c; k++)
+        *to++ = from[k / multiplier];
+    }
+}
+
+/* Where the run of output row `row` finds x: rows of taps that lie inside, spread if there is a multiplier.
+ */
+static const float *depthwise_rows(const Conv2d *g, int64_t row, const float *x, float *spread,
+                                   DepthwiseRun *run, int *first) {
+  int top = (int)(row % g->out_h) * g->stride_h - g->pad_top, end;
+  depthwise_taps(top, g->dilation_h, g->kernel_h, g->in_h, first, &end);
+  run->rows = end - *first;
+  const float *image = x + row / g->out_h * g->in_h * g->in_w * g->in_ld;
+  ptrdiff_t pixel = g->in_ld, line = (ptrdiff_t)g->dilation_h * g->in_w * g->in_ld;
+  const float *from = image + (ptrdiff_t)(top + *first * g->dilation_h) * g->in_w * g->in_ld;
+  if (g->out_c > g->in_c) {
+    depthwise_spread(g, image, top + *first * g->dilation_h, run->rows, spread);
+    pixel = g->out_c;
+    line = (ptrdiff_t)g->in_w * g->out_c;
+    from = spread;
+  }
+  run->x_row = line;
+  run->x_column = g->dilation_w * pixel;
+  run->x_step = g->stride_w * pixel;
+  run->w_row = (ptrdiff_t)g->kernel_w * g->out_c;
+  run->w_column = g->out_c;
+  run->y_step = g->out_ld;
+  return from;
+}
+
+static inline DepthwiseEnd depthwise_epilogue(const Epilogue *e) {
+  DepthwiseEnd end = {NULL, NULL, &e->act, -INFINITY, INFINITY};
+  if (e->act.kind == ACT_LINEAR || e->act.kind == ACT_RELU6 ||
+      (e->act.kind == ACT_RELU && e->act.b == 0.0f && e->act.c == 0.0f)) {
+    end.act = NULL;
+    end.low = e->act.kind == ACT_LINEAR ? -INFINITY : 0.0f;
+    end.high = e->act.kind == ACT_RELU6 ? 6.0f : e->act.kind == ACT_RELU ? e->act.a : INFINITY;
+  }
+  return end;
 }
 
 /* y [n, out_h, out_w, out_c] = act(depthwise(x, w) + bias + residual). */
 static void depthwise_conv2d_fwd(const Conv2d *g, int n, const float *x, const float *w, const Epilogue *e,
                                  float *y, const Work *work) {
-  (void)work;
-  int multiplier = g->out_c / g->in_c;
   WORK_PARALLEL_FOR(work)
   for (int64_t row = 0; row < (int64_t)n * g->out_h; row++) {
-    const float *image = x + row / g->out_h * g->in_h * g->in_w * g->in_ld;
-    int top = (int)(row % g->out_h) * g->stride_h - g->pad_top, r0, r1;
-    depthwise_taps(top, g->dilation_h, g->kernel_h, g->in_h, &r0, &r1);
-    for (int q = 0; q < g->out_w; q++) {
-      int left = q * g->stride_w - g->pad_left, s0, s1;
-      depthwise_taps(left, g->dilation_w, g->kernel_w, g->in_w, &s0, &s1);
-      int64_t at = (row * g->out_w + q) * g->out_ld;
+    DepthwiseRun run;
+    DepthwiseEnd end = depthwise_epilogue(e);
+    int r, s, s_end;
+    const float *from = depthwise_rows(g, row, x, work_scratch(work), &run, &r);
+    for (int q = 0, next; q < g->out_w; q = next) {
+      next = depthwise_same_taps(q, g->out_w, g->stride_w, g->pad_left, g->dilation_w, g->kernel_w, g->in_w,
+                                 &s, &s_end);
+      run.pixels = next - q;
+      run.columns = s_end - s;
+      const float *place =
+          from + q * run.x_step - g->pad_left * (run.x_step / g->stride_w) + s * run.x_column;
+      ptrdiff_t at = (row * g->out_w + q) * g->out_ld;
       for (int k = 0; k < g->out_c; k += VEC_WIDTH) {
-        int count = g->out_c - k;
-        Vec sum = vec_zero();
-        for (int r = r0; r < r1; r++)
-          for (int s = s0; s < s1; s++) {
-            const float *from =
-                image + ((int64_t)(top + r * g->dilation_h) * g->in_w + left + s * g->dilation_w) * g->in_ld;
-            Vec weight = vec_load_upto(w + (int64_t)(r * g->kernel_w + s) * g->out_c + k, count);
-            sum = vec_fma(depthwise_spread(from, k, multiplier, count), weight, sum);
-          }
-        vec_store_upto(y + at + k, depthwise_epilogue(e, sum, at, k, count), count);
+        run.x = place + k;
+        run.w = w + r * run.w_row + s * run.w_column + k;
+        run.count = g->out_c - k;
+        end.bias = e->bias ? e->bias + k : NULL;
+        end.residual = e->residual ? e->residual + at + k : NULL;
+        depthwise_sum(&run, &end, y + at + k);
       }
     }
+  }
+}
+
+/* One axis of the gradient by x: which dy and which taps position `at` (in x) sees.  With d = at + pad, the
+ * taps are those t with (d - t * dilation) divisible by the stride; along them t goes up by `tap_step` and
+ * dy's place down by `step`. */
+typedef struct DepthwiseBack {
+  int first_tap, tap_step, taps; /* taps that exist */
+  int place, step;               /* dy's place of the first, and how far it goes down with each */
+} DepthwiseBack;
+
+static DepthwiseBack depthwise_back(int at, int pad, int stride, int dilation, int kernel, int size) {
+  DepthwiseBack b = {0, stride, 0, 0, dilation};
+  int d = at + pad, first = 0, period = stride;
+  for (int common = 2; common <= stride; common++) /* tap_step = stride / gcd(stride, dilation) */
+    while (period % common == 0 && b.step % common == 0) {
+      period /= common;
+      b.step /= common;
+    }
+  b.tap_step = period;
+  while (first < period && (d - first * dilation) % stride != 0)
+    first++;
+  if (first == period)
+    return b;
+  int place = (d - first * dilation) / stride, taps = first < kernel ? (kernel - 1 - first) / period + 1 : 0;
+  while (taps > 0 && place >= size) {
+    place -= b.step;
+    first += period;
+    taps--;
+  }
+  while (taps > 0 && place - (taps - 1) * b.step < 0)
+    taps--;
+  b.first_tap = first;
+  b.taps = taps;
+  b.place = place;
+  return b;
+}
+
+/* One input pixel of a convolution with a multiplier. */
+static void depthwise_back_pixel(const Conv2d *g, const DepthwiseRun *run, const float *dy, const float *w,
+                                 float *dx) {
+  int multiplier = g->out_c / g->in_c;
+  for (int c = 0; c < g->in_c; c++) {
+    float sum = 0;
+    for (int r = 0; r < run->rows; r++)
+      for (int s = 0; s < run->columns; s++)
+        for (int j = c * multiplier; j < (c + 1) * multiplier; j++)
+          sum += dy[r * run->x_row + s * run->x_column + j] * w[r * run->w_row + s * run->w_column + j];
+    dx[c] = sum;
   }
 }
 
 /* dx [n, in_h, in_w, in_c] (overwritten) from dy [n, out_h, out_w, out_c]: each input pixel gathers from the
- * windows that hold it. */
+ * windows that hold it.  Pixels `stride_w` apart see the same taps. */
 static void depthwise_conv2d_bwd_x(const Conv2d *g, int n, const float *dy, const float *w, float *dx,
                                    const Work *work) {
   (void)work;
-  int multiplier = g->out_c / g->in_c;
   WORK_PARALLEL_FOR(work)
   for (int64_t row = 0; row < (int64_t)n * g->in_h; row++) {
-    int64_t image = row / g->in_h * g->out_h;
-    for (int j = 0; j < g->in_w; j++) {
-      float *to = dx + (row * g->in_w + j) * g->in_ld;
-      memset(to, 0, (size_t)g->in_c * sizeof(float));
-      for (int r = 0; r < g->kernel_h; r++) {
-        int p = (int)(row % g->in_h) + g->pad_top - r * g->dilation_h;
-        if (p < 0 || p % g->stride_h || p / g->stride_h >= g->out_h)
-          continue;
-        for (int s = 0; s < g->kernel_w; s++) {
-          int q = j + g->pad_left - s * g->dilation_w;
-          if (q < 0 || q % g->stride_w || q / g->stride_w >= g->out_w)
-            continue;
-          const float *from = dy + ((image + p / g->stride_h) * g->out_w + q / g->stride_w) * g->out_ld;
-          const float *weight = w + (int64_t)(r * g->kernel_w + s) * g->out_c;
-          if (multiplier == 1) {
-            for (int c = 0; c < g->in_c; c += VEC_WIDTH) {
-              int count = g->in_c - c;
-              Vec sum = vec_load_upto(to + c, count);
-              sum = vec_fma(vec_load_upto(from + c, count), vec_load_upto(weight + c, count), sum);
-              vec_store_upto(to + c, sum, count);
-            }
-          } else {
-            for (int k = 0; k < g->out_c; k++)
-              to[k / multiplier] += from[k] * weight[k];
-          }
+    DepthwiseBack v =
+        depthwise_back((int)(row % g->in_h), g->pad_top, g->stride_h, g->dilation_h, g->kernel_h, g->out_h);
+    DepthwiseRun run = {.rows = v.taps, .x_step = g->out_ld, .y_step = (ptrdiff_t)g->stride_w * g->in_ld};
+    DepthwiseEnd end = {NULL, NULL, NULL, -INFINITY, INFINITY};
+    run.x_row = -(ptrdiff_t)v.step * g->out_w * g->out_ld;
+    run.w_row = (ptrdiff_t)v.tap_step * g->kernel_w * g->out_c;
+    for (int phase = 0; phase < g->stride_w; phase++)
+      for (int j = phase, next; j < g->in_w; j = next) {
+        DepthwiseBack u = depthwise_back(j, g->pad_left, g->stride_w, g->dilation_w, g->kernel_w, g->out_w);
+        run.pixels = 1;
+        for (next = j + g->stride_w; next < g->in_w; next += g->stride_w, run.pixels++) {
+          DepthwiseBack other =
+              depthwise_back(next, g->pad_left, g->stride_w, g->dilation_w, g->kernel_w, g->out_w);
+          if (other.first_tap != u.first_tap || other.taps != u.taps)
+            break;
         }
+        run.columns = u.taps;
+        run.rows = u.taps > 0 ? v.taps : 0;
+        run.x_column = -(ptrdiff_t)u.step * g->out_ld;
+        run.w_column = (ptrdiff_t)u.tap_step * g->out_c;
+        bool any = run.rows > 0 && run.columns > 0;
+        const float *from = dy, *taps = w;
+        if (any) {
+          from += ((row / g->in_h * g->out_h + v.place) * g->out_w + u.place) * g->out_ld;
+          taps += ((ptrdiff_t)v.first_tap * g->kernel_w + u.first_tap) * g->out_c;
+        }
+        float *to = dx + (row * g->in_w + j) * g->in_ld;
+        if (g->out_c > g->in_c) {
+          for (int pixel = 0; pixel < run.pixels; pixel++)
+            depthwise_back_pixel(g, &run, from + (any ? pixel * run.x_step : 0), taps,
+                                 to + pixel * run.y_step);
+          continue;
+        }
+        for (int k = 0; k < g->in_c; k += VEC_WIDTH) {
+          run.x = from + k;
+          run.w = taps + k;
+          run.count = g->in_c - k;
+          depthwise_sum(&run, &end, to + k);
+        }
+      }
+  }
+}
+
+/* The share of one part of the output rows: sums [R][S][out_c], overwritten. */
+static void depthwise_part(const Conv2d *g, int n, int part, const float *x, const float *dy, float *spread,
+                           float *sums) {
+  int64_t rows = (int64_t)n * g->out_h;
+  memset(sums, 0, depthwise_weights(g) * sizeof(float));
+  for (int64_t row = rows * part / DEPTHWISE_PARTS; row < rows * (part + 1) / DEPTHWISE_PARTS; row++) {
+    DepthwiseRun run;
+    int r, s, s_end;
+    const float *from = depthwise_rows(g, row, x, spread, &run, &r);
+    for (int q = 0, next; q < g->out_w; q = next) {
+      next = depthwise_same_taps(q, g->out_w, g->stride_w, g->pad_left, g->dilation_w, g->kernel_w, g->in_w,
+                                 &s, &s_end);
+      run.pixels = next - q;
+      run.columns = s_end - s;
+      const float *place =
+          from + q * run.x_step - g->pad_left * (run.x_step / g->stride_w) + s * run.x_column;
+      for (int k = 0; k < g->out_c; k += VEC_WIDTH) {
+        run.x = place + k;
+        run.count = g->out_c - k;
+        depthwise_gather(&run, dy + (row * g->out_w + q) * g->out_ld + k,
+                         sums + r * run.w_row + s * run.w_column + k);
       }
     }
   }
 }
 
-/* dw (R, S, C, M), overwritten: one tap and a stretch of channels is summed by one thread, image by image. */
+/* dw (R, S, C, M), overwritten. */
 static void depthwise_conv2d_bwd_w(const Conv2d *g, int n, const float *x, const float *dy, float *dw,
                                    const Work *work) {
-  (void)work;
-  int multiplier = g->out_c / g->in_c, blocks = (g->out_c + VEC_WIDTH - 1) / VEC_WIDTH;
+  size_t count = depthwise_weights(g), pitch = (count + 15) / 16 * 16;
   WORK_PARALLEL_FOR(work)
-  for (int64_t unit = 0; unit < (int64_t)g->kernel_h * g->kernel_w * blocks; unit++) {
-    int tap = (int)(unit / blocks), k = (int)(unit % blocks) * VEC_WIDTH, count = g->out_c - k;
-    int r = tap / g->kernel_w, s = tap % g->kernel_w;
-    Vec total = vec_zero();
-    for (int64_t row = 0; row < (int64_t)n * g->out_h; row++) {
-      int i = (int)(row % g->out_h) * g->stride_h - g->pad_top + r * g->dilation_h;
-      if (i < 0 || i >= g->in_h)
-        continue;
-      const float *line = x + (row / g->out_h * g->in_h + i) * g->in_w * g->in_ld;
-      Vec sum = vec_zero();
-      for (int q = 0; q < g->out_w; q++) {
-        int j = q * g->stride_w - g->pad_left + s * g->dilation_w;
-        if (j < 0 || j >= g->in_w)
-          continue;
-        Vec value = depthwise_spread(line + (int64_t)j * g->in_ld, k, multiplier, count);
-        sum = vec_fma(value, vec_load_upto(dy + (row * g->out_w + q) * g->out_ld + k, count), sum);
-      }
-      total = vec_add(total, sum);
-    }
-    vec_store_upto(dw + (int64_t)tap * g->out_c + k, total, count);
+  for (int part = 0; part < DEPTHWISE_PARTS; part++)
+    depthwise_part(g, n, part, x, dy, work_scratch(work) + DEPTHWISE_PARTS * pitch,
+                   work->scratch + (size_t)part * pitch);
+  for (size_t i = 0; i < count; i++) {
+    float sum = work->scratch[i];
+    for (size_t part = 1; part < DEPTHWISE_PARTS; part++)
+      sum += work->scratch[part * pitch + i];
+    dw[i] = sum;
   }
 }
 #endif

@@ -14,8 +14,17 @@
 #else
 #define VEC_INLINE static inline
 #endif
+/* Whether Vec is a register: not in the portable build, where unrolled loops only cost compile time. */
+#if !defined(NETC_PORTABLE) && (defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__)) ||           \
+                                (defined(__ARM_NEON) && defined(__aarch64__)))
+#define VEC_NATIVE 1
+#else
+#define VEC_NATIVE 0
+#endif
 /* Before a loop of constant length over an array of Vec, so that the array lives in registers. */
-#if defined(__clang__)
+#if !VEC_NATIVE
+#define VEC_UNROLL
+#elif defined(__clang__)
 #define VEC_UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__)
 #define VEC_UNROLL _Pragma("GCC unroll 32")

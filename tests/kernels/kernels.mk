@@ -14,10 +14,10 @@ check-kernels: $(BUILD)/tests/kernels_native $(BUILD)/tests/kernels_portable $(B
 	ASAN_OPTIONS=detect_leaks=0 $(BUILD)/tests/kernels_sanitize
 
 define KERNEL_BUILD
-$(BUILD)/tests/kernels_$(1)/%.o: tests/kernels/%.c $(KERNEL_HEADERS)
+$(BUILD)/tests/kernels_$(1).objects/%.o: tests/kernels/%.c $(KERNEL_HEADERS)
 	@mkdir -p $$(@D)
 	$$(CC) $$(KERNEL_FLAGS) $$(KERNEL_FLAGS_$(1)) -c -o $$@ $$<
-$(BUILD)/tests/kernels_$(1): $(KERNEL_TESTS:tests/kernels/%.c=$(BUILD)/tests/kernels_$(1)/%.o)
+$(BUILD)/tests/kernels_$(1): $(KERNEL_TESTS:tests/kernels/%.c=$(BUILD)/tests/kernels_$(1).objects/%.o)
 	$$(CC) $$(KERNEL_FLAGS_$(1)) -o $$@ $$^ -lcriterion -lm
 endef
 $(foreach build,native portable sanitize,$(eval $(call KERNEL_BUILD,$(build))))

@@ -1,6 +1,7 @@
 /* Two-dimensional convolution (cross-correlation, as Keras): geometry shared by all variants.
  *
- * y[n,p,q,k] = act(bias[k] + residual[n,p,q,k] + sum_{r,s,c} x[n, p*stride_h - pad_top + r*dilation_h, ...][c] * w[r,s,c,k]) */
+ * y[n,p,q,k] = act(bias[k] + residual[n,p,q,k] + sum_{r,s,c} x[n, p*stride_h - pad_top + r*dilation_h,
+ * ...][c] * w[r,s,c,k]) */
 #ifndef NETC_KERNELS_CONV2D_H
 #define NETC_KERNELS_CONV2D_H
 #include "activation.h"

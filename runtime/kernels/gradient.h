@@ -1,5 +1,5 @@
-/* What may happen to a gradient or a weight around the optimizer's update: regularizers, clipping, constraints.
- * Formulas: Keras's regularizers, optimizers and constraints. */
+/* What may happen to a gradient or a weight around the optimizer's update: regularizers, clipping,
+ * constraints. Formulas: Keras's regularizers, optimizers and constraints. */
 #ifndef NETC_KERNELS_GRADIENT_H
 #define NETC_KERNELS_GRADIENT_H
 #include "work.h"
@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* out = grad + l1 * sign(w) + 2 * l2 * w: the gradient of l1 * sum|w| + l2 * sum w^2 joined.  In place allowed. */
+/* out = grad + l1 * sign(w) + 2 * l2 * w: the gradient of l1 * sum|w| + l2 * sum w^2 joined.  In place
+ * allowed. */
 static void regularize_l1_l2(int64_t count, float l1, float l2, const float *w, const float *grad, float *out,
                              const Work *work) {
   (void)work;
@@ -25,8 +26,8 @@ static float penalty_l1_l2(int64_t count, float l1, float l2, const float *w) {
   return (float)((double)l1 * sum_abs + (double)l2 * sum_squares);
 }
 
-/* Rows (or columns) of a [rows][columns] matrix at unit length: reciprocal norms, with Keras's epsilon of 1e-12 in the
- * square. */
+/* Rows (or columns) of a [rows][columns] matrix at unit length: reciprocal norms, with Keras's epsilon of
+ * 1e-12 in the square. */
 static double orthogonal_invnorm(int rows, int columns, bool by_rows, const float *w, int which) {
   double sum = 0;
   for (int i = 0; i < (by_rows ? columns : rows); i++) {
@@ -86,7 +87,8 @@ static double gradient_sum_squares(int64_t count, const float *grad) {
   return sum;
 }
 
-/* min(1, limit / sqrt(squares)): what every gradient is multiplied with so that their norm is at most `limit`. */
+/* min(1, limit / sqrt(squares)): what every gradient is multiplied with so that their norm is at most
+ * `limit`. */
 static float gradient_clip_scale(double squares, float limit) {
   double norm = sqrt(squares);
   return norm > (double)limit ? (float)((double)limit / norm) : 1;
@@ -115,16 +117,19 @@ static void constrain_non_negative(int64_t count, float *w) {
     w[i] = w[i] > 0 ? w[i] : 0;
 }
 
-/* Brings norms along the middle axis of w [outer][length][inner] into [low, high]: Keras's MaxNorm (low 0, rate 1),
- * UnitNorm (both 1) and MinMaxNorm (rate: how much of the way).  Epsilon 1e-7 as Keras. */
-static void constrain_norm(int64_t outer, int64_t length, int64_t inner, float low, float high, float rate, float *w) {
+/* Brings norms along the middle axis of w [outer][length][inner] into [low, high]: Keras's MaxNorm (low 0,
+ * rate 1), UnitNorm (both 1) and MinMaxNorm (rate: how much of the way).  Epsilon 1e-7 as Keras. */
+static void constrain_norm(int64_t outer, int64_t length, int64_t inner, float low, float high, float rate,
+                           float *w) {
   for (int64_t o = 0; o < outer; o++)
     for (int64_t i = 0; i < inner; i++) {
       float *v = w + o * length * inner + i;
       double squares = 0;
       for (int64_t k = 0; k < length; k++)
         squares += (double)v[k * inner] * (double)v[k * inner];
-      double norm = sqrt(squares), wanted = norm < (double)low ? (double)low : norm > (double)high ? (double)high : norm;
+      double norm = sqrt(squares), wanted = norm < (double)low    ? (double)low
+                                            : norm > (double)high ? (double)high
+                                                                  : norm;
       wanted = (double)rate * wanted + (1 - (double)rate) * norm;
       float scale = (float)(wanted / (norm + 1e-7));
       for (int64_t k = 0; k < length; k++)

@@ -1,5 +1,5 @@
-/* Merges of k values of one shape, broadcasting, and their gradients.  Plain loops that compilers vectorise; they are
- * bound by memory. */
+/* Merges of k values of one shape, broadcasting, and their gradients.  Plain loops that compilers vectorise;
+ * they are bound by memory. */
 #ifndef NETC_KERNELS_MERGE_H
 #define NETC_KERNELS_MERGE_H
 #include "work.h"
@@ -13,7 +13,8 @@ static void merge_add_fwd(int64_t count, int k, const float *const *x, float *y,
   (void)work;
   WORK_PARALLEL_FOR(work)
   for (int64_t block = 0; block < (count + MERGE_BLOCK_FLOATS - 1) / MERGE_BLOCK_FLOATS; block++) {
-    int64_t begin = block * MERGE_BLOCK_FLOATS, end = begin + MERGE_BLOCK_FLOATS < count ? begin + MERGE_BLOCK_FLOATS : count;
+    int64_t begin = block * MERGE_BLOCK_FLOATS,
+            end = begin + MERGE_BLOCK_FLOATS < count ? begin + MERGE_BLOCK_FLOATS : count;
     for (int64_t i = begin; i < end; i++)
       y[i] = x[0][i] + x[1][i];
     for (int j = 2; j < k; j++)
@@ -85,9 +86,10 @@ static void merge_minimum_fwd(int64_t count, int k, const float *const *x, float
   }
 }
 
-/* The gradient of a maximum or minimum by input `which`: all of dy goes to the first input that equals the result. */
-static void merge_extreme_bwd(int64_t count, int which, const float *const *x, const float *y, const float *dy,
-                              float *dx, const Work *work) {
+/* The gradient of a maximum or minimum by input `which`: all of dy goes to the first input that equals the
+ * result. */
+static void merge_extreme_bwd(int64_t count, int which, const float *const *x, const float *y,
+                              const float *dy, float *dx, const Work *work) {
   (void)work;
   WORK_PARALLEL_FOR(work)
   for (int64_t i = 0; i < count; i++) {

@@ -12,8 +12,8 @@ typedef struct Work {
   size_t scratch_floats; /* per thread, a multiple of 16 */
 } Work;
 
-/* WORK_PARALLEL_FOR(work) before a for loop: iterations are split among the threads.  Results never depend on the
- * number of threads: an output element is summed by one iteration, in one order. */
+/* WORK_PARALLEL_FOR(work) before a for loop: iterations are split among the threads.  Results never depend on
+ * the number of threads: an output element is summed by one iteration, in one order. */
 #ifdef _OPENMP
 #define WORK_PRAGMA(text) _Pragma(#text)
 #define WORK_PARALLEL_FOR(work) WORK_PRAGMA(omp parallel for schedule(static) num_threads((work)->threads))

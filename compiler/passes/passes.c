@@ -1,7 +1,11 @@
 #include "passes.h"
+#include "../summary.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+
+/* The plan is made without knowing the machine: limits are checked for so many threads. */
+enum { MEMORY_THREADS = 2 };
 
 const Pass pass_table[] = {
     {"freeze", "find the largest part that is a pure function of the image, to be computed once", pass_freeze,
@@ -67,6 +71,26 @@ static void collect_weights(Module *module) {
   }
 }
 
+/* `memory` in the train section: an instance that would need more is refused before it runs, with what would
+ * do. */
+static void check_memory_limit(const Module *module) {
+  const TrainSpec *train = &module->graph->train;
+  int64_t needed = emit_bytes(module, train->batch, MEMORY_THREADS);
+  if (!train->memory_limit || needed <= train->memory_limit)
+    return;
+  int batch = train->batch;
+  while (batch > 0 && emit_bytes(module, batch, MEMORY_THREADS) > train->memory_limit)
+    batch--;
+  diag_error(module->diag, train->span, "`%s` needs %.1f MB at batch %d on %d threads, the limit is %.1f MB",
+             module->graph->name, (double)needed * 1e-6, train->batch, MEMORY_THREADS,
+             (double)train->memory_limit * 1e-6);
+  if (batch)
+    diag_help(module->diag, "a batch of %d fits", batch);
+  else
+    diag_help(module->diag, "the least that would do is %.1f MB, at batch 1",
+              (double)emit_bytes(module, 1, MEMORY_THREADS) * 1e-6);
+}
+
 Module *passes_run(const Graph *graph, Arena *arena, Diag *diag, const PassOptions *options, bool exact,
                    StrBuf *dump) {
   Module *module = arena_new(arena, Module);
@@ -94,6 +118,7 @@ Module *passes_run(const Graph *graph, Arena *arena, Diag *diag, const PassOptio
   }
   if (!planned)
     plan_without_reuse(module);
+  check_memory_limit(module);
   if (!options->verify_each)
     ir_verify(module, "plan");
   return module;

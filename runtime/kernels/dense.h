@@ -91,7 +91,7 @@ static void dense_fwd_task(int in, int out, int i0, int i1, int k0, int k1, int 
   } while (begin < i1);
 }
 
-/* y[count] = act(sum of parts + bias + residual), at image i's output o: elements [begin, end) of n * out. */
+/* y[count] = sum of parts + bias + residual, at image i's output o: elements [begin, end) of n * out. */
 static void dense_fwd_join(int parts, int64_t stride, int64_t begin, int64_t end, int out, const float *sums,
                            const Epilogue *e, float *y) {
   for (int64_t j = begin; j < end;) {
@@ -104,7 +104,7 @@ static void dense_fwd_join(int parts, int64_t stride, int64_t begin, int64_t end
       sum = vec_add(sum, vec_load_upto(e->bias + k, width));
     if (e && e->residual)
       sum = vec_add(sum, vec_load_upto(e->residual + j, width));
-    vec_store_upto(y + j, e ? act_vec(&e->act, sum) : sum, width);
+    vec_store_upto(y + j, sum, width);
     j += width;
   }
 }
@@ -136,11 +136,11 @@ static void dense_fwd(int n, int in, int out, const float *x, const float *w, co
   WORK_PARALLEL_FOR(work)
   for (int64_t chunk = 0; chunk < chunks; chunk++) {
     int64_t begin = chunk * 1024, end = begin + 1024 < count ? begin + 1024 : count;
+    ptrdiff_t at = (ptrdiff_t)begin;
     if (parts > 1)
       dense_fwd_join(parts, count, begin, end, out, sums, e, y);
-    else
-      for (int64_t j = begin; j < end; j += VEC_WIDTH)
-        vec_store_upto(y + j, act_vec(&e->act, vec_load_upto(y + j, end - j)), end - j);
+    if (e)
+      epilogue_activate(&e->act, y, &at, 1, (int)(end - begin));
   }
 }
 

@@ -249,8 +249,9 @@ VEC_INLINE void winograd_output_tile(int m, const Winograd *g, const float *from
         Vec sum = vec_add(line[i], bias);
         if (residual)
           sum = vec_add(sum, vec_load_upto(residual + at, width));
-        sum = clamp ? vec_min(high_vec, vec_max(low_vec, sum)) : act_vec(&e->act, sum);
-        vec_store_upto(y + at, sum, width);
+        vec_store_upto(y + at, vec_min(high_vec, vec_max(low_vec, sum)), width);
+        if (!clamp)
+          epilogue_activate(&e->act, y, &at, 1, width < VEC_WIDTH ? width : VEC_WIDTH);
       }
     }
   }

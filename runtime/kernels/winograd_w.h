@@ -8,7 +8,8 @@
 #define NETC_KERNELS_WINOGRAD_W_H
 #include "winograd.h"
 
-#define WINOGRAD_W_FLOATS 1048576 /* of both transforms of a chunk, about */
+#define WINOGRAD_W_TILES                                                                                     \
+  112 /* of a chunk: sums go to memory and back once per chunk, transforms should stay in cache */
 
 /* A y, for a line of m outputs. */
 VEC_INLINE void winograd_gradient_line(int m, const Vec *y, int step, Vec *t, int t_step) {
@@ -62,19 +63,13 @@ VEC_INLINE void winograd_weight_line(int m, const Vec *u, int step, Vec *g, int 
       vec_add(u[7 * step], vec_fma(vec_set(8.0f / 45.0f), s3, vec_fma(vec_set(2.0f / 45.0f), s2, first)));
 }
 
-/* Tiles per chunk. */
-static inline int winograd_w_tiles(int m, const Winograd *g) {
-  int tiles = WINOGRAD_W_FLOATS / ((m + 2) * (m + 2) * (winograd_line(g->in_c) + winograd_line(g->out_c)));
-  return tiles < 192 ? 192 : tiles;
-}
-
 static inline size_t winograd_w_sum_floats(int m, const Winograd *g) {
   return (size_t)((m + 2) * (m + 2)) * (size_t)g->in_c * (size_t)winograd_line(g->out_c);
 }
 
 /* The workspace: sums [position][in_c][line of out_c], then both transforms of a chunk. */
 static size_t winograd_w_workspace_floats(int m, const Winograd *g) {
-  size_t tiles = (size_t)((m + 2) * (m + 2)) * (size_t)winograd_w_tiles(m, g);
+  size_t tiles = (size_t)((m + 2) * (m + 2)) * WINOGRAD_W_TILES;
   return winograd_w_sum_floats(m, g) + tiles * (size_t)(winograd_line(g->in_c) + winograd_line(g->out_c)) +
          16;
 }
@@ -132,7 +127,7 @@ VEC_INLINE void winograd_w_run(int m, const Winograd *g, int n, const float *x, 
   int alpha = m + 2, positions = alpha * alpha;
   int tile_rows = conv_ceil(g->out_h, m), tile_columns = conv_ceil(g->out_w, m);
   int64_t tiles = (int64_t)n * tile_rows * tile_columns;
-  int in_line = winograd_line(g->in_c), out_line = winograd_line(g->out_c), chunk = winograd_w_tiles(m, g);
+  int in_line = winograd_line(g->in_c), out_line = winograd_line(g->out_c), chunk = WINOGRAD_W_TILES;
   float *sums = workspace, *v = sums + winograd_w_sum_floats(m, g),
         *z = v + (ptrdiff_t)positions * chunk * in_line;
   int column_tiles = conv_ceil(g->out_c, TILE_COLUMNS);

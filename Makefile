@@ -17,6 +17,10 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/grammar/net.tab.o $(BUILD)/gramm
 RUNTIME := $(shell find runtime -name '*.h' 2>/dev/null)
 ZOO := $(wildcard examples/zoo/*.net)
 
+# `make V=1` shows every command.
+quiet = $(if $(V),,@)
+say = @$(if $(V),:,echo)
+
 .PHONY: all help clean check demo format format-check packages
 all: $(BUILD)/netc
 
@@ -30,14 +34,16 @@ help:
 	@echo "make clean      remove build/"
 
 $(BUILD)/netc: $(OBJECTS)
-	$(CC) $(CFLAGS) $(EXTRA) -o $@ $(OBJECTS) $(HDF5_LIBS) -lz -lm
+	$(say) "  LINK    $@"
+	$(quiet)$(CC) $(CFLAGS) $(EXTRA) -o $@ $(OBJECTS) $(HDF5_LIBS) -lz -lm
 
 # The kernels that this file includes for their sizes are only called in emitted programs.
 $(BUILD)/compiler/kernel_sizes.o: WARNINGS += -Wno-unused-function
 
 $(BUILD)/%.o: %.c $(BUILD)/grammar/net.tab.h
 	@mkdir -p $(@D)
-	$(CC) $(NETC_CFLAGS) -MMD -MP -c -o $@ $<
+	$(say) "  CC      $<"
+	$(quiet)$(CC) $(NETC_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/grammar/net.tab.c $(BUILD)/grammar/net.tab.h &: grammar/net.y
 	@mkdir -p $(@D)
@@ -49,9 +55,9 @@ $(BUILD)/grammar/net.lex.c $(BUILD)/grammar/net.lex.h &: grammar/net.l
 
 # Generated text: its warnings are not ours.
 $(BUILD)/grammar/net.tab.o: $(BUILD)/grammar/net.tab.c $(BUILD)/grammar/net.lex.h
-	$(CC) $(NETC_CFLAGS) -w -I$(BUILD)/grammar -MMD -MP -c -o $@ $<
+	$(quiet)$(CC) $(NETC_CFLAGS) -w -I$(BUILD)/grammar -MMD -MP -c -o $@ $<
 $(BUILD)/grammar/net.lex.o: $(BUILD)/grammar/net.lex.c $(BUILD)/grammar/net.tab.h
-	$(CC) $(NETC_CFLAGS) -w -I$(BUILD)/grammar -MMD -MP -c -o $@ $<
+	$(quiet)$(CC) $(NETC_CFLAGS) -w -I$(BUILD)/grammar -MMD -MP -c -o $@ $<
 
 $(BUILD)/embed: tools/embed.c
 	@mkdir -p $(@D)
@@ -65,9 +71,9 @@ $(BUILD)/zoo.list: FORCE
 	@mkdir -p $(@D)
 	@echo $(sort $(ZOO)) | cmp -s - $@ || echo $(sort $(ZOO)) > $@
 $(BUILD)/runtime_files.c: $(BUILD)/embed $(BUILD)/runtime.list $(RUNTIME)
-	$(BUILD)/embed runtime_files runtime $(sort $(RUNTIME)) > $@.$$$$.tmp && mv $@.$$$$.tmp $@
+	$(quiet)$(BUILD)/embed runtime_files runtime $(sort $(RUNTIME)) > $@.$$$$.tmp && mv $@.$$$$.tmp $@
 $(BUILD)/zoo_files.c: $(BUILD)/embed $(BUILD)/zoo.list $(ZOO)
-	$(BUILD)/embed zoo_files examples $(sort $(ZOO)) > $@.$$$$.tmp && mv $@.$$$$.tmp $@
+	$(quiet)$(BUILD)/embed zoo_files examples $(sort $(ZOO)) > $@.$$$$.tmp && mv $@.$$$$.tmp $@
 $(BUILD)/%_files.o: $(BUILD)/%_files.c
 	$(CC) -std=c11 -O0 -Icompiler -c -o $@ $<
 

@@ -1,6 +1,6 @@
 """Every case of golden/layers.h5: outputs, all gradients, moving statistics.
 
-usage: layers.py NETC GOLDEN/layers.h5
+usage: layers.py NETC GOLDEN [CASES]
 
 All cases of one batch size become branches of one network, so that a few programs serve them all.  The samples are
 rows of a dense layer's kernel that a one-hot input picks, so the gradient of each input is the gradient of a weight;
@@ -15,7 +15,7 @@ import numpy as np
 
 import keras_net as kn
 
-netc, golden = sys.argv[1:3]
+netc, golden = sys.argv[1], sys.argv[2] + "/layers.h5"
 only = sys.argv[3] if len(sys.argv) > 3 else ""
 
 

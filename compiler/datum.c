@@ -1,5 +1,6 @@
 #include "datum.h"
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,8 @@ const char *datum_kind_text(const Datum *datum) {
 
 const char *datum_float_text(Arena *arena, double number) {
   char text[40];
+  if (number == floor(number) && fabs(number) < 1e15)
+    return arena_printf(arena, "%.1f", number);
   for (int digits = 1; digits <= 17; digits++) {
     snprintf(text, sizeof text, "%.*g", digits, number);
     if (strtod(text, NULL) == number)

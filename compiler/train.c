@@ -415,11 +415,12 @@ static void read_statements(Training *training, const Stmt *stmts) {
     case STMT_UNFREEZE:
       if (!training->phase && training->train->phase_count)
         diag_error(diag_of(training), stmt->span, "this stands before the first phase, or in one");
-      else
+      else if (training->graph->output) /* else the network has errors, and lacks layers */
         run_freeze(training->elaborator, training->scope, stmt);
       break;
     case STMT_WEIGHTS:
-      run_weights(training->elaborator, training->scope, stmt);
+      if (training->graph->output)
+        run_weights(training->elaborator, training->scope, stmt);
       break;
     case STMT_EXPR:
       if (stmt->value->kind == EXPR_CALL && signature_find(SIG_CALLBACK, stmt->value->text)) {

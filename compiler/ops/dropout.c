@@ -9,6 +9,22 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
   return infer_between(layer, "rate", 0, 1, diag) && infer_keep(layer, arena, diag);
 }
 
+/* Numbers of one image that share a draw: noise_shape without the batch is 1 in every axis (all of them), or
+ * 1 in all axes but the last (a channel's). */
+static bool infer_dropout(Layer *layer, Arena *arena, Diag *diag) {
+  const Attr *noise = call_attr(&layer->call, "noise_shape");
+  Shape in = layer->inputs[0]->shape;
+  bool good = noise->kind == ATTR_NONE || noise->count == in.rank;
+  for (int i = 0; good && i < noise->count; i++)
+    good = noise->ints[i] == 1 || (i == in.rank - 1 && noise->ints[i] == in.dim[i]);
+  if (!good) {
+    diag_error(diag, infer_span(layer, "noise_shape"),
+               "`noise_shape` is 1 in each axis of %s, the last may be whole", infer_shape_text(arena, in));
+    return false;
+  }
+  return infer(layer, arena, diag);
+}
+
 /* ---- IR: dropout(x) and its gradient, which draws the same mask again from the same counter ---- */
 
 static Value *dropout_lower(Builder *builder, const Layer *layer, Value **inputs) {
@@ -18,6 +34,8 @@ static Value *dropout_lower(Builder *builder, const Layer *layer, Value **inputs
   Value *y = ir_unary(builder, OP_dropout, inputs[0], layer->shape);
   y->def->attr.floats[0] = rate;
   y->def->attr.ints[0] = layer->index;
+  if (layer->op->kind == OP_dropout && call_ints(&layer->call, "noise_shape"))
+    y->def->attr.ints[1] = call_ints(&layer->call, "noise_shape")[layer->shape.rank - 1];
   return y;
 }
 
@@ -90,11 +108,13 @@ const OpDef op_dropout = {
             .doc = "while training, sets a random part of the values to zero",
             .formula = "y = x * keep / (1 - rate), keep is 0 with probability rate; prediction: y = x",
             .params = {{"rate", P_FLOAT, NULL, NULL, "part that is dropped, 0 <= rate < 1"},
+                       {"noise_shape", P_INTS, "none", NULL,
+                        "shape of the draws without the batch: (1, 1, 1) drops whole images"},
                        {"seed", P_INT, "none", NULL, "own random draws; none: from the training seed"}},
         },
     .min_inputs = 1,
     .max_inputs = 1,
-    .infer = infer,
+    .infer = infer_dropout,
     .lower = dropout_lower,
     .gradient = dropout_gradient,
     .in_place = true,

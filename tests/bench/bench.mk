@@ -1,0 +1,11 @@
+# Kernel benchmarks: `make bench-kernels`; KERNEL_BENCH takes arguments, e.g. KERNEL_BENCH="-t 1 -n 8 vgg dense".
+KERNEL_BENCH ?=
+BENCH_FLAGS ?= -O2 -march=native
+
+$(BUILD)/tests/bench_kernels: tests/bench/bench_kernels.c tests/bench/bench.h $(wildcard runtime/kernels/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(BENCH_FLAGS) -fopenmp $(WARNINGS) -Wno-unused-function -o $@ $< -lm
+
+.PHONY: bench-kernels
+bench-kernels: $(BUILD)/tests/bench_kernels
+	$(BUILD)/tests/bench_kernels $(KERNEL_BENCH)

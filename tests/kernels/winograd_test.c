@@ -1,0 +1,163 @@
+/* Winograd convolutions, forward and both gradients, against reference.h.  The tolerances are the accuracy
+ * that the heads of conv2d_winograd4.h and conv2d_winograd6.h promise. */
+#include "kernels/conv2d_winograd4.h"
+#include "kernels/conv2d_winograd6.h"
+#include "kernels/reference.h"
+#include "kernel_test.h"
+#include <stdio.h>
+
+typedef struct Family {
+  const char *name;
+  double tolerance;
+  bool (*fits)(const Conv2d *g);
+  size_t (*fwd_packed_floats)(const Conv2d *g), (*fwd_scratch_floats)(const Conv2d *g);
+  void (*fwd_pack)(const Conv2d *g, const float *w, float *packed, const Work *work);
+  void (*fwd)(const Conv2d *g, int n, const float *x, const float *packed, const Epilogue *e, float *y,
+              const Work *work);
+  size_t (*bwd_x_packed_floats)(const Conv2d *g), (*bwd_x_scratch_floats)(const Conv2d *g);
+  void (*bwd_x_pack)(const Conv2d *g, const float *w, float *packed, const Work *work);
+  void (*bwd_x)(const Conv2d *g, int n, const float *dy, const float *packed, float *dx, const Work *work);
+  size_t (*bwd_w_workspace_floats)(const Conv2d *g), (*bwd_w_scratch_floats)(const Conv2d *g);
+  void (*bwd_w)(const Conv2d *g, int n, const float *x, const float *dy, float *dw, float *workspace,
+                const Work *work);
+} Family;
+
+static const Family families[] = {
+    {"winograd4", 2e-5, conv2d_winograd4_fits, conv2d_fwd_winograd4_packed_floats,
+     conv2d_fwd_winograd4_scratch_floats, conv2d_fwd_winograd4_pack, conv2d_fwd_winograd4,
+     conv2d_bwd_x_winograd4_packed_floats, conv2d_bwd_x_winograd4_scratch_floats, conv2d_bwd_x_winograd4_pack,
+     conv2d_bwd_x_winograd4, conv2d_bwd_w_winograd4_workspace_floats, conv2d_bwd_w_winograd4_scratch_floats,
+     conv2d_bwd_w_winograd4},
+    {"winograd6", 4e-5, conv2d_winograd6_fits, conv2d_fwd_winograd6_packed_floats,
+     conv2d_fwd_winograd6_scratch_floats, conv2d_fwd_winograd6_pack, conv2d_fwd_winograd6,
+     conv2d_bwd_x_winograd6_packed_floats, conv2d_bwd_x_winograd6_scratch_floats, conv2d_bwd_x_winograd6_pack,
+     conv2d_bwd_x_winograd6, conv2d_bwd_w_winograd6_workspace_floats, conv2d_bwd_w_winograd6_scratch_floats,
+     conv2d_bwd_w_winograd6},
+};
+
+/* {images, in_h, in_w, in_c, out_c, padding, floats between pixels} */
+static const int shapes[][7] = {
+    {1, 3, 3, 16, 16, 0, 0},   {1, 1, 1, 16, 17, 1, 0},  {2, 6, 7, 17, 33, 1, 3},   {1, 12, 12, 64, 48, 1, 0},
+    {3, 9, 13, 31, 20, 1, 0},  {1, 14, 5, 40, 64, 0, 5}, {2, 25, 25, 16, 16, 1, 0}, {1, 7, 30, 33, 16, 2, 1},
+    {1, 40, 41, 16, 32, 1, 0}, {1, 8, 8, 16, 150, 1, 0},
+};
+enum { SHAPES = sizeof shapes / sizeof shapes[0], FAMILIES = sizeof families / sizeof families[0] };
+
+static Conv2d geometry(const int *s) {
+  return (Conv2d){s[1], s[2], s[3], s[1] + 2 * s[5] - 2, s[2] + 2 * s[5] - 2, s[4], 3, 3, 1, 1, s[5], s[5],
+                  1,    1,    1,    s[3] + s[6],         s[4] + s[6]};
+}
+
+/* Dense doubles from rows of floats that are ld apart. */
+static double *dense_doubles(int64_t rows, int width, const float *x, int ld) {
+  double *wide = test_doubles(rows * width);
+  for (int64_t i = 0; i < rows * width; i++)
+    wide[i] = (double)x[i / width * ld + i % width];
+  return wide;
+}
+
+static void check_fwd(const Family *f, const Conv2d *g, int n, int threads, const float *x, const float *w,
+                      const Epilogue *e, float *y) {
+  int64_t pixels = (int64_t)n * g->out_h * g->out_w, span = test_span(pixels, g->out_c, g->out_ld);
+  Work work = test_work(threads, f->fwd_scratch_floats(g));
+  float *packed = test_blank((int64_t)f->fwd_packed_floats(g)), *want = test_blank(span);
+  f->fwd_pack(g, w, packed, &work);
+  f->fwd(g, n, x, packed, e, y, &work);
+  reference_conv2d_fwd(g, n, x, w, e, want);
+  double *wide = dense_doubles(pixels, g->out_c, want, g->out_ld);
+  test_rows_close(f->name, pixels, g->out_c, y, g->out_ld, wide, f->tolerance);
+  test_gaps_untouched(f->name, pixels, g->out_c, y, g->out_ld);
+  TEST_FREE(work.scratch, packed, want, wide);
+}
+
+Test(winograd, forward) {
+  const Act acts[] = {{.kind = ACT_LINEAR},
+                      {.kind = ACT_RELU, .a = INFINITY},
+                      {.kind = ACT_RELU6},
+                      {.kind = ACT_ELU, .a = 1}};
+  for (int i = 0; i < SHAPES * FAMILIES; i++) {
+    const int *s = shapes[i / FAMILIES];
+    const Family *f = &families[i % FAMILIES];
+    Conv2d g = geometry(s);
+    cr_assert(f->fits(&g));
+    int64_t in = test_span((int64_t)s[0] * g.in_h * g.in_w, g.in_c, g.in_ld);
+    int64_t out = test_span((int64_t)s[0] * g.out_h * g.out_w, g.out_c, g.out_ld);
+    float *x = test_tensor(in), *w = test_tensor(9 * g.in_c * g.out_c), *bias = test_tensor(g.out_c);
+    float *residual = test_tensor(out), *first = NULL;
+    Epilogue e = {i % 3 ? bias : NULL, i % 4 > 1 ? residual : NULL, acts[i / 2 % 4]};
+    for (int threads = 1; threads <= 3; threads++) {
+      float *y = test_blank(out);
+      check_fwd(f, &g, s[0], threads, x, w, &e, y);
+      if (first)
+        test_same_bits(f->name, out, y, first);
+      free(first);
+      first = y;
+    }
+    TEST_FREE(x, w, bias, residual, first);
+  }
+}
+
+Test(winograd, gradient_of_input) {
+  for (int i = 0; i < SHAPES * FAMILIES; i++) {
+    const int *s = shapes[i / FAMILIES];
+    const Family *f = &families[i % FAMILIES];
+    Conv2d g = geometry(s);
+    int64_t pixels = (int64_t)s[0] * g.in_h * g.in_w, in = test_span(pixels, g.in_c, g.in_ld);
+    int64_t out = test_span((int64_t)s[0] * g.out_h * g.out_w, g.out_c, g.out_ld);
+    float *dy = test_tensor(out), *w = test_tensor(9 * g.in_c * g.out_c), *first = NULL;
+    double *want = test_doubles(pixels * g.in_ld);
+    reference_conv2d_bwd_x(&g, s[0], dy, w, want);
+    for (int threads = 1; threads <= 3; threads++) {
+      Work work = test_work(threads, f->bwd_x_scratch_floats(&g));
+      float *packed = test_blank((int64_t)f->bwd_x_packed_floats(&g)), *dx = test_blank(in);
+      f->bwd_x_pack(&g, w, packed, &work);
+      f->bwd_x(&g, s[0], dy, packed, dx, &work);
+      if (first)
+        test_same_bits(f->name, in, dx, first);
+      else
+        test_rows_close(f->name, pixels, g.in_c, dx, g.in_ld, want, f->tolerance);
+      test_gaps_untouched(f->name, pixels, g.in_c, dx, g.in_ld);
+      TEST_FREE(work.scratch, packed, first);
+      first = dx;
+    }
+    TEST_FREE(dy, w, first, want);
+  }
+}
+
+Test(winograd, gradient_of_weights) {
+  for (int i = 0; i < SHAPES * FAMILIES; i++) {
+    const int *s = shapes[i / FAMILIES];
+    const Family *f = &families[i % FAMILIES];
+    Conv2d g = geometry(s);
+    int64_t in = test_span((int64_t)s[0] * g.in_h * g.in_w, g.in_c, g.in_ld), count = 9 * g.in_c * g.out_c;
+    int64_t out = test_span((int64_t)s[0] * g.out_h * g.out_w, g.out_c, g.out_ld);
+    float *x = test_tensor(in), *dy = test_tensor(out), *first = NULL;
+    double *want = test_doubles(count);
+    reference_conv2d_bwd_w(&g, s[0], x, dy, want);
+    for (int threads = 1; threads <= 3; threads++) {
+      Work work = test_work(threads, f->bwd_w_scratch_floats(&g));
+      float *workspace = test_blank((int64_t)f->bwd_w_workspace_floats(&g)), *dw = test_blank(count);
+      f->bwd_w(&g, s[0], x, dy, dw, workspace, &work);
+      if (first)
+        test_same_bits(f->name, count, dw, first);
+      else
+        test_close(f->name, count, dw, want, f->tolerance);
+      TEST_FREE(work.scratch, workspace, first);
+      first = dw;
+    }
+    TEST_FREE(x, dy, first, want);
+  }
+}
+
+Test(winograd, fits_only_what_it_computes) {
+  Conv2d g = geometry(shapes[0]);
+  cr_assert(conv2d_winograd4_fits(&g));
+  g.stride_h = 2;
+  cr_assert_not(conv2d_winograd4_fits(&g));
+  g.stride_h = 1;
+  g.dilation_w = 2;
+  cr_assert_not(conv2d_winograd6_fits(&g));
+  g.dilation_w = 1;
+  g.in_c = 3;
+  cr_assert_not(conv2d_winograd6_fits(&g));
+}

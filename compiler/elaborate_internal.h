@@ -6,11 +6,11 @@
 #include "elaborate.h"
 
 enum {
-  BLOCK_DEPTH_LIMIT = 100,   /* blocks that call blocks */
-  STEP_LIMIT = 2000000,      /* statements carried out */
-  LAYER_LIMIT = 65536,       /* layers of all networks of a file */
-  LIST_LIMIT = 1 << 20,      /* entries of a list or a range */
-  STRING_LIMIT = 1 << 16,    /* bytes of a string that is put together */
+  BLOCK_DEPTH_LIMIT = 100, /* blocks that call blocks */
+  STEP_LIMIT = 1000000,    /* statements carried out and entries of lists made */
+  LAYER_LIMIT = 65536,     /* layers of all networks of a file */
+  LIST_LIMIT = 65536,      /* entries of a list or a range */
+  STRING_LIMIT = 65536,    /* bytes of a string that is put together */
 };
 
 /* The layers that one call of a block made. */
@@ -53,7 +53,7 @@ typedef struct NameCount {
 typedef struct LoadedFile {
   const char *path;
   const File *file;
-  bool done;               /* false while its imports are read: meeting it again is a cycle */
+  bool done; /* false while its imports are read: meeting it again is a cycle */
   Span imported_at;
   struct LoadedFile *importer, *next;
 } LoadedFile;
@@ -64,12 +64,12 @@ typedef struct Definition {
 } Definition;
 
 typedef struct WeightRequest {
-  const Part *part; /* NULL: the whole network */
+  const Part *part;   /* NULL: the whole network */
   const Layer *layer; /* a single layer, where it is no part */
   WeightSource source;
 } WeightRequest;
 
-enum { NAME_TABLE_SIZE = 1024 };
+enum { NAME_TABLE_SIZE = 16384 };
 
 typedef struct Elaborator {
   Arena *arena;
@@ -85,8 +85,8 @@ typedef struct Elaborator {
   Layer *input;
   WeightRequest *weights;
   int weight_count, weight_capacity;
-  int steps;
-  bool stopped; /* a limit was hit and reported: unwind */
+  int64_t steps;
+  bool stopped;    /* a limit was hit and reported: unwind */
   int phase_first; /* freeze statements change the phases from here on */
   const char **silenced;
   int silenced_count, silenced_capacity;
@@ -98,14 +98,17 @@ bool evaluate_bool(Elaborator *elaborator, Scope *scope, const Expr *expr, bool 
 Datum datum_poison(Span span);
 Datum datum_tensor(Layer *layer, Part *part, Span span);
 const Binding *scope_find(const Scope *scope, const char *name);
-void scope_bind(Elaborator *elaborator, Scope *scope, const char *name, Datum value, Span span, const Stmt *stmt,
-                const Stmt *level);
+void scope_bind(Elaborator *elaborator, Scope *scope, const char *name, Datum value, Span span,
+                const Stmt *stmt, const Stmt *level);
+/* Counts work towards STEP_LIMIT; false, and everything stopped, where it is reached. */
+bool spend(Elaborator *elaborator, int64_t steps, Span at);
 /* "unknown name", with a near one. */
 Datum evaluate_unknown(Elaborator *elaborator, Scope *scope, const char *name, Span span);
 
 /* functions.c: min, max, len ...  `is_function` alone says whether there is one of the name. */
 bool is_function(const char *name);
-Datum call_function(Elaborator *elaborator, const char *name, const Argument *arguments, int count, Span span);
+Datum call_function(Elaborator *elaborator, const char *name, const Argument *arguments, int count,
+                    Span span);
 int function_names(const char **names, int room);
 
 /* call.c */
@@ -114,8 +117,8 @@ Datum evaluate_call(Elaborator *elaborator, Scope *scope, const Expr *expr, cons
 /* A word or a call that names something of a vocabulary table, not a layer: relu, l2(0.01). */
 Datum evaluate_word(Elaborator *elaborator, Scope *scope, const Expr *expr);
 /* Calls a block or a network; the value of its last statement. */
-Datum call_block(Elaborator *elaborator, Scope *caller, const Decl *decl, const Argument *arguments, int count,
-                 Datum in, Span span, Scope **made);
+Datum call_block(Elaborator *elaborator, Scope *caller, const Decl *decl, const Argument *arguments,
+                 int count, Datum in, Span span, Scope **made);
 const Decl *find_definition(const Elaborator *elaborator, DeclKind kind, const char *name);
 /* Notes that name the calls which led to where the last error is. */
 void note_callers(Elaborator *elaborator, const Scope *scope);

@@ -35,6 +35,15 @@ static bool is_sequence(const Datum *datum) {
   return datum->kind == DATUM_LIST || datum->kind == DATUM_TUPLE;
 }
 
+bool spend(Elaborator *elaborator, int64_t steps, Span at) {
+  elaborator->steps += steps;
+  if (elaborator->steps <= STEP_LIMIT || elaborator->stopped)
+    return !elaborator->stopped;
+  diag_error(elaborator->diag, at, "the file does not come to an end: over %d steps", (int)STEP_LIMIT);
+  elaborator->stopped = true;
+  return false;
+}
+
 /* ---- names ---- */
 
 const Binding *scope_find(const Scope *scope, const char *name) {
@@ -207,6 +216,8 @@ static Datum add_sequences(Elaborator *elaborator, const Datum *a, const Datum *
     diag_error(elaborator->diag, span, "the list is too long: over %d entries", (int)LIST_LIMIT);
     return datum_poison(span);
   }
+  if (!spend(elaborator, sum.count, span))
+    return datum_poison(span);
   sum.items = arena_array(elaborator->arena, Datum, sum.count + 1);
   for (int i = 0; i < sum.count; i++)
     sum.items[i] = i < a->count ? a->items[i] : b->items[i - a->count];
@@ -317,8 +328,11 @@ static Datum evaluate_string(Elaborator *elaborator, Scope *scope, const Expr *e
       more = datum_text(elaborator->arena, &value);
     }
     text = *text ? arena_printf(elaborator->arena, "%s%s", text, more) : more;
-    if (strlen(text) > STRING_LIMIT)
+    size_t length = strlen(text);
+    if (length > STRING_LIMIT)
       return failed(elaborator, scope, expr->span, "the string is too long");
+    if (!spend(elaborator, (int64_t)length / 64, expr->span))
+      return datum_poison(expr->span);
   }
   return (Datum){.kind = DATUM_STRING, .text = text, .span = expr->span};
 }
@@ -341,6 +355,8 @@ static Datum evaluate_range(Elaborator *elaborator, Scope *scope, const Expr *ex
   if ((uint64_t)to.integer - (uint64_t)from.integer >= LIST_LIMIT)
     return failed(elaborator, scope, expr->span, "the range is too long");
   list.count = (int)(to.integer - from.integer + 1);
+  if (!spend(elaborator, list.count, expr->span))
+    return datum_poison(expr->span);
   list.items = arena_array(elaborator->arena, Datum, list.count);
   for (int i = 0; i < list.count; i++)
     list.items[i] = make_int(from.integer + i, expr->span);
@@ -417,6 +433,8 @@ static Datum evaluate_slice(Elaborator *elaborator, Scope *scope, const Expr *ex
   end = end < 0 ? end + list.count : end;
   Datum part = {.kind = list.kind, .span = expr->span};
   int capacity = 0;
+  if (!spend(elaborator, list.count, expr->span))
+    return datum_poison(expr->span);
   for (int64_t i = begin < 0 ? 0 : begin; i < end && i < list.count; i += step) {
     arena_push(elaborator->arena, part.items, part.count, capacity, list.items[i]);
     if (step > list.count)

@@ -133,12 +133,8 @@ Datum run_statements(Elaborator *elaborator, Scope *scope, const Stmt *stmts) {
   Datum value = scope->current;
   for (const Stmt *stmt = stmts; stmt && !elaborator->stopped && !diag_full(elaborator->diag);
        stmt = stmt->next) {
-    if (++elaborator->steps > STEP_LIMIT) {
-      diag_error(elaborator->diag, stmt->span,
-                 "the file does not come to an end: over %d statements carried out", (int)STEP_LIMIT);
-      elaborator->stopped = true;
+    if (!spend(elaborator, 1, stmt->span))
       break;
-    }
     value = run_statement(elaborator, scope, stmt, stmts);
   }
   return elaborator->stopped ? datum_poison(value.span) : value;

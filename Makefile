@@ -38,7 +38,7 @@ $(BUILD)/netc: $(OBJECTS)
 	$(quiet)$(CC) $(CFLAGS) $(EXTRA) -o $@ $(OBJECTS) $(HDF5_LIBS) -lz -lm
 
 # The kernels that this file includes for their sizes are only called in emitted programs.
-$(BUILD)/compiler/kernel_sizes.o: WARNINGS += -Wno-unused-function
+$(BUILD)/compiler/kernel_sizes.o $(BUILD)/compiler/weights/weights.o: WARNINGS += -Wno-unused-function
 
 $(BUILD)/%.o: %.c $(BUILD)/grammar/net.tab.h
 	@mkdir -p $(@D)

@@ -1,6 +1,7 @@
 /* `netc emit` and `netc build`: the C file, and the executable made of it. */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
+#include "weights/weights.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -30,22 +31,38 @@ static int make_folder(const char *path) {
   return stat(path, &status) ? errno : S_ISDIR(status.st_mode) ? 0 : ENOTDIR;
 }
 
+static int write_text(const StrBuf *text, const char *path) {
+  int error = strbuf_write_file(text, path);
+  return error ? failed("write", path, error) : 0;
+}
+
+/* The C file, the header and, where weights go with them, M.weights.bin. */
 static int emit_files(Session *session, const CommandLine *line, const char *folder) {
-  EmitOptions options = {.infer = line->infer, .weights_path = line->weights, .embed = line->embed};
+  const char *name = session->graph->name;
+  WeightBlob blob = {0};
   StrBuf c_file = {0}, h_file = {0};
-  int error = make_folder(folder);
+  int error = make_folder(folder), status;
   if (error)
     return failed("make the folder", folder, error);
+  if (line->weights && !weights_blob(session->module, line->weights, line->half, &session->arena, &blob))
+    return 1;
+  if (line->half)
+    printf("weights as 16-bit floats: %zu bytes; the largest change is %.2g of the largest weight of its "
+           "array\n",
+           blob.length, blob.half_error);
+  EmitOptions options = {.infer = line->infer, .blob = line->embed ? &blob : NULL};
   emit_program(session->module, &options, &c_file, &h_file);
-  const char *path = arena_printf(&session->arena, "%s/%s.c", folder, session->graph->name);
-  error = strbuf_write_file(&c_file, path);
-  if (!error && h_file.length) {
-    path = arena_printf(&session->arena, "%s/%s.h", folder, session->graph->name);
-    error = strbuf_write_file(&h_file, path);
+  status = write_text(&c_file, arena_printf(&session->arena, "%s/%s.c", folder, name));
+  if (!status && h_file.length)
+    status = write_text(&h_file, arena_printf(&session->arena, "%s/%s.h", folder, name));
+  if (!status && blob.bytes && (!line->embed || blob.length > EMBED_TEXT_BYTES)) {
+    StrBuf bytes = {(char *)blob.bytes, blob.length, blob.length};
+    status = write_text(&bytes, arena_printf(&session->arena, "%s/%s.weights.bin", folder, name));
   }
+  weights_free(&blob);
   strbuf_free(&c_file);
   strbuf_free(&h_file);
-  return error ? failed("write", path, error) : 0;
+  return status;
 }
 
 int command_emit(const CommandLine *line) {
@@ -53,8 +70,8 @@ int command_emit(const CommandLine *line) {
     fprintf(stderr, "netc: `emit` wants one .net file and -o DIR\n");
     return 2;
   }
-  if (line->embed && !line->weights) {
-    fprintf(stderr, "netc: --embed wants --weights W.h5\n");
+  if ((line->embed || line->half) && !line->weights) {
+    fprintf(stderr, "netc: --%s wants --weights W.h5\n", line->embed ? "embed" : "half");
     return 2;
   }
   Session session;

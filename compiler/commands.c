@@ -30,8 +30,9 @@ typedef struct Option {
 static const Option options[] = {
     {"-o", "build emit", OPTION_TEXT, PLACE(output), "where to: the executable, or the folder"},
     {"--infer", "emit", OPTION_FLAG, PLACE(infer), "prediction only: libc and libm, nothing else"},
-    {"--weights", "emit", OPTION_TEXT, PLACE(weights), "a Keras file whose weights go into the program"},
-    {"--embed", "emit", OPTION_FLAG, PLACE(embed), "put the weights into the C file"},
+    {"--weights", "emit", OPTION_TEXT, PLACE(weights), "a Keras file: M.weights.bin is written beside"},
+    {"--embed", "emit", OPTION_FLAG, PLACE(embed), "the program carries the weights itself"},
+    {"--half", "emit", OPTION_FLAG, PLACE(half), "keep the weights as 16-bit floats"},
     {"--portable", "build", OPTION_FLAG, PLACE(portable), "plain C, no vector instructions"},
     {"--cc", "build compare", OPTION_TEXT, PLACE(cc), "the C compiler (otherwise $CC, otherwise cc)"},
     {"--cflags", "build compare", OPTION_TEXT, PLACE(cflags), "flags of the C compiler (otherwise -O3)"},

@@ -12,7 +12,7 @@ typedef struct CommandLine {
   const char *files[COMMAND_MOST_FILES];
   int file_count;
   const char *output, *weights, *data, *after, *network, *cc, *cflags, *html, *isa;
-  bool infer, embed, exact, portable, werror, keep;
+  bool infer, embed, half, exact, portable, werror, keep;
   int threads;
   PassOptions passes;
   const char *parameters[COMMAND_MOST_FILES];

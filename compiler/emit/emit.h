@@ -4,11 +4,13 @@
 #include "../ir.h"
 
 typedef struct EmitOptions {
-  bool infer;               /* prediction only: libc and libm */
-  const char *weights_path; /* to embed, or NULL */
-  bool embed;
-  const char *isa; /* native | portable | ... */
+  bool infer;                    /* prediction only: libc and libm */
+  const struct WeightBlob *blob; /* weights that go into the program, or NULL (weights/weights.h) */
 } EmitOptions;
+
+/* Weights of up to so many bytes are embedded as text; more than that the C compiler would be slow at, so the
+ * assembler takes them from the file beside. */
+enum { EMBED_TEXT_BYTES = 256 * 1024 };
 
 /* Predictions and features are computed in parts of so many images at most: enough to keep the cores busy,
  * few enough that whole networks need little memory. */
@@ -48,7 +50,7 @@ const char *emit_penalty(Emitter *emitter, const Call *regularizer, const char *
 void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file);
 /* Pieces of it: functions.c, tables.c */
 void emit_functions(const Module *module, StrBuf *out);
-void emit_tables(const Module *module, StrBuf *out);
+void emit_tables(const Module *module, const struct WeightBlob *blob, StrBuf *out);
 void emit_schedules(const Module *module, StrBuf *out);
 /* "block1_conv1" -> a C identifier. */
 const char *emit_identifier(Arena *arena, const char *name);

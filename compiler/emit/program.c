@@ -5,6 +5,7 @@
 #include "stitch.h"
 #include "../summary.h"
 #include "../version.h"
+#include "../weights/weights.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,7 +166,7 @@ static const char *const kernel_parts[] = {
 };
 
 /* The instance, the layers and the tables, in an order that defines before use. */
-static void emit_generated(const Module *module, StrBuf *out) {
+static void emit_generated(const Module *module, const WeightBlob *blob, StrBuf *out) {
   emit_instance(module, out);
   for (int p = 0; module->graph->train.loss && p < module->graph->train.phase_count; p++)
     plan_optimizer(module, p, out);
@@ -177,7 +178,34 @@ static void emit_generated(const Module *module, StrBuf *out) {
                      "                        const float *sample_weight) {\n"
                      "  (void)m, (void)n, (void)y_pred, (void)target, (void)sample_weight;\n  return 0;\n}\n"
                      "\nstatic float model_regularization(Model *m) {\n  (void)m;\n  return 0;\n}\n");
-  emit_tables(module, out);
+  emit_tables(module, blob, out);
+}
+
+/* Weights inside the program: text where they are few, else the file beside by the assembler's .incbin. */
+static void emit_blob(const Module *module, const WeightBlob *blob, StrBuf *out) {
+  const char *name = module->graph->name;
+  if (blob->length <= EMBED_TEXT_BYTES) {
+    strbuf_puts(out, "\nstatic const unsigned char model_blob[] = {");
+    for (size_t i = 0; i < blob->length; i++)
+      strbuf_printf(out, "%s%u,", i % 24 ? "" : "\n    ", blob->bytes[i]);
+    strbuf_puts(out, "\n};\n");
+    return;
+  }
+  strbuf_printf(out,
+                "\n/* The weights: %s.weights.bin, which the assembler looks for in the folder that the "
+                "compiler is started\n"
+                " * in and in those named by -I. */\n"
+                "__asm__(\".section .rodata\\n.balign 64\\n%s_blob:\\n.incbin \\\"%s.weights.bin\\\"\\n.byte "
+                "0\\n.previous\\n\");\n"
+                "extern const unsigned char model_blob[];\n",
+                name, name, name);
+}
+
+static void emit_class_names(const WeightBlob *blob, Arena *arena, StrBuf *out) {
+  strbuf_puts(out, "\nstatic const char *const model_class_names[] = {");
+  for (int i = 0; i < blob->class_count; i++)
+    strbuf_printf(out, "%s%s", i ? ", " : "", emit_string(arena, blob->class_names[i]));
+  strbuf_puts(out, "};\n");
 }
 
 void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file) {
@@ -190,7 +218,15 @@ void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_fi
   for (size_t i = 0; i < sizeof kernel_parts / sizeof *kernel_parts; i++)
     stitch_file(stitch, kernel_parts[i]);
   stitch_file(stitch, "model.h");
-  emit_generated(module, &generated);
+  if (options->blob) {
+    StrBuf blob = {0};
+    emit_blob(module, options->blob, &blob);
+    stitch_text(stitch, blob.text);
+    strbuf_free(&blob);
+    if (options->blob->class_count)
+      emit_class_names(options->blob, module->arena, &generated);
+  }
+  emit_generated(module, options->blob, &generated);
   stitch_source(stitch, generated.text);
   emit_api(stitch, module->graph->train.loss != NULL);
   if (!options->infer) {

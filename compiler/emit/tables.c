@@ -2,6 +2,7 @@
  * all. */
 #include "emit.h"
 #include "plans.h"
+#include "../weights/weights.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -199,7 +200,7 @@ static void emit_preprocess(const Graph *graph, StrBuf *out) {
                     modes[i].text);
 }
 
-static void emit_info(const Module *module, Arena *arena, StrBuf *out) {
+static void emit_info(const Module *module, const WeightBlob *blob, Arena *arena, StrBuf *out) {
   const Graph *graph = module->graph;
   const TrainSpec *train = &graph->train;
   Shape in = graph->input->shape, y = graph->output->shape;
@@ -218,6 +219,10 @@ static void emit_info(const Module *module, Arena *arena, StrBuf *out) {
     strbuf_printf(out, "    .height = %d, .width = %d, .channels = %d,\n", in.dim[0], in.dim[1], in.dim[2]);
   else
     strbuf_printf(out, "    .height = 0, .width = 0, .channels = %lld,\n", (long long)shape_count(in));
+  if (blob)
+    strbuf_printf(out, "    .blob = model_blob, .blob_bytes = %zu,\n", blob->length);
+  if (blob && blob->class_count)
+    strbuf_printf(out, "    .class_names = model_class_names, .class_count = %d,\n", blob->class_count);
   emit_preprocess(graph, out);
   strbuf_printf(out,
                 "    .input_floats = %lld, .output_floats = %lld, .target_floats = %lld, .target = %s,\n",
@@ -256,7 +261,7 @@ static void emit_class_weights(const Module *module, StrBuf *out) {
   strbuf_puts(out, "};\n");
 }
 
-void emit_tables(const Module *module, StrBuf *out) {
+void emit_tables(const Module *module, const WeightBlob *blob, StrBuf *out) {
   Arena arena = {0};
   emit_layers(module, &arena, out);
   emit_weights(module, &arena, out);
@@ -264,6 +269,6 @@ void emit_tables(const Module *module, StrBuf *out) {
   emit_phases(module, &arena, out);
   emit_metrics(module, &arena, out);
   emit_class_weights(module, out);
-  emit_info(module, &arena, out);
+  emit_info(module, blob, &arena, out);
   arena_free(&arena);
 }

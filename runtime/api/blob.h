@@ -99,8 +99,16 @@ static bool blob_little_endian(void) {
   return first;
 }
 
+/* Floats of all weights, without the gaps that align them in an instance. */
+static size_t blob_floats(const ModelInfo *info) {
+  size_t floats = 0;
+  for (int w = 0; w < info->weight_count; w++)
+    floats += info->weights[w].count;
+  return floats;
+}
+
 static size_t blob_bytes(const ModelInfo *info, bool half) {
-  return BLOB_HEAD + info->param_floats * (half ? 2 : 4);
+  return BLOB_HEAD + blob_floats(info) * (half ? 2 : 4);
 }
 
 /* bytes [blob_bytes]: the weights of params, weight after weight. */
@@ -126,7 +134,7 @@ static void blob_write(const ModelInfo *info, const float *params, bool half, un
   blob_put(bytes + 8, BLOB_VERSION, 4);
   blob_put(bytes + 12, half ? BLOB_HALF : BLOB_FLOAT, 4);
   blob_put(bytes + 16, blob_network(info), 8);
-  blob_put(bytes + 24, info->param_floats, 8);
+  blob_put(bytes + 24, blob_floats(info), 8);
   blob_put(bytes + 32, blob_checksum(bytes + BLOB_HEAD, (size_t)(at - bytes) - BLOB_HEAD, 0), 8);
   blob_put(bytes + 56, blob_checksum(bytes, 56, 0), 8);
 }
@@ -139,7 +147,7 @@ static ModelStatus blob_check(const ModelInfo *info, const unsigned char *bytes,
     return MODEL_ERROR_VERSION;
   if (blob_get(bytes + 56, 8) != blob_checksum(bytes, 56, 0))
     return MODEL_ERROR_DAMAGED;
-  if (blob_get(bytes + 16, 8) != blob_network(info) || blob_get(bytes + 24, 8) != info->param_floats)
+  if (blob_get(bytes + 16, 8) != blob_network(info) || blob_get(bytes + 24, 8) != blob_floats(info))
     return MODEL_ERROR_FOREIGN;
   uint64_t kind = blob_get(bytes + 12, 4);
   if (kind != BLOB_FLOAT && kind != BLOB_HALF)

@@ -1,4 +1,5 @@
 """Keras layer configurations as .net text, legacy weight files, and running what netc builds: for the parity tests."""
+import ctypes
 import json
 import os
 import subprocess
@@ -101,3 +102,85 @@ def log_rows(path, kind):
         head = f.readline().strip().split(",")
         rows = [dict(zip(head, line.strip().split(","))) for line in f]
     return [r for r in rows if r["kind"] == kind]
+
+
+class Library:
+    """What `netc emit` makes of a .net text, compiled without its command line and called through its C interface."""
+    made = 0
+
+    def __init__(self, netc, text, folder, name, *flags, batch=32, cflags=("-O1", "-march=native")):
+        source = os.path.join(folder, name + ".net")
+        with open(source, "w") as f:
+            f.write(text)
+        out = os.path.join(folder, name + "_c")
+        run([netc, "emit", source, "-o", out, *flags])
+        Library.made += 1  # a name once opened is not opened again
+        shared = os.path.join(out, f"{name}{Library.made}.so")
+        run([os.environ.get("CC", "cc"), "-std=c11", "-shared", "-fPIC", *cflags, f"-D{name.upper()}_NO_MAIN",
+             os.path.join(out, name + ".c"), "-o", shared, "-lm"])
+        self.name, self.dll = name, ctypes.CDLL(shared)
+        self.model = ctypes.c_void_p()
+        self.ask("create", ctypes.byref(self.model), None, ctypes.c_size_t(0), batch, 1)
+        self.shapes = self._tensors()
+
+    def function(self, name):
+        return getattr(self.dll, f"{self.name}_{name}")
+
+    def ask(self, name, *arguments):
+        status = self.function(name)(*arguments)
+        if status:
+            text = self.function("status_text")
+            text.restype = ctypes.c_char_p
+            raise RuntimeError(f"{self.name}_{name}: {text(status).decode()}")
+
+    def _tensors(self):
+        class Tensor(ctypes.Structure):
+            _fields_ = [("layer", ctypes.c_char_p), ("name", ctypes.c_char_p), ("rank", ctypes.c_int),
+                        ("dim", ctypes.c_int * 4), ("count", ctypes.c_size_t), ("trainable", ctypes.c_int)]
+        shapes = {}
+        for i in range(self.function("tensor_count")()):
+            t = Tensor()
+            self.ask("tensor", i, ctypes.byref(t))
+            shapes[f"{t.layer.decode()}/{t.name.decode()}"] = i, tuple(t.dim[:t.rank])
+        return shapes
+
+    @staticmethod
+    def floats(array):
+        array = np.ascontiguousarray(array, np.float32)
+        return array, array.ctypes.data_as(ctypes.c_void_p)
+
+    def get(self, name):
+        index, shape = self.shapes[name]
+        array, place = self.floats(np.empty(shape, np.float32))
+        self.ask("get_tensor", self.model, index, place, ctypes.c_size_t(array.size))
+        return array
+
+    def set(self, name, value):
+        index, shape = self.shapes[name]
+        array, place = self.floats(np.reshape(value, shape))
+        self.ask("set_tensor", self.model, index, place, ctypes.c_size_t(array.size))
+
+    def begin(self, phase=0, seed=1):
+        self.ask("begin_phase", self.model, phase, ctypes.c_uint64(seed))
+
+    def step(self, x, target, sample_weight=None):
+        (x, x_place), (target, target_place) = self.floats(x), self.floats(target)
+        weight_place = None
+        if sample_weight is not None:
+            sample_weight, weight_place = self.floats(sample_weight)
+        loss = ctypes.c_float()
+        self.ask("train_step", self.model, len(x), x_place, target_place, weight_place, ctypes.byref(loss))
+        return loss.value
+
+    def predict(self, x, outputs):
+        (x, x_place), (y, y_place) = self.floats(x), self.floats(np.empty((len(x), outputs), np.float32))
+        self.ask("predict", self.model, len(x), x_place, y_place)
+        return y
+
+    def rate(self):
+        rate = self.function("learning_rate")
+        rate.restype = ctypes.c_double
+        return rate(self.model)
+
+    def close(self):
+        self.function("destroy")(self.model)

@@ -50,7 +50,7 @@ static float *read_floats(hid_t file, const char *group, const char *name, H5Sha
 }
 
 Test(metrics, running_values_are_keras) {
-  hid_t file = H5Fopen("tests/runtime/golden/metrics.h5", H5F_ACC_RDONLY, H5P_DEFAULT);
+  hid_t file = H5Fopen("tests/parity/golden/metrics.h5", H5F_ACC_RDONLY, H5P_DEFAULT);
   cr_assert_geq(file, 0, "run from the repository's root");
   for (size_t i = 0; i < sizeof metric_cases / sizeof *metric_cases; i++) {
     const MetricCase *one = &metric_cases[i];

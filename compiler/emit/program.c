@@ -158,7 +158,7 @@ static void emit_loss(const Module *module, StrBuf *out) {
 static const char *const kernel_parts[] = {
     "kernels/work.h",        "kernels/conv2d_direct.h",    "kernels/conv2d_direct_w.h",
     "kernels/channel_sum.h", "kernels/conv2d_winograd4.h", "kernels/conv2d_winograd6.h",
-    "kernels/dropout.h",     "kernels/upsample.h",         "kernels/norm.h",
+    "kernels/dropout.h",     "kernels/augment.h",    "kernels/upsample.h",         "kernels/norm.h",
     "kernels/prelu.h",       "kernels/depthwise.h",        "kernels/pool.h",
     "kernels/dense.h",       "kernels/batchnorm.h",        "kernels/eltwise.h",
     "kernels/merge.h",       "kernels/softmax.h",          "kernels/loss.h",

@@ -1,5 +1,9 @@
 /* random_flip, random_rotation, ...: Keras's augmentation layers; nothing while predicting. */
 #include "infer.h"
+#include "lowering.h"
+#include "../emit/emit.h"
+#include "../show.h"
+#include <string.h>
 
 #define PARAM_FILL                                                                                           \
   {"fill_mode", P_CHOICE, "reflect", "reflect constant wrap nearest",                                        \
@@ -12,8 +16,30 @@
 #define PARAM_FILL_VALUE                                                                                     \
   { "fill_value", P_FLOAT, "0.0", .doc = "the value outside for `constant`" }
 
+/* Images are changed before anything is trained on them: no gradient goes back through these layers. */
+static bool stands_first(const Layer *layer, Diag *diag) {
+  enum { LOOKED_AT = 64 };
+  const Layer *seen[LOOKED_AT] = {layer};
+  int count = 1;
+  for (int i = 0; i < count; i++)
+    for (int k = 0; k < seen[i]->input_count; k++) {
+      const Layer *before = seen[i]->inputs[k];
+      int at = 0;
+      while (at < count && seen[at] != before)
+        at++;
+      if (before->weight_count || (at == count && count == LOOKED_AT)) {
+        diag_error(diag, layer->span, "`%s` stands before the first layer with weights", layer->op->name);
+        diag_note(diag, before->span, "`%s` stands before it", before->name);
+        return false;
+      }
+      if (at == count)
+        seen[count++] = before;
+    }
+  return true;
+}
+
 static bool augment_infer(Layer *layer, Arena *arena, Diag *diag) {
-  return infer_image(layer, arena, diag) && infer_keep(layer, arena, diag);
+  return infer_image(layer, arena, diag) && stands_first(layer, diag) && infer_keep(layer, arena, diag);
 }
 
 /* A factor is one number f, meaning [-f, f] (at most `most` of it), or two: from, to. */
@@ -47,22 +73,27 @@ static bool random_translation_infer(Layer *layer, Arena *arena, Diag *diag) {
          check_factor(layer, "width_factor", -1, 1, diag) && augment_infer(layer, arena, diag);
 }
 
+static bool check_range(const Layer *layer, Diag *diag) {
+  const Attr *range = call_attr(&layer->call, "value_range");
+  if (range->count == 2 && range->floats[0] < range->floats[1])
+    return true;
+  diag_error(diag, infer_span(layer, "value_range"), "`value_range` is two numbers, least and most");
+  return false;
+}
+
 static bool random_contrast_infer(Layer *layer, Arena *arena, Diag *diag) {
-  return check_factor(layer, "factor", 0, 1, diag) && augment_infer(layer, arena, diag);
+  return check_range(layer, diag) && check_factor(layer, "factor", 0, 1, diag) &&
+         augment_infer(layer, arena, diag);
 }
 
 static bool random_brightness_infer(Layer *layer, Arena *arena, Diag *diag) {
-  const Attr *range = call_attr(&layer->call, "value_range");
-  if (range->count != 2 || range->floats[0] >= range->floats[1]) {
-    diag_error(diag, infer_span(layer, "value_range"), "`value_range` is two numbers, least and most");
-    return false;
-  }
-  return check_factor(layer, "factor", -1, 1, diag) && augment_infer(layer, arena, diag);
+  return check_range(layer, diag) && check_factor(layer, "factor", -1, 1, diag) &&
+         augment_infer(layer, arena, diag);
 }
 
 static bool random_crop_infer(Layer *layer, Arena *arena, Diag *diag) {
   if (!infer_image(layer, arena, diag) || !infer_at_least(layer, "height", 1, diag) ||
-      !infer_at_least(layer, "width", 1, diag))
+      !infer_at_least(layer, "width", 1, diag) || !stands_first(layer, diag))
     return false;
   Shape in = layer->inputs[0]->shape;
   int64_t height = call_int(&layer->call, "height"), width = call_int(&layer->call, "width");
@@ -76,7 +107,104 @@ static bool random_crop_infer(Layer *layer, Arena *arena, Diag *diag) {
   return infer_set(layer, 3, (int64_t[]){height, width, in.dim[2]}, arena, diag);
 }
 
-#define AUGMENT(op, class, text, rule, rules, cases, ...)                                                    \
+/* ---- IR: one node while training, nothing (or the middle of the image) while predicting ---- */
+
+static Value *augment_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  bool crop = layer->op->kind == OP_random_crop;
+  if (!builder->training && (!crop || shape_equal(layer->shape, inputs[0]->shape)))
+    return inputs[0];
+  Value *y = ir_unary(builder, layer->op->kind, inputs[0], layer->shape);
+  y->def->attr.ints[0] = layer->index;
+  y->def->attr.ints[1] = !builder->training;
+  y->def->attr.call = &layer->call;
+  return y;
+}
+
+/* The last arguments of every kernel: draws, operands, threads. */
+static const char *rest_arguments(Emitter *e, const Node *node) {
+  return arena_printf(e->arena, "m->state.seed, m->state.draw, %lld, %s, %s, &m->work",
+                      (long long)node->attr.ints[0], emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+}
+
+/* "height, width, channels" of the input. */
+static const char *image_arguments(Emitter *e, const Node *node) {
+  Shape in = node->in[0]->shape;
+  return arena_printf(e->arena, "%d, %d, %d", in.dim[0], in.dim[1], in.dim[2]);
+}
+
+static void random_flip_emit(Emitter *e, const Node *node) {
+  const char *mode = call_text(node->attr.call, "mode");
+  emit_line(e, "random_flip_fwd(n, %s, %s, %s, %s);", image_arguments(e, node),
+            strcmp(mode, "vertical") ? "true" : "false", strcmp(mode, "horizontal") ? "true" : "false",
+            rest_arguments(e, node));
+}
+
+/* A factor as two float literals: f means from -f to f. */
+static const char *range_arguments(Emitter *e, const Call *call, const char *name) {
+  const Attr *factor = call_attr(call, name);
+  double low = factor->count == 1 ? -factor->floats[0] : factor->floats[0],
+         high = factor->floats[factor->count - 1];
+  return arena_printf(e->arena, "%s, %s", emit_float(e, low), emit_float(e, high));
+}
+
+static void random_affine_emit(Emitter *e, const Node *node) {
+  static const char *const fills[] = {"reflect", "AUGMENT_REFLECT", "constant", "AUGMENT_CONSTANT",
+                                      "wrap",    "AUGMENT_WRAP",    "nearest",  "AUGMENT_NEAREST"};
+  const Call *call = node->attr.call;
+  bool rotation = node_is(node, OP_random_rotation), zoom = node_is(node, OP_random_zoom);
+  bool square = !rotation && call_attr(call, "width_factor")->kind == ATTR_NONE;
+  const char *fill = fills[1];
+  for (int i = 0; i < 8; i += 2)
+    if (!strcmp(fills[i], call_text(call, "fill_mode")))
+      fill = fills[i + 1];
+  emit_line(e, "const AugmentAffine affine_%lld = {%s, %s, %s, %s, %s, %s, %s};",
+            (long long)node->attr.ints[0],
+            rotation ? "AUGMENT_ROTATION"
+            : zoom   ? "AUGMENT_ZOOM"
+                     : "AUGMENT_TRANSLATION",
+            range_arguments(e, call, rotation ? "factor" : "height_factor"),
+            rotation || square ? "0, 0" : range_arguments(e, call, "width_factor"), square ? "true" : "false",
+            fill, strcmp(call_text(call, "interpolation"), "nearest") ? "false" : "true",
+            emit_float(e, call_float(call, "fill_value")));
+  emit_line(e, "random_affine_fwd(n, %s, &affine_%lld, %s);", image_arguments(e, node),
+            (long long)node->attr.ints[0], rest_arguments(e, node));
+}
+
+static const char *clip_arguments(Emitter *e, const Call *call) {
+  const Attr *range = call_attr(call, "value_range");
+  return arena_printf(e->arena, "%s, %s", emit_float(e, range->floats[0]), emit_float(e, range->floats[1]));
+}
+
+/* (lower, upper) are sizes: from 1 - lower to 1 + upper. */
+static void random_contrast_emit(Emitter *e, const Node *node) {
+  Shape in = node->in[0]->shape;
+  const Attr *factor = call_attr(node->attr.call, "factor");
+  emit_line(e, "random_contrast_fwd(n, %d, %d, %s, %s, %s, %s);", in.dim[0] * in.dim[1], in.dim[2],
+            emit_float(e, -factor->floats[0]), emit_float(e, factor->floats[factor->count - 1]),
+            clip_arguments(e, node->attr.call), rest_arguments(e, node));
+}
+
+static void random_brightness_emit(Emitter *e, const Node *node) {
+  emit_line(e, "random_brightness_fwd(n, %lld, %s, %s, %s);", (long long)value_floats(node->in[0]),
+            range_arguments(e, node->attr.call, "factor"), clip_arguments(e, node->attr.call),
+            rest_arguments(e, node));
+}
+
+static void random_crop_emit(Emitter *e, const Node *node) {
+  Shape out = node->out[0]->shape;
+  if (node->attr.ints[1])
+    emit_line(e, "center_crop_fwd(n, %s, %d, %d, %s, %s, &m->work);", image_arguments(e, node), out.dim[0],
+              out.dim[1], emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+  else
+    emit_line(e, "random_crop_fwd(n, %s, %d, %d, %s);", image_arguments(e, node), out.dim[0], out.dim[1],
+              rest_arguments(e, node));
+}
+
+static void augment_print(const Node *node, void *out) {
+  show_call(node->attr.call, true, out);
+}
+
+#define AUGMENT(op, class, text, rule, rules, cases, print, ...)                                             \
   const OpDef op_##op = {                                                                                    \
       .kind = OP_##op,                                                                                       \
       .name = #op,                                                                                           \
@@ -84,6 +212,10 @@ static bool random_crop_infer(Layer *layer, Arena *arena, Diag *diag) {
       .min_inputs = 1,                                                                                       \
       .max_inputs = 1,                                                                                       \
       .infer = rules,                                                                                        \
+      .lower = augment_lower,                                                                                \
+      .not_differentiable = true,                                                                            \
+      .emit = print,                                                                                         \
+      .print_attrs = augment_print,                                                                          \
       .random = true,                                                                                        \
       .samples = cases,                                                                                      \
   }
@@ -98,32 +230,35 @@ static const OpSample contrast_samples[] = {{"random_contrast(0.2)", "6x5x3"}, {
 static const OpSample brightness_samples[] = {{"random_brightness(0.2)", "6x5x3"}, {0}};
 static const OpSample crop_samples[] = {{"random_crop(4, 3)", "6x5x3"}, {0}};
 
-AUGMENT(random_flip, "RandomFlip", "mirrors at random", NULL, augment_infer, flip_samples,
+AUGMENT(random_flip, "RandomFlip", "mirrors at random", NULL, augment_infer, flip_samples, random_flip_emit,
         {"mode", P_CHOICE, "horizontal_and_vertical", "horizontal vertical horizontal_and_vertical",
          .doc = "the directions in which it may mirror"},
         PARAM_SEED);
 AUGMENT(random_rotation, "RandomRotation", "turns by a random angle",
         "angle = 2 pi * factor, factor drawn uniformly", random_rotation_infer, rotation_samples,
+        random_affine_emit,
         {"factor", P_FLOATS, NULL, .doc = "part of a full turn: f for -f to f, or (from, to)"}, PARAM_FILL,
         PARAM_SEED, PARAM_FILL_VALUE);
 AUGMENT(random_zoom, "RandomZoom", "enlarges or shrinks at random",
-        "a factor of -0.2 enlarges, 0.2 shrinks by 20 %", random_zoom_infer, zoom_samples,
+        "a factor of -0.2 enlarges, 0.2 shrinks by 20 %", random_zoom_infer, zoom_samples, random_affine_emit,
         {"height_factor", P_FLOATS, NULL, .doc = "f for -f to f, or (from, to)"},
         {"width_factor", P_FLOATS, "none", .doc = "the same of the width; none: as the height"}, PARAM_FILL,
         PARAM_SEED, PARAM_FILL_VALUE);
 AUGMENT(random_translation, "RandomTranslation", "shifts at random", NULL, random_translation_infer,
-        translation_samples,
+        translation_samples, random_affine_emit,
         {"height_factor", P_FLOATS, NULL, .doc = "part of the height: f for -f to f, or (from, to)"},
         {"width_factor", P_FLOATS, NULL, .doc = "part of the width: f for -f to f, or (from, to)"},
         PARAM_FILL, PARAM_SEED, PARAM_FILL_VALUE);
 AUGMENT(random_contrast, "RandomContrast", "changes the contrast at random",
         "y = (x - mean) * f + mean, mean per channel, f from 1 - factor to 1 + factor", random_contrast_infer,
-        contrast_samples, {"factor", P_FLOATS, NULL, .doc = "f for 1 - f to 1 + f, or (lower, upper)"},
-        PARAM_SEED);
+        contrast_samples, random_contrast_emit,
+        {"factor", P_FLOATS, NULL, .doc = "f for 1 - f to 1 + f, or (lower, upper)"},
+        {"value_range", P_FLOATS, "(0, 255)", .doc = "least and most value of a pixel"}, PARAM_SEED);
 AUGMENT(random_brightness, "RandomBrightness", "makes lighter or darker at random",
         "y = x + f * (most - least), cut to value_range", random_brightness_infer, brightness_samples,
-        {"factor", P_FLOATS, NULL, .doc = "f for -f to f, or (from, to)"},
+        random_brightness_emit, {"factor", P_FLOATS, NULL, .doc = "f for -f to f, or (from, to)"},
         {"value_range", P_FLOATS, "(0, 255)", .doc = "least and most value of a pixel"}, PARAM_SEED);
 AUGMENT(random_crop, "RandomCrop", "cuts out a random window; the middle while predicting", NULL,
-        random_crop_infer, crop_samples, {"height", P_INT, NULL, .doc = "of the window", .range = "> 0"},
+        random_crop_infer, crop_samples, random_crop_emit,
+        {"height", P_INT, NULL, .doc = "of the window", .range = "> 0"},
         {"width", P_INT, NULL, .doc = "of the window", .range = "> 0"}, PARAM_SEED);

@@ -42,6 +42,8 @@ const char *emit_float(Emitter *emitter, double number);
 const char *emit_loss_config(Emitter *emitter, const Call *loss);
 /* The optimizer state of a weight as three arguments, NULL where the optimizer keeps less. */
 const char *update_slots_text(Emitter *emitter, const Weight *weight);
+/* The weight's part in the average that the optimizer keeps of it, where it keeps one. */
+void emit_average(Emitter *emitter, const Value *weight);
 /* An expression: what a regularizer adds to the loss for a weight. */
 const char *emit_penalty(Emitter *emitter, const Call *regularizer, const char *weight, int64_t count,
                          int columns);

@@ -1,6 +1,7 @@
 /* Functions of the emitted program: one per layer and direction, and one per IR function that calls them in
  * order. */
 #include "emit.h"
+#include "plans.h"
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -437,6 +438,8 @@ static void emit_function(Emitter *emitter, StrBuf *out) {
                   "*sample_weight,\n                        const float **y_pred) {\n",
                   function->name);
     emit_refresh(function, out);
+    int accumulated = plan_accumulation(plan_phase_optimizer(function->module->graph, function->phase));
+    const char *updates = accumulated > 1 ? arena_printf(emitter->arena, " / %d", accumulated) : "";
     strbuf_printf(
         out,
         "  m->x = x;\n  m->target = target;\n  m->sample_weight = sample_weight;\n"
@@ -444,8 +447,8 @@ static void emit_function(Emitter *emitter, StrBuf *out) {
         "    update_begin(&m->update, &(const UpdateConfig){.kind = UPDATE_SGD}, m->state.probe_rate, 0);\n"
         "  else\n"
         "    update_begin(&m->update, &model_optimizer_%d,\n"
-        "                 model_learning_rate_%d(m->state.step) * m->state.rate_scale, m->state.step);\n%s",
-        function->phase + 1, function->phase + 1, body);
+        "                 model_learning_rate_%d(m->state.step) * m->state.rate_scale, m->state.step%s);\n%s",
+        function->phase + 1, function->phase + 1, updates, body);
     strbuf_printf(out, "  m->state.step++;\n  m->state.draw++;\n");
     uint64_t stale = stale_after(function->module, function->phase);
     if (stale)

@@ -225,6 +225,19 @@ int plan_slots(const Call *call) {
   return slots + flag(call, "amsgrad") + flag(call, "centered");
 }
 
+int plan_accumulation(const Call *call) {
+  double steps = float_or(call, "gradient_accumulation_steps", 1);
+  return steps > 1 ? (int)steps : 1;
+}
+
+bool plan_average(const Call *call) {
+  return flag(call, "use_ema");
+}
+
+int plan_all_slots(const Call *call) {
+  return plan_slots(call) + (plan_accumulation(call) > 1) + plan_average(call);
+}
+
 static void schedule_body(const Call *schedule, StrBuf *out) {
 #define F(name) call_float(schedule, name)
   if (is(schedule, "exponential_decay")) {
@@ -312,10 +325,28 @@ void plan_optimizer(const Module *module, int phase, StrBuf *out) {
   strbuf_puts(out, "};\n");
   const Attr *rate = call_attr(call, "learning_rate");
   strbuf_printf(out, "\nstatic double model_learning_rate_%d(int64_t step) {\n", phase + 1);
+  if (plan_accumulation(call) > 1)
+    strbuf_printf(out, "  step /= %d; /* updates */\n", plan_accumulation(call));
   if (rate->kind == ATTR_CALL)
     schedule_body(rate->call, out);
   else
     strbuf_printf(out, "  (void)step;\n  return %.17g;\n",
                   rate->kind == ATTR_INT ? (double)rate->integer : rate->number);
   strbuf_puts(out, "}\n");
+  if (!plan_average(call))
+    return;
+  strbuf_printf(
+      out,
+      "\n/* The averages of the weights take their place. */\nstatic void model_finish_%d(Model *m) {\n"
+      "  if (!m->state.step)\n    return;\n",
+      phase + 1);
+  for (int w = 0; w < module->weight_count; w++) {
+    const Weight *weight = &module->weights[w];
+    if (weight->phases >> phase & 1)
+      strbuf_printf(out, "  memcpy(m->params + %lld, m->slots + %lld, %lld * sizeof(float));\n",
+                    (long long)weight->offset,
+                    (long long)((plan_all_slots(call) - 1) * module->slot_floats + weight->slot_offset),
+                    (long long)weight->count);
+  }
+  strbuf_puts(out, "  model_weights_changed(m);\n}\n");
 }

@@ -27,6 +27,10 @@ void plan_call_text(const Call *call, StrBuf *out);
 
 /* How many state arrays per weight an optimizer keeps. */
 int plan_slots(const Call *optimizer);
+/* State arrays beside those: the mean gradient of several steps, then the average of the weights. */
+int plan_accumulation(const Call *optimizer); /* steps per update, at least 1 */
+bool plan_average(const Call *optimizer);     /* Keras's use_ema */
+int plan_all_slots(const Call *optimizer);
 /* `static const UpdateConfig model_optimizer_P = {...};` and `static double model_learning_rate_P(int64_t
  * step)`. */
 void plan_optimizer(const Module *module, int phase, StrBuf *out);

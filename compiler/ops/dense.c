@@ -99,11 +99,13 @@ static void dense_update_emit(Emitter *e, const Node *node) {
               row_count(e, x), width(x), width(dy), emit_value(e, x), emit_value(e, dy),
               emit_value(e, node->in[0]), update_slots_text(e, node->in[0]->weight),
               emit_value(e, node->out[0]));
+    emit_average(e, node->in[0]);
     return;
   }
   emit_line(e, "dense_bwd_w_update(%s, %d, %d, %s, %s, &m->update, %s, %s, &m->work);", row_count(e, x),
             width(x), width(dy), emit_value(e, x), emit_value(e, dy), emit_value(e, node->in[0]),
             update_slots_text(e, node->in[0]->weight));
+  emit_average(e, node->in[0]);
 }
 
 static int64_t dense_scratch(const Node *node, int batch) {

@@ -29,6 +29,15 @@ static Value *regularized(Builder *builder, Value *weight, Value *grad) {
   return with_shape_of(node, grad);
 }
 
+/* Keras's gradient_accumulation_steps: the mean over several steps, given to the update of the last. */
+static Value *accumulated(Builder *builder, const Call *optimizer, Value *weight, Value *grad) {
+  if (plan_accumulation(optimizer) == 1)
+    return grad;
+  Node *node = ir_node(builder, OP_accumulate, 2, (Value *[]){weight, grad});
+  node->attr.call = optimizer;
+  return with_shape_of(node, grad);
+}
+
 static Value *clipped(Builder *builder, const Call *optimizer, Value *grad) {
   double by_value = attr_number(optimizer, "clipvalue"), by_norm = attr_number(optimizer, "clipnorm");
   if (by_norm > 0) {
@@ -62,13 +71,14 @@ static void add_penalties(Builder *builder) {
 void lower_updates(Builder *builder, Value **weights, Value **grads, int count) {
   Module *module = builder->module;
   const Call *optimizer = plan_phase_optimizer(module->graph, builder->phase);
-  int slots = plan_slots(optimizer);
+  int slots = plan_all_slots(optimizer);
   module->slot_count = slots > module->slot_count ? slots : module->slot_count;
   add_penalties(builder);
   Value **ready = arena_array(module->arena, Value *, count + 1);
   for (int i = 0; i < count; i++) {
     builder->layer = weights[i]->weight->layer;
-    ready[i] = regularized(builder, weights[i], grads[weights[i]->id]);
+    ready[i] =
+        accumulated(builder, optimizer, weights[i], regularized(builder, weights[i], grads[weights[i]->id]));
   }
   double global = attr_number(optimizer, "global_clipnorm");
   if (global > 0 && count) {
@@ -102,10 +112,38 @@ const char *update_slots_text(Emitter *e, const Weight *weight) {
   return arena_printf(e->arena, "%s, %s, %s", text[0], text[1], text[2]);
 }
 
+static const char *extra_slot(Emitter *e, const Weight *weight, int slot) {
+  return arena_printf(e->arena, "m->slots + %lld",
+                      (long long)(slot * e->module->slot_floats + weight->slot_offset));
+}
+
+void emit_average(Emitter *e, const Value *weight) {
+  const Call *optimizer = plan_phase_optimizer(e->module->graph, e->function->phase);
+  int steps = plan_accumulation(optimizer);
+  if (!plan_average(optimizer))
+    return;
+  emit_line(e, "if (!m->state.probe)");
+  emit_line(e, "  update_average(%lld, m->state.step < %d ? 0 : %s, %s, %s, &m->work);",
+            (long long)value_floats(weight), steps, emit_float(e, attr_number(optimizer, "ema_momentum")),
+            emit_value(e, weight), extra_slot(e, weight->weight, plan_all_slots(optimizer) - 1));
+}
+
+static void accumulate_emit(Emitter *e, const Node *node) {
+  const Call *optimizer = node->attr.call;
+  emit_line(e, "update_accumulate(%lld, m->state.probe ? 1 : %d, m->state.step, %s, %s, %s, &m->work);",
+            (long long)value_floats(node->out[0]), plan_accumulation(optimizer), emit_value(e, node->in[1]),
+            extra_slot(e, node->in[0]->weight, plan_slots(optimizer)), emit_value(e, node->out[0]));
+}
+
 static void update_emit(Emitter *e, const Node *node) {
   const Value *weight = node->in[0];
-  emit_line(e, "update_apply(&m->update, %lld, %s, %s, %s, &m->work);", (long long)value_floats(weight),
-            emit_value(e, node->in[1]), emit_value(e, weight), update_slots_text(e, weight->weight));
+  int steps = plan_accumulation(plan_phase_optimizer(e->module->graph, e->function->phase));
+  if (steps > 1)
+    emit_line(e, "if (m->state.probe || m->state.step %% %d == %d)", steps, steps - 1);
+  emit_line(e, "%supdate_apply(&m->update, %lld, %s, %s, %s, &m->work);", steps > 1 ? "  " : "",
+            (long long)value_floats(weight), emit_value(e, node->in[1]), emit_value(e, weight),
+            update_slots_text(e, weight->weight));
+  emit_average(e, weight);
 }
 
 /* l1 and l2 factors of l1(..), l2(..), l1_l2(..). */
@@ -234,6 +272,7 @@ const OpDef op_update = {GRADIENT_OP(update, update_emit, update_print), .has_ef
 const OpDef op_constrain = {GRADIENT_OP(constrain, constrain_emit, update_print), .has_effect = true};
 const OpDef op_regularize = {GRADIENT_OP(regularize, regularize_emit, update_print)};
 const OpDef op_penalty = {GRADIENT_OP(penalty, penalty_emit, update_print)};
+const OpDef op_accumulate = {GRADIENT_OP(accumulate, accumulate_emit, update_print), .has_effect = true};
 const OpDef op_clip_value = {GRADIENT_OP(clip_value, clip_value_emit, limit_print), .in_place = true};
 const OpDef op_clip_norm = {GRADIENT_OP(clip_norm, clip_norm_emit, limit_print), .in_place = true};
 const OpDef op_global_norm = {GRADIENT_OP(global_norm, global_norm_emit, limit_print)};

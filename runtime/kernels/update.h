@@ -216,4 +216,29 @@ static void update_apply(const Update *u, int64_t count, const float *grad, floa
                s2 ? s2 + begin : NULL);
   }
 }
+
+/* Keras's use_ema after an update: average += (1 - momentum) * (w - average); momentum 0 in the first step.
+ */
+static void update_average(int64_t count, float momentum, const float *w, float *average, const Work *work) {
+  (void)work;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t i = 0; i < count; i++)
+    average[i] = momentum * average[i] + (1 - momentum) * w[i];
+}
+
+/* Keras's gradient_accumulation_steps: sum (zero at first) gathers the gradients; out is their mean in every
+ * `steps`-th step, after which the sum is zero again, and means nothing in the others.  steps 1: out = grad.
+ */
+static void update_accumulate(int64_t count, int steps, int64_t step, const float *grad, float *sum,
+                              float *out, const Work *work) {
+  bool last = step % steps == steps - 1;
+  (void)work;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t i = 0; i < count; i++) {
+    float all = steps > 1 ? sum[i] + grad[i] : grad[i];
+    out[i] = last ? all / (float)steps : 0;
+    if (steps > 1)
+      sum[i] = last ? 0 : all;
+  }
+}
 #endif

@@ -172,6 +172,42 @@ def metric_group(key, cases, f, folder):
             check(f"metrics/{case} {batch}", values[cases.index(case)], want, 2e-6 * max(1, abs(want)))
 
 
+def averages(f, folder):
+    """use_ema and gradient_accumulation_steps, of which the golden data have no case: against their definition in
+    keras.optimizers, in float64."""
+    x, y = (f[k][()].astype(np.float64) for k in "xy")
+    net = phases(["sgd(learning_rate = 0.2, momentum = 0.9, use_ema = true, ema_momentum = 0.8)",
+                  "sgd(learning_rate = 0.3, gradient_accumulation_steps = 3, clipnorm = 0.4)",
+                  "sgd(learning_rate = exponential_decay(0.2, 2, 0.5), gradient_accumulation_steps = 2, use_ema = true)"],
+                 folder)
+    for phase, (momentum, steps, clip, ema) in enumerate([(.9, 1, None, .8), (0, 3, .4, None), (0, 2, None, .99)]):
+        w = {"kernel": f["sgd/kernel"][0].astype(np.float64), "bias": f["sgd/bias"][0].astype(np.float64)}
+        speed, total, average = ({k: np.zeros_like(v) for k, v in w.items()} for _ in range(3))
+        for k in w:
+            net.set(f"d/{k}", w[k])
+        net.begin(phase)
+        for step in range(7):
+            rate = [.2, .3, .2 * .5 ** ((step // steps) / 2)][phase]
+            check(f"averages {phase} rate {step}", net.rate(), rate, 1e-9)
+            dy = 2 * (x @ w["kernel"] + w["bias"] - y) / y.size
+            net.step(x, y)
+            for k, grad in (("kernel", x.T @ dy), ("bias", dy.sum(0))):
+                total[k] += grad
+                if step % steps == steps - 1:
+                    mean, total[k] = total[k] / steps, np.zeros_like(grad)
+                    if clip:
+                        mean = mean * min(1, clip / np.linalg.norm(mean))
+                    speed[k] = momentum * speed[k] - rate * mean
+                    w[k] = w[k] + speed[k]
+                share = (ema or 0) if step // steps else 0
+                average[k] = share * average[k] + (1 - share) * w[k]
+                check(f"averages {phase} {k} {step}", net.get(f"d/{k}"), w[k], 2e-6)
+        net.ask("end_phase", net.model)
+        for k in w:
+            check(f"averages {phase} {k} at the end", net.get(f"d/{k}"), average[k] if ema else w[k], 2e-6)
+    net.close()
+
+
 def groups(cases, most):
     return [cases[i:i + most] for i in range(0, len(cases), most)]
 
@@ -181,6 +217,9 @@ with tempfile.TemporaryDirectory() as folder:
         with h5py.File(os.path.join(golden, kind + ".h5")) as f:
             for group in groups([c for c in f if c not in "xy" and only in f"{kind}/{c}"], most):
                 attempt(kind, lambda: run(group, f, folder))
+    if only in "averages":
+        with h5py.File(os.path.join(golden, "optimizers.h5")) as f:
+            attempt("averages", lambda: averages(f, folder))
     with h5py.File(os.path.join(golden, "metrics.h5")) as f:
         shapes = {}
         for case in f:

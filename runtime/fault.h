@@ -11,8 +11,7 @@ typedef struct Fault {
 } Fault;
 
 /* Writes the text and returns false, so that `return fault_set(...)` reads well. */
-static bool
-fault_set(Fault *fault, const char *format, ...) {
+static bool fault_set(Fault *fault, const char *format, ...) {
   va_list args;
   va_start(args, format);
   vsnprintf(fault->text, sizeof fault->text, format, args);

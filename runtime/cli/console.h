@@ -10,16 +10,14 @@ static void console_line(const char *kind, const char *format, va_list args) {
   fputc('\n', stderr);
 }
 
-static void
-console_warn(const char *format, ...) {
+static void console_warn(const char *format, ...) {
   va_list args;
   va_start(args, format);
   console_line("warning: ", format, args);
   va_end(args);
 }
 
-static void
-console_note(const char *format, ...) {
+static void console_note(const char *format, ...) {
   va_list args;
   va_start(args, format);
   console_line("", format, args);

@@ -502,6 +502,8 @@ Call *bind_call(Arena *arena, Diag *diag, const Signature *signature, const Argu
   for (int i = 0; i < params; i++)
     if (!binding.filled[i] && (binding.good || signature->params[i].fallback))
       bind_default(&binding, i);
+  if (binding.good && signature->check)
+    binding.good = signature->check(call, diag);
   return binding.good ? call : NULL;
 }
 

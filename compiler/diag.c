@@ -55,7 +55,7 @@ static void print_source(Span at, const char *colour) {
   while (last < length && text[last] != '\n')
     last++;
   int end = at.end > last ? last : at.end;
-  bool cut_left = begin - first > WIDTH_MAX * 2 / 3;
+  bool cut_left = last - first > WIDTH_MAX && begin - first > WIDTH_MAX * 2 / 3;
   int from = cut_left ? begin - WIDTH_MAX / 3 : first;
   while (from > first && ((unsigned char)text[from] & 0xC0) == 0x80)
     from--;

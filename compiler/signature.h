@@ -47,6 +47,8 @@ typedef enum SignatureKind {
   SIG_CALLBACK,
 } SignatureKind;
 
+typedef struct Call Call;
+
 typedef struct Signature {
   SignatureKind kind;
   const char *name;        /* as written in .net */
@@ -55,6 +57,8 @@ typedef struct Signature {
   const char *doc;         /* one line, lower case */
   const char *formula;     /* what it computes, plain text, or NULL */
   Param params[24];        /* ends at name == NULL */
+  /* What no single parameter's range says; reports at the argument and returns false.  NULL: nothing. */
+  bool (*check)(const Call *call, Diag *diag);
 } Signature;
 
 enum { SIGNATURE_MAX_PARAMS = sizeof((Signature){0}.params) / sizeof(Param) };
@@ -69,7 +73,6 @@ int signature_param_count(const Signature *signature);
 /* The index of a parameter, or -1. */
 int signature_param(const Signature *signature, const char *name);
 
-typedef struct Call Call;
 
 typedef enum AttrKind {
   ATTR_NONE,

@@ -7,7 +7,7 @@
 # zoo/X.layers   name and parameters of every layer of examples/zoo/X.net, in Keras's order
 # LANGUAGE.md    every example compiles (those marked `error` do not); its reference is what the tables print
 #
-# --update writes the .expect files anew: look at the difference before it is committed.
+# --update writes the .expect files and the reference anew: look at the difference before it is committed.
 
 netc=$(readlink -f "$1")
 update=$2
@@ -104,6 +104,19 @@ for list in "$here"/zoo/*.layers; do
   fi
 done
 
+# Parameter counts of the zoo.
+while read -r block arguments total trained; do
+  case $block in '#') continue ;; esac
+  printf 'import "zoo/%s.net"\nnetwork zoo {\n  input(224x224x3)\n  %s(%s)\n}\n' "$block" "$block" "$arguments" >"$work/zoo.net"
+  got=$(timeout 60 "$netc" summary "$work/zoo.net" 2>"$work/err" </dev/null |
+    sed -nE 's/^parameters +([0-9,]+): ([0-9,]+) trained.*/\1 \2/p' | tr -d ,)
+  if [ "$got" = "$total $trained" ]; then
+    pass
+  else
+    fail "zoo/$block($arguments): $got parameters and trained, wanted $total $trained"
+  fi
+done <"$here/zoo/parameters"
+
 # Examples of LANGUAGE.md: ```net is a file, ```net in SHAPE the inside of a network, ```net error must be refused.
 awk -v dir="$work" '
   /^```net/ { n++; file = sprintf("%s/manual%02d.net", dir, n); kind = $2; shape = $3; inside = 1
@@ -122,6 +135,11 @@ for net in "$work"/manual*.net; do
 done
 [ $examples -ge 8 ] || fail "LANGUAGE.md: only $examples examples found"
 
+if [ "$update" = --update ]; then
+  sed '/^from those that the compiler itself uses/q' "$root/grammar/LANGUAGE.md" >"$work/manual"
+  echo >>"$work/manual"
+  "$netc" help markdown >>"$work/manual" && cp "$work/manual" "$root/grammar/LANGUAGE.md"
+fi
 sed "1,/^from those that the compiler itself uses/d" "$root/grammar/LANGUAGE.md" | sed 1d >"$work/reference"
 if "$netc" help markdown 2>"$work/err" | diff - "$work/reference" >"$work/diff"; then
   pass

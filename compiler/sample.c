@@ -21,7 +21,10 @@ Graph *sample_graph(Arena *arena, Diag *diag, const OpSample *sample) {
   const char *text = "network sample {\n", *names = "";
   const char *open = strchr(sample->call, '(');
   int count = 0;
-  if (!strchr(sample->inputs, ' ')) {
+  int sizes = 1; /* what an input can be: flat, or an image */
+  for (const char *at = sample->inputs; *at; at++)
+    sizes += *at == 'x';
+  if (!strchr(sample->inputs, ' ') && (sizes == 1 || sizes == 3)) {
     text = arena_printf(arena, "%s  input(%s)\n  %s\n}\n", text, sample->inputs, sample->call);
   } else {
     text = arena_printf(arena, "%s  flat = input(4)\n", text);

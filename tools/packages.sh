@@ -5,7 +5,7 @@ set -eu
 
 build="gcc make flex bison pkg-config libhdf5-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev libc6-dev"
 demo="dataset-fashion-mnist"
-check="libcriterion-dev libopenblas-dev clang clang-format libclang-rt-14-dev libomp-14-dev hdf5-tools python3-h5py python3-numpy"
+check="libcriterion-dev libopenblas-dev clang clang-format libclang-rt-14-dev libomp-14-dev hdf5-tools python3-h5py python3-numpy g++ cmake meson ninja-build"
 
 wanted=
 for list in "$@"; do

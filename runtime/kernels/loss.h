@@ -66,8 +66,8 @@ static inline double loss_log_sum_exp(int c, const float *x, double *most) {
   return log(sum);
 }
 
-/* -sum t log p over p = softmax(y_pred), or y_pred over its sum, clipped.  `label` >= 0 stands for a one-hot
- * t. */
+/* -sum t log p over p = softmax(y_pred), or y_pred over its sum, clipped.  Where y_true is NULL, `label` stands for a
+ * one-hot t. */
 static double loss_cross_entropy(const LossConfig *config, int c, const float *y_true, int label,
                                  const float *y_pred, double share, float *dy) {
   double smooth = (double)config->label_smoothing, loss = 0, mass = 0, normal = 0, most = 0, log_sum = 0;
@@ -77,7 +77,7 @@ static double loss_cross_entropy(const LossConfig *config, int c, const float *y
     for (int i = 0; i < c; i++)
       normal += (double)y_pred[i];
   for (int i = 0; i < c; i++) {
-    double t = label >= 0 ? label == i : (double)y_true[i];
+    double t = y_true ? (double)y_true[i] : label == i;
     t = t * (1 - smooth) + smooth / c;
     if (config->from_logits) {
       loss -= t != 0 ? t * ((double)y_pred[i] - most - log_sum) : 0;
@@ -90,7 +90,7 @@ static double loss_cross_entropy(const LossConfig *config, int c, const float *y
     mass += inside ? t : 0;
   }
   for (int i = 0; dy && i < c; i++) {
-    double t = label >= 0 ? label == i : (double)y_true[i];
+    double t = y_true ? (double)y_true[i] : label == i;
     t = t * (1 - smooth) + smooth / c;
     if (config->from_logits) {
       dy[i] = (float)(share * (mass * exp((double)y_pred[i] - most - log_sum) - t));

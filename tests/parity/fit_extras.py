@@ -95,7 +95,7 @@ def network(name, group):
 
 
 def build(name, text, folder):
-    """The executable; compiled without much optimization, since nothing here takes long to run."""
+    """The executable; compiled without optimization, since nothing here takes long to run."""
     source = os.path.join(folder, name + ".net")
     with open(source, "w") as f:
         f.write(text)
@@ -103,7 +103,7 @@ def build(name, text, folder):
     flags = subprocess.run("pkg-config --cflags --libs hdf5 2>/dev/null || echo -lhdf5", shell=True, text=True,
                            capture_output=True).stdout.split()
     exe = os.path.join(folder, name)
-    kn.run([os.environ.get("CC", "cc"), "-std=c11", "-O1", "-march=native", "-fopenmp",
+    kn.run([os.environ.get("CC", "cc"), "-std=c11", "-O0", "-march=native", "-fopenmp",
             os.path.join(folder, name + "_c", "fit.c"), "-o", exe, *flags, "-ljpeg", "-lpng", "-lz", "-lpthread", "-lm"])
     return exe
 

@@ -1,5 +1,6 @@
 """Keras layer configurations as .net text, legacy weight files, and running what netc builds: for the parity tests."""
 import ctypes
+import itertools
 import json
 import os
 import subprocess
@@ -106,7 +107,7 @@ def log_rows(path, kind):
 
 class Library:
     """What `netc emit` makes of a .net text, compiled without its command line and called through its C interface."""
-    made = 0
+    made = itertools.count()
 
     def __init__(self, netc, text, folder, name, *flags, batch=32, cflags=("-O1", "-march=native")):
         source = os.path.join(folder, name + ".net")
@@ -114,8 +115,7 @@ class Library:
             f.write(text)
         out = os.path.join(folder, name + "_c")
         run([netc, "emit", source, "-o", out, *flags])
-        Library.made += 1  # a name once opened is not opened again
-        shared = os.path.join(out, f"{name}{Library.made}.so")
+        shared = os.path.join(out, f"{name}{next(Library.made)}.so")  # a name once opened is not opened again
         run([os.environ.get("CC", "cc"), "-std=c11", "-shared", "-fPIC", *cflags, f"-D{name.upper()}_NO_MAIN",
              os.path.join(out, name + ".c"), "-o", shared, "-lm"])
         self.name, self.dll = name, ctypes.CDLL(shared)

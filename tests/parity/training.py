@@ -5,10 +5,12 @@ usage: training.py NETC GOLDEN_DIR [CASE]
 Optimizers, losses and schedules run through the C interface of what netc emits (keras_net.Library): one small library
 a case.  Outputs to be judged are rows of a dense layer's kernel that a one-hot input picks, so that a step of plain SGD
 at rate 1 shows a loss's gradient as the change of that kernel.  Metrics run through `EXE eval`."""
+import concurrent.futures
 import json
 import os
 import sys
 import tempfile
+import threading
 
 import h5py
 import numpy as np
@@ -18,6 +20,7 @@ import keras_net as kn
 netc, golden = sys.argv[1:3]
 only = sys.argv[3] if len(sys.argv) > 3 else ""
 failed = passed = 0
+counting = threading.Lock()
 
 CLASSES = {"SGD": "sgd", "RMSprop": "rmsprop", "Adam": "adam", "AdamW": "adamw", "Adagrad": "adagrad",
            "Adadelta": "adadelta", "Adamax": "adamax", "Nadam": "nadam", "Lion": "lion", "Ftrl": "ftrl",
@@ -59,10 +62,11 @@ def check(name, got, want, tolerance):
     global failed, passed
     got, want = np.asarray(got, np.float64), np.asarray(want, np.float64)
     worst = float(np.abs(got - want).max()) if want.size else 0
-    if got.shape == want.shape and worst <= tolerance:
-        passed += 1
-        return
-    failed += 1
+    with counting:
+        if got.shape == want.shape and worst <= tolerance:
+            passed += 1
+            return
+        failed += 1
     print(f"FAILED {name}: off by {worst:.3g}, allowed {tolerance:.3g}")
 
 
@@ -76,7 +80,8 @@ def attempt(name, run):
     try:
         run()
     except Exception as reason:  # a build that fails is a failed case, not the end
-        failed += 1
+        with counting:
+            failed += 1
         print(f"FAILED {name}: {reason}")
 
 
@@ -118,19 +123,19 @@ def schedule_group(cases, f, folder):
     net.close()
 
 
-def loss(case, g, folder):
-    y_true, y_pred, weight = g["y_true"][()], g["y_pred"][()], g.get("sample_weight")
+def loss(case, g, attrs, folder):
+    y_true, y_pred, weight = g["y_true"], g["y_pred"], g.get("sample_weight")
     n, shape = len(y_pred), y_pred.shape[1:]
     width = int(np.prod(shape))
     reshape = f"  reshape(({', '.join(map(str, shape))}))\n" if len(shape) > 1 else ""
     text = (f"network net {{\n  input({n})\n  dense({width}, use_bias = false, name = \"d\")\n{reshape}}}\n"
-            f"train net {{\n  loss {call(g.attrs['class_name'], json.loads(g.attrs['config']))}\n"
+            f"train net {{\n  loss {call(attrs['class_name'], json.loads(attrs['config']))}\n"
             f"  optimizer sgd(learning_rate = 1.0)\n  batch {n}\n}}\n")
     net = kn.Library(netc, text, folder, "net", batch=n)
     net.set("d/kernel", y_pred)
     net.begin()
-    got = net.step(np.eye(n), y_true.reshape(n, -1), None if weight is None else weight[()])
-    want, grad = float(g["loss"][()]), g["grad"][()].reshape(n, width)
+    got = net.step(np.eye(n), y_true.reshape(n, -1), weight)
+    want, grad = float(g["loss"]), g["grad"].reshape(n, width)
     check(f"{case} loss", got, want, 1e-5 * max(1e-2, abs(want)))
     change = y_pred.reshape(n, width).astype(np.float64) - net.get("d/kernel")
     # the change of a kernel as large as y_pred and of the new kernel is seen through float32 rounding
@@ -157,7 +162,7 @@ def metric_group(key, cases, f, folder):
     text = (f"network net {{\n  input({2 * n})\n  dense({width}, use_bias = false, name = \"d\")\n}}\n"
             f"train net {{\n  loss {'sparse_categorical_crossentropy' if sparse else 'mse'}\n  optimizer sgd\n"
             f"  metrics {', '.join(calls)}\n  batch {n}\n}}\n")
-    exe = kn.build(netc, text, folder, "net", "--cflags", "-O1")
+    exe = kn.build(netc, text, folder, "net", "--cflags", "-O0")
     for case in cases:
         g = f[case]
         y_pred, y_true = (np.concatenate([g[f"{y}0"][()], g[f"{y}1"][()]]) for y in ("y_pred", "y_true"))
@@ -228,8 +233,13 @@ with tempfile.TemporaryDirectory() as folder:
         for key, cases in shapes.items():
             attempt(f"metrics {key}", lambda: metric_group(key, cases, f, folder))
     with h5py.File(os.path.join(golden, "losses.h5")) as f:
-        for case in f:
-            if only in f"losses/{case}":
-                attempt(f"losses/{case}", lambda: loss(f"losses/{case}", f[case], folder))
+        wanted = [case for case in f if only in f"losses/{case}"]
+        data = {case: {k: np.asarray(f[case][k][()]) for k in f[case]} for case in wanted}
+        settings = {case: dict(f[case].attrs) for case in wanted}
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:  # a compilation each: two at a time
+        for case in wanted:
+            os.mkdir(f"{folder}/{case}")
+            pool.submit(attempt, f"losses/{case}",
+                        lambda case=case: loss(f"losses/{case}", data[case], settings[case], f"{folder}/{case}"))
 print(f"training: {passed} passed, {failed} failed")
 sys.exit(failed > 0)

@@ -4,12 +4,12 @@
 #include "graph.h"
 
 typedef struct ElaborateOptions {
-  const char *network;               /* which network of the file; NULL: the last one */
-  const char *const *folders;        /* where imports are looked for after the file's own folder */
+  const char *network;        /* which network of the file; NULL: the last one */
+  const char *const *folders; /* where imports are looked for after the file's own folder */
   int folder_count;
   /* A file that netc carries ("zoo/vgg16.net"): its text and length, or NULL.  May itself be NULL. */
   const char *(*builtin_file)(const char *path, size_t *length);
-  const char *const *parameters;     /* "alpha = 0.5": parameters of the network, given on the command line */
+  const char *const *parameters; /* "alpha = 0.5": parameters of the network, given on the command line */
   int parameter_count;
 } ElaborateOptions;
 

@@ -17,7 +17,8 @@ typedef struct LayerWeight {
 enum { LAYER_MAX_WEIGHTS = 6, MAX_PHASES = 16 };
 
 struct Layer {
-  const char *name; /* unique in the network; Keras's automatic name where none was given (conv2d, conv2d_1) */
+  const char
+      *name; /* unique in the network; Keras's automatic name where none was given (conv2d, conv2d_1) */
   const OpDef *op;
   Call call; /* call.signature == &op->signature */
   Layer **inputs;
@@ -28,15 +29,15 @@ struct Layer {
   bool frozen[MAX_PHASES]; /* Keras's trainable = False, per training phase */
   Span span;               /* the call */
   Span name_span;          /* where the name was given, or the call */
-  int index;               /* in Graph.layers, creation order; -1: not part of the network (nothing leads to the output) */
-  int created;             /* number of the call that made it, counted also over layers that are not used */
-  void *note;              /* scratch of the pass at work */
+  int index; /* in Graph.layers, creation order; -1: not part of the network (nothing leads to the output) */
+  int created; /* number of the call that made it, counted also over layers that are not used */
+  void *note;  /* scratch of the pass at work */
 };
 
 /* weights BASE from "file" [by name | by order] */
 typedef struct WeightSource {
-  /* In Keras's model.layers order of the named part.  Of a part that is cut (`up to`) all that the uncut part has, as
-   * the file does: layers that were cut away have index -1. */
+  /* In Keras's model.layers order of the named part.  Of a part that is cut (`up to`) all that the uncut part
+   * has, as the file does: layers that were cut away have index -1. */
   Layer **layers;
   int layer_count;
   const char *part; /* the user's name for it, "" = the whole network */
@@ -84,7 +85,7 @@ struct Graph {
   WeightSource *weight_sources;
   int weight_source_count;
   TrainSpec train;
-  const char *path; /* the .net file */
+  const char *path;      /* the .net file */
   const char **silenced; /* lint codes that the file silences */
   int silenced_count;
   Span span;

@@ -6,7 +6,8 @@
 
 /* Appends all names, by kind. */
 void help_index(StrBuf *out);
-/* Appends what is known of a name, once for each kind that has it; an unknown one is reported to stderr: false. */
+/* Appends what is known of a name, once for each kind that has it; an unknown one is reported to stderr:
+ * false. */
 bool help_entry(const char *name, StrBuf *out);
 /* Appends the reference as Markdown: a table per kind, a row per name. */
 void help_markdown(StrBuf *out);

@@ -175,8 +175,14 @@ static void select_slice(Elaborator *elaborator, Scope *scope, Part *part, const
 
 static void select_expr(Elaborator *elaborator, Scope *scope, const Expr *expr, LayerSet *set);
 
+/* `base.layers` as in Keras: the same as `base`. */
+static const Expr *without_layers(const Expr *expr) {
+  return expr->kind == EXPR_FIELD && !strcmp(expr->text, "layers") ? expr->a : expr;
+}
+
 /* The part that `a` of a[...] names. */
 static Part *indexed_part(Elaborator *elaborator, Scope *scope, const Expr *expr, LayerSet *set) {
+  expr = without_layers(expr);
   Datum base = evaluate(elaborator, scope, expr);
   set->bad = true;
   if (base.kind == DATUM_WORD && !base.called)
@@ -251,6 +257,7 @@ static void select_datum(Elaborator *elaborator, Scope *scope, const Datum *datu
 }
 
 static void select_expr(Elaborator *elaborator, Scope *scope, const Expr *expr, LayerSet *set) {
+  expr = without_layers(expr);
   switch (expr->kind) {
   case EXPR_ALL:
     for (int i = 0; i < elaborator->layer_count; i++)

@@ -73,7 +73,6 @@ int signature_param_count(const Signature *signature);
 /* The index of a parameter, or -1. */
 int signature_param(const Signature *signature, const char *name);
 
-
 typedef enum AttrKind {
   ATTR_NONE,
   ATTR_BOOL,

@@ -21,7 +21,7 @@ ZOO := $(wildcard examples/zoo/*.net)
 quiet = $(if $(V),,@)
 say = @$(if $(V),:,echo)
 
-.PHONY: all help clean check demo format format-check packages
+.PHONY: all help clean check demo format format-check packages install deb
 all: $(BUILD)/netc
 
 help:
@@ -30,7 +30,8 @@ help:
 	@echo "make check      install what is missing, run every test"
 	@echo "make bench      time kernels and training steps"
 	@echo "make format     format the sources; format-check only looks"
-	@echo "make install    to PREFIX ($(PREFIX))"
+	@echo "make install    to PREFIX ($(PREFIX)), below DESTDIR"
+	@echo "make deb        a Debian package under build/"
 	@echo "make clean      remove build/"
 
 $(BUILD)/netc: $(OBJECTS)
@@ -79,6 +80,33 @@ $(BUILD)/%_files.o: $(BUILD)/%_files.c
 
 -include $(wildcard $(BUILD)/compiler/*.d $(BUILD)/compiler/*/*.d $(BUILD)/grammar/*.d)
 -include $(wildcard tests/*/*.mk)
+
+# ---- installing: the binary needs nothing of the source tree ----
+
+install: $(BUILD)/netc
+	install -D -m 755 $(BUILD)/netc $(DESTDIR)$(PREFIX)/bin/netc
+	install -D -m 644 share/man/netc.1 $(DESTDIR)$(PREFIX)/share/man/man1/netc.1
+	install -D -m 644 share/man/net.5 $(DESTDIR)$(PREFIX)/share/man/man5/net.5
+	install -D -m 644 share/completion/netc.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/netc
+	install -D -m 644 share/vim/syntax/net.vim $(DESTDIR)$(PREFIX)/share/vim/vimfiles/syntax/net.vim
+	install -D -m 644 share/vim/ftdetect/net.vim $(DESTDIR)$(PREFIX)/share/vim/vimfiles/ftdetect/net.vim
+	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/netc/copyright
+
+DEB_VERSION = $(shell sed -n 's/.*NETC_VERSION "\(.*\)"/\1/p' compiler/version.h)
+DEB_ARCH = $(shell dpkg --print-architecture)
+deb: $(BUILD)/netc
+	rm -rf $(BUILD)/deb
+	$(MAKE) --no-print-directory install PREFIX=/usr DESTDIR=$(BUILD)/deb
+	@mkdir -p $(BUILD)/deb/DEBIAN
+	@printf '%s\n' 'Package: netc' 'Version: $(DEB_VERSION)' 'Architecture: $(DEB_ARCH)' \
+	  'Maintainer: the netc developers <developers@netc.invalid>' 'Section: devel' 'Priority: optional' \
+	  'Depends: libc6, libhdf5-103-1, zlib1g' \
+	  'Recommends: gcc, libhdf5-dev, libjpeg62-turbo-dev, libpng-dev, zlib1g-dev' \
+	  'Description: compiles network descriptions to C programs that train and predict' \
+	  ' A .net file (layers, pretrained weights, freeze ranges, loss, optimizer) becomes one' \
+	  ' self-contained C program that trains and predicts image classifiers on the CPU.' \
+	  > $(BUILD)/deb/DEBIAN/control
+	dpkg-deb --root-owner-group --build $(BUILD)/deb $(BUILD)/netc_$(DEB_VERSION)_$(DEB_ARCH).deb
 
 FORMATTED = $(filter-out %.tab.c,$(shell git ls-files '*.c' '*.h'))
 format:

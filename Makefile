@@ -21,14 +21,14 @@ ZOO := $(wildcard examples/zoo/*.net)
 quiet = $(if $(V),,@)
 say = @$(if $(V),:,echo)
 
-.PHONY: all help clean check demo format format-check packages install deb
+.PHONY: bench all help clean check demo format format-check packages install deb
 all: $(BUILD)/netc
 
 help:
 	@echo "make            build/netc, the compiler"
 	@echo "make demo       install what is missing, train on real images, predict"
 	@echo "make check      install what is missing, run every test"
-	@echo "make bench      time kernels and training steps"
+	@echo "make bench      time the kernels against the processor"
 	@echo "make format     format the sources; format-check only looks"
 	@echo "make install    to PREFIX ($(PREFIX)), below DESTDIR"
 	@echo "make deb        a Debian package under build/"
@@ -80,6 +80,8 @@ $(BUILD)/%_files.o: $(BUILD)/%_files.c
 
 -include $(wildcard $(BUILD)/compiler/*.d $(BUILD)/compiler/*/*.d $(BUILD)/grammar/*.d)
 -include $(wildcard tests/*/*.mk)
+
+bench: bench-kernels
 
 # ---- installing: the binary needs nothing of the source tree ----
 

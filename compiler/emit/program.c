@@ -6,6 +6,7 @@
 #include "../summary.h"
 #include "../version.h"
 #include "../weights/weights.h"
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,16 +52,30 @@ int64_t emit_bytes(const Module *module, int batch, int threads) {
               most(module, fixed_of) + pool + threads * scratch);
 }
 
-static void emit_head(const Module *module, StrBuf *out) {
+/* The first lines: what this is and how it is compiled. */
+static void emit_head(const Module *module, const EmitOptions *options, StrBuf *out) {
   const Graph *graph = module->graph;
   const char *source = strrchr(graph->path, '/') ? strrchr(graph->path, '/') + 1 : graph->path;
-  strbuf_printf(
+  char upper[256];
+  snprintf(upper, sizeof upper, "%s", graph->name);
+  for (char *c = upper; *c; c++)
+    *c = (char)toupper((unsigned char)*c);
+  strbuf_printf(out, "/* %s.c: a network that %s, made from %s by netc %s.\n *\n", graph->name,
+                options->infer ? "predicts" : "trains and predicts", source, NETC_VERSION);
+  if (options->infer)
+    strbuf_printf(out, " *   cc -O3 -march=native -fopenmp -c %s.c          (then link with -lm)\n *\n",
+                  graph->name);
+  else
+    strbuf_printf(out,
+                  " *   cc -O3 -march=native -fopenmp %s.c -o %s -lhdf5 -ljpeg -lpng -lz -lpthread -lm\n *\n"
+                  " * (on Debian with `pkg-config --cflags --libs hdf5`).  -D%s_NO_MAIN leaves out the "
+                  "command line and\n"
+                  " * with it all libraries but libm.\n *\n",
+                  graph->name, graph->name, upper);
+  strbuf_puts(
       out,
-      "/* %s.c: a network that trains and predicts, made from %s by netc %s.\n *\n"
-      " *   cc -O3 -march=native -fopenmp %s.c -o %s -lhdf5 -ljpeg -lpng -lz -lpthread -lm\n *\n"
-      " * Define %s_NO_MAIN to leave out the command line.  This file may be used, changed and passed on\n"
-      " * by its owner without conditions (MIT-0).\n */\n",
-      graph->name, source, NETC_VERSION, graph->name, graph->name, graph->name);
+      " * OpenMP is optional; -DNETC_PORTABLE takes no vector instructions.  This file may be used, changed\n"
+      " * and passed on without conditions (MIT-0).\n */\n");
 }
 
 static void emit_instance(const Module *module, StrBuf *out) {
@@ -156,13 +171,27 @@ static void emit_loss(const Module *module, StrBuf *out) {
 }
 
 static const char *const kernel_parts[] = {
-    "kernels/work.h",        "kernels/conv2d_direct.h",    "kernels/conv2d_direct_w.h",
-    "kernels/channel_sum.h", "kernels/conv2d_winograd4.h", "kernels/conv2d_winograd6.h",
-    "kernels/dropout.h",     "kernels/augment.h",    "kernels/upsample.h",         "kernels/norm.h",
-    "kernels/prelu.h",       "kernels/depthwise.h",        "kernels/pool.h",
-    "kernels/dense.h",       "kernels/batchnorm.h",        "kernels/eltwise.h",
-    "kernels/merge.h",       "kernels/softmax.h",          "kernels/loss.h",
-    "kernels/gradient.h",    "kernels/update.h",
+    "kernels/work.h",
+    "kernels/conv2d_direct.h",
+    "kernels/conv2d_direct_w.h",
+    "kernels/channel_sum.h",
+    "kernels/conv2d_winograd4.h",
+    "kernels/conv2d_winograd6.h",
+    "kernels/dropout.h",
+    "kernels/augment.h",
+    "kernels/upsample.h",
+    "kernels/norm.h",
+    "kernels/prelu.h",
+    "kernels/depthwise.h",
+    "kernels/pool.h",
+    "kernels/dense.h",
+    "kernels/batchnorm.h",
+    "kernels/eltwise.h",
+    "kernels/merge.h",
+    "kernels/softmax.h",
+    "kernels/loss.h",
+    "kernels/gradient.h",
+    "kernels/update.h",
 };
 
 /* The instance, the layers and the tables, in an order that defines before use. */
@@ -210,7 +239,7 @@ static void emit_class_names(const WeightBlob *blob, Arena *arena, StrBuf *out) 
 
 void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file) {
   StrBuf generated = {0};
-  emit_head(module, c_file);
+  emit_head(module, options, c_file);
   Stitch *stitch = stitch_new();
   stitch_text(stitch, "#define _POSIX_C_SOURCE 200809L\n#define _DEFAULT_SOURCE\n"
                       "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n#include "

@@ -12,37 +12,37 @@
 
 /* Keras's general relu: x over the threshold c, else the slope b times (x - c), never over a.  NaN stays NaN.
  */
-VEC_INLINE Vec act_relu(const Act *act, Vec x) {
+VEC_FUNCTION Vec act_relu(const Act *act, Vec x) {
   Vec threshold = vec_set(act->c);
   Vec below = vec_mul(vec_set(act->b), vec_sub(x, threshold));
   Vec y = vec_select_gt(threshold, x, below, x);
   return vec_min(vec_set(act->a), y);
 }
 
-VEC_INLINE Vec act_gelu_tanh_inner(Vec x) {
+VEC_FUNCTION Vec act_gelu_tanh_inner(Vec x) {
   Vec cube = vec_mul(vec_mul(x, x), x);
   return vec_mul(vec_set(ACT_ROOT_2_PI), vec_fma(vec_set(0.044715f), cube, x));
 }
 
 /* x clipped to [low, high]; NaN stays NaN. */
-VEC_INLINE Vec act_clip(Vec x, float low, float high) {
+VEC_FUNCTION Vec act_clip(Vec x, float low, float high) {
   return vec_min(vec_set(high), vec_max(vec_set(low), x));
 }
 
 /* (x + 3) / 6 clipped to [0, 1]. */
-VEC_INLINE Vec act_hard_sigmoid(Vec x) {
+VEC_FUNCTION Vec act_hard_sigmoid(Vec x) {
   return vec_mul(act_clip(vec_add(x, vec_set(3.0f)), 0.0f, 6.0f), vec_set(1.0f / 6.0f));
 }
 
 /* tanh(softplus(x)) = (e^2 + 2e) / (e^2 + 2e + 2) with e = exp(x), saturated where e^2 would overflow. */
-VEC_INLINE Vec act_mish_gate(Vec x) {
+VEC_FUNCTION Vec act_mish_gate(Vec x) {
   Vec e = vec_exp(vec_min(vec_set(20.0f), x));
   Vec n = vec_fma(e, e, vec_add(e, e));
   return vec_div(n, vec_add(n, vec_set(2.0f)));
 }
 
 /* act(x) */
-VEC_INLINE Vec act_vec(const Act *act, Vec x) {
+VEC_FUNCTION Vec act_vec(const Act *act, Vec x) {
   Vec zero = vec_zero(), one = vec_set(1.0f);
   switch (act->kind) {
   case ACT_LINEAR:
@@ -109,7 +109,7 @@ static inline bool act_bwd_needs_y(Act act) {
 
 /* dy * act'(x).  Only the one of x and y that act_bwd_needs_* names is looked at.  At the corners the
  * derivative is the one TensorFlow and torch take: relu'(0) = 0, and 0 at both ends of a clip. */
-VEC_INLINE Vec act_vec_bwd(const Act *act, Vec x, Vec y, Vec dy) {
+VEC_FUNCTION Vec act_vec_bwd(const Act *act, Vec x, Vec y, Vec dy) {
   Vec zero = vec_zero(), one = vec_set(1.0f);
   switch (act->kind) {
   case ACT_LINEAR:
@@ -173,5 +173,23 @@ VEC_INLINE Vec act_vec_bwd(const Act *act, Vec x, Vec y, Vec dy) {
   }
   }
   return dy;
+}
+
+/* y = act(x) for `count` floats, by one thread: the one copy of act_vec that convolutions, dense layers and
+ * element-wise kernels share.  In place allowed. */
+static void act_run(const Act *act, int64_t count, const float *x, float *y) {
+  for (int64_t i = 0; i < count; i += VEC_WIDTH)
+    vec_store_upto(y + i, act_vec(act, vec_load_upto(x + i, count - i)), count - i);
+}
+
+/* dx = dy * act'(x) for `count` floats, by one thread; x and y as act_vec_bwd.  dx may be dy. */
+static void act_run_bwd(const Act *act, int64_t count, const float *x, const float *y, const float *dy,
+                        float *dx) {
+  for (int64_t i = 0; i < count; i += VEC_WIDTH) {
+    int64_t left = count - i;
+    Vec slope =
+        act_vec_bwd(act, vec_load_upto(x + i, left), vec_load_upto(y + i, left), vec_load_upto(dy + i, left));
+    vec_store_upto(dx + i, slope, left);
+  }
 }
 #endif

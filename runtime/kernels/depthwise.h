@@ -62,13 +62,14 @@ static const float *depthwise_rows(const Conv2d *g, int64_t row, const float *x,
   return from;
 }
 
-static inline DepthwiseEnd depthwise_epilogue(const Epilogue *e) {
-  DepthwiseEnd end = {NULL, NULL, &e->act, -INFINITY, INFINITY};
-  if (e->act.kind == ACT_LINEAR || e->act.kind == ACT_RELU6 ||
-      (e->act.kind == ACT_RELU && e->act.b == 0.0f && e->act.c == 0.0f)) {
-    end.act = NULL;
-    end.low = e->act.kind == ACT_LINEAR ? -INFINITY : 0.0f;
-    end.high = e->act.kind == ACT_RELU6 ? 6.0f : e->act.kind == ACT_RELU ? e->act.a : INFINITY;
+/* The clamp that the activation is; *rest says that it is none and is still to be applied. */
+static inline DepthwiseEnd depthwise_epilogue(const Act *act, bool *rest) {
+  DepthwiseEnd end = {NULL, NULL, -INFINITY, INFINITY};
+  bool relu = act->kind == ACT_RELU && act->b == 0.0f && act->c == 0.0f;
+  *rest = !relu && act->kind != ACT_RELU6 && act->kind != ACT_LINEAR;
+  if (relu || act->kind == ACT_RELU6) {
+    end.low = 0.0f;
+    end.high = relu ? act->a : 6.0f;
   }
   return end;
 }
@@ -79,7 +80,8 @@ static void depthwise_conv2d_fwd(const Conv2d *g, int n, const float *x, const f
   WORK_PARALLEL_FOR(work)
   for (int64_t row = 0; row < (int64_t)n * g->out_h; row++) {
     DepthwiseRun run;
-    DepthwiseEnd end = depthwise_epilogue(e);
+    bool rest;
+    DepthwiseEnd end = depthwise_epilogue(&e->act, &rest);
     int r, s, s_end;
     const float *from = depthwise_rows(g, row, x, work_scratch(work), &run, &r);
     for (int q = 0, next; q < g->out_w; q = next) {
@@ -99,6 +101,8 @@ static void depthwise_conv2d_fwd(const Conv2d *g, int n, const float *x, const f
         depthwise_sum(&run, &end, y + at + k);
       }
     }
+    for (int q = 0; rest && q < g->out_w; q++)
+      act_run(&e->act, g->out_c, y + (row * g->out_w + q) * g->out_ld, y + (row * g->out_w + q) * g->out_ld);
   }
 }
 
@@ -161,7 +165,7 @@ static void depthwise_conv2d_bwd_x(const Conv2d *g, int n, const float *dy, cons
     DepthwiseBack v =
         depthwise_back((int)(row % g->in_h), g->pad_top, g->stride_h, g->dilation_h, g->kernel_h, g->out_h);
     DepthwiseRun run = {.rows = v.taps, .x_step = g->out_ld, .y_step = (ptrdiff_t)g->stride_w * g->in_ld};
-    DepthwiseEnd end = {NULL, NULL, NULL, -INFINITY, INFINITY};
+    DepthwiseEnd end = {NULL, NULL, -INFINITY, INFINITY};
     run.x_row = -(ptrdiff_t)v.step * g->out_w * g->out_ld;
     run.w_row = (ptrdiff_t)v.tap_step * g->kernel_w * g->out_c;
     for (int phase = 0; phase < g->stride_w; phase++)

@@ -23,19 +23,16 @@ typedef struct DepthwiseRun {
   int pixels, rows, columns, count; /* count: channels, at most VEC_WIDTH of them matter */
 } DepthwiseRun;
 
-/* What follows the sum.  Clamps are done with two instructions, other activations by act_vec. */
+/* What follows the sum: a clamp, for the activations that are one. */
 typedef struct DepthwiseEnd {
   const float *bias;     /* of the first channel, or NULL */
   const float *residual; /* of the first pixel, or NULL */
-  const Act *act;        /* not a clamp, or NULL */
   float low, high;
 } DepthwiseEnd;
 
 VEC_INLINE Vec depthwise_end(const DepthwiseEnd *end, Vec sum, ptrdiff_t at, int count) {
   if (end->residual)
     sum = vec_add(sum, vec_load_upto(end->residual + at, count));
-  if (end->act)
-    return act_vec(end->act, sum);
   return vec_min(vec_set(end->high), vec_max(vec_set(end->low), sum));
 }
 

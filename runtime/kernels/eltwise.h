@@ -21,11 +21,8 @@ static void act_fwd(const Act *act, int64_t count, const float *x, float *y, con
   (void)work;
   WORK_PARALLEL_FOR(work)
   for (int64_t block = 0; block < eltwise_blocks(count); block++) {
-    int64_t i = block * ELTWISE_BLOCK, end = eltwise_end(block, count);
-    for (; i + VEC_WIDTH <= end; i += VEC_WIDTH)
-      vec_store(y + i, act_vec(act, vec_load(x + i)));
-    if (i < end)
-      vec_store_part(y + i, act_vec(act, vec_load_part(x + i, (int)(end - i))), (int)(end - i));
+    int64_t i = block * ELTWISE_BLOCK;
+    act_run(act, eltwise_end(block, count) - i, x + i, y + i);
   }
 }
 
@@ -37,14 +34,8 @@ static void act_bwd(const Act *act, int64_t count, const float *x, const float *
   const float *from_x = act_bwd_needs_x(*act) ? x : dy, *from_y = act_bwd_needs_y(*act) ? y : dy;
   WORK_PARALLEL_FOR(work)
   for (int64_t block = 0; block < eltwise_blocks(count); block++) {
-    int64_t i = block * ELTWISE_BLOCK, end = eltwise_end(block, count);
-    for (; i + VEC_WIDTH <= end; i += VEC_WIDTH)
-      vec_store(dx + i, act_vec_bwd(act, vec_load(from_x + i), vec_load(from_y + i), vec_load(dy + i)));
-    if (i < end) {
-      int part = (int)(end - i);
-      Vec vx = vec_load_part(from_x + i, part), vy = vec_load_part(from_y + i, part);
-      vec_store_part(dx + i, act_vec_bwd(act, vx, vy, vec_load_part(dy + i, part)), part);
-    }
+    int64_t i = block * ELTWISE_BLOCK;
+    act_run_bwd(act, eltwise_end(block, count) - i, from_x + i, from_y + i, dy + i, dx + i);
   }
 }
 
@@ -54,14 +45,14 @@ static void bias_act_fwd(int64_t rows, int channels, const float *x, const float
                          float *y, const Work *work) {
   (void)work;
   WORK_PARALLEL_FOR(work)
-  for (int64_t row = 0; row < rows; row++)
-    for (int c = 0; c < channels; c += VEC_WIDTH) {
-      int64_t at = row * channels + c;
-      Vec v = vec_load_upto(x + at, channels - c);
-      if (bias)
-        v = vec_add(v, vec_load_upto(bias + c, channels - c));
-      vec_store_upto(y + at, act_vec(act, v), channels - c);
-    }
+  for (int64_t row = 0; row < rows; row++) {
+    const float *from = x + row * channels;
+    float *to = y + row * channels;
+    for (int c = 0; c < channels; c++)
+      to[c] = bias ? from[c] + bias[c] : from[c];
+    if (act->kind != ACT_LINEAR)
+      act_run(act, channels, to, to);
+  }
 }
 
 /* y = x * scale + offset, [count].  In place allowed. */

@@ -28,10 +28,7 @@ static inline bool epilogue_is_clamp(const Act *act, float *low, float *high) {
 /* Applies an activation that is no clamp, in place, to `columns` floats of each of `rows` rows of a stored
  * tile. */
 static void epilogue_activate(const Act *act, float *y, const ptrdiff_t *at, int rows, int columns) {
-  for (int r = 0; r < rows; r++) {
-    float *row = y + at[r];
-    for (int c = 0; c < columns; c += VEC_WIDTH)
-      vec_store_upto(row + c, act_vec(act, vec_load_upto(row + c, columns - c)), columns - c);
-  }
+  for (int r = 0; r < rows; r++)
+    act_run(act, columns, y + at[r], y + at[r]);
 }
 #endif

@@ -21,8 +21,16 @@
 #else
 #define VEC_NATIVE 0
 #endif
+/* For functions of many vector operations: inlined only where a vector is a register. */
+#if VEC_NATIVE
+#define VEC_FUNCTION VEC_INLINE
+#else
+#define VEC_FUNCTION static inline
+#endif
 /* Before a loop of constant length over an array of Vec, so that the array lives in registers. */
-#if !VEC_NATIVE
+#if !VEC_NATIVE && defined(__GNUC__) && !defined(__clang__)
+#define VEC_UNROLL _Pragma("GCC unroll 1")
+#elif !VEC_NATIVE
 #define VEC_UNROLL
 #elif defined(__clang__)
 #define VEC_UNROLL _Pragma("clang loop unroll(full)")

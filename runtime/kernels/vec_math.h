@@ -9,7 +9,7 @@
 
 /* exp(x + low) = 2^k exp(r), r = x + low - k ln 2 with ln 2 in two pieces, |r| <= ln 2 / 2.  `low` is what x
  * lost to rounding.  Overflows to infinity, underflows to zero. */
-VEC_INLINE Vec vec_exp_sum(Vec x, Vec low) {
+VEC_FUNCTION Vec vec_exp_sum(Vec x, Vec low) {
   x = vec_min(vec_set(89.0f), vec_max(vec_set(-104.0f), x));
   Vec k = vec_round(vec_mul(x, vec_set(1.44269504f)));
   Vec exact = vec_fnma(k, vec_set(0.693359375f), x), rest = vec_fnma(k, vec_set(-2.12194440e-4f), low);
@@ -28,12 +28,12 @@ VEC_INLINE Vec vec_exp_sum(Vec x, Vec low) {
   return vec_mul(vec_mul(p, vec_exp2_whole(half)), vec_exp2_whole(vec_sub(k, half)));
 }
 
-VEC_INLINE Vec vec_exp(Vec x) {
+VEC_FUNCTION Vec vec_exp(Vec x) {
   return vec_exp_sum(x, vec_zero());
 }
 
 /* exp(x) - 1 without cancellation, for x up to 88: 2^k (exp(r) - 1) + (2^k - 1). */
-VEC_INLINE Vec vec_expm1(Vec x) {
+VEC_FUNCTION Vec vec_expm1(Vec x) {
   x = vec_min(vec_set(88.0f), vec_max(vec_set(-30.0f), x));
   Vec k = vec_round(vec_mul(x, vec_set(1.44269504f)));
   Vec r = vec_fnma(k, vec_set(-2.12194440e-4f), vec_fnma(k, vec_set(0.693359375f), x));
@@ -48,7 +48,7 @@ VEC_INLINE Vec vec_expm1(Vec x) {
 }
 
 /* log(1 + f) for f in [sqrt(1/2) - 1, sqrt(2) - 1] = f - f^2/2 + f^3 P(f), plus e ln 2 in two pieces. */
-VEC_INLINE Vec vec_log_sum(Vec f, Vec e) {
+VEC_FUNCTION Vec vec_log_sum(Vec f, Vec e) {
   Vec p = vec_set(0.0691514686f);
   p = vec_fma(p, f, vec_set(-0.117896959f));
   p = vec_fma(p, f, vec_set(0.118730165f));
@@ -66,7 +66,7 @@ VEC_INLINE Vec vec_log_sum(Vec f, Vec e) {
 }
 
 /* log(x) = e ln 2 + log(m).  log(0) = -infinity, of a negative number or NaN: NaN. */
-VEC_INLINE Vec vec_log(Vec x) {
+VEC_FUNCTION Vec vec_log(Vec x) {
   Vec tiny = vec_set(1.17549435e-38f);
   Vec scaled = vec_select_gt(tiny, x, vec_mul(x, vec_set(8388608.0f)), x);
   Vec m;
@@ -82,7 +82,7 @@ VEC_INLINE Vec vec_log(Vec x) {
 }
 
 /* log(1 + x) for x in [0, 1]: what the rounding of 1 + x loses is given back to first order. */
-VEC_INLINE Vec vec_log1p_unit(Vec x) {
+VEC_FUNCTION Vec vec_log1p_unit(Vec x) {
   Vec one = vec_set(1.0f);
   Vec sum = vec_add(one, x);
   Vec lost = vec_sub(x, vec_sub(sum, one));
@@ -90,7 +90,7 @@ VEC_INLINE Vec vec_log1p_unit(Vec x) {
 }
 
 /* tanh(x) = x + x^3 P(x^2) for |x| < 0.625, else 1 - 2 / (exp(2 |x|) + 1) with x's sign. */
-VEC_INLINE Vec vec_tanh(Vec x) {
+VEC_FUNCTION Vec vec_tanh(Vec x) {
   Vec size = vec_abs(x);
   Vec square = vec_mul(x, x);
   Vec p = vec_set(0.00214753696f);
@@ -108,7 +108,7 @@ VEC_INLINE Vec vec_tanh(Vec x) {
 
 /* 1 / (1 + exp(-x)), for negative x as exp(x) / (1 + exp(x)).  What the rounding of 1 + exp loses is taken
  * off again to first order (1 / d is near 1.457 - 0.486 d for d in [1, 2]). */
-VEC_INLINE Vec vec_sigmoid(Vec x) {
+VEC_FUNCTION Vec vec_sigmoid(Vec x) {
   Vec one = vec_set(1.0f), power = vec_exp(vec_sub(vec_zero(), vec_abs(x)));
   Vec whole = vec_add(one, power), lost = vec_sub(power, vec_sub(whole, one));
   Vec y = vec_div(vec_select_gt(vec_zero(), x, power, one), whole);
@@ -117,13 +117,13 @@ VEC_INLINE Vec vec_sigmoid(Vec x) {
 }
 
 /* log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)). */
-VEC_INLINE Vec vec_softplus(Vec x) {
+VEC_FUNCTION Vec vec_softplus(Vec x) {
   Vec small = vec_log1p_unit(vec_exp(vec_sub(vec_zero(), vec_abs(x))));
   return vec_add(vec_max(vec_zero(), x), small);
 }
 
 /* erf(x) = x + x P(x^2) for |x| < 1. */
-VEC_INLINE Vec vec_erf_near(Vec x) {
+VEC_FUNCTION Vec vec_erf_near(Vec x) {
   Vec square = vec_mul(x, x);
   Vec p = vec_set(-9.68013683e-06f);
   p = vec_fma(p, square, vec_set(0.000112705449f));
@@ -138,7 +138,7 @@ VEC_INLINE Vec vec_erf_near(Vec x) {
 
 /* erfc(x) (2 x + 1) exp(x^2) for x >= 0.45, as a polynomial in t = (x - 2.5) / (x + 2.5); it is nearly
  * constant. */
-VEC_INLINE Vec vec_erfc_tail(Vec t) {
+VEC_FUNCTION Vec vec_erfc_tail(Vec t) {
   Vec p = vec_set(0.000531077909f);
   p = vec_fma(p, t, vec_set(0.000408146298f));
   p = vec_fma(p, t, vec_set(-0.00434598373f));
@@ -153,26 +153,26 @@ VEC_INLINE Vec vec_erfc_tail(Vec t) {
 
 /* exp(-scale x^2) for 0 <= x < 16; x^2 is split so that exp sees no rounding of it.  `scale` is a power of
  * two. */
-VEC_INLINE Vec vec_gauss(Vec x, float scale) {
+VEC_FUNCTION Vec vec_gauss(Vec x, float scale) {
   Vec high = vec_mul(vec_round(vec_mul(x, vec_set(256.0f))), vec_set(1.0f / 256.0f));
   Vec low = vec_mul(vec_mul(vec_sub(high, x), vec_set(scale)), vec_add(high, x));
   return vec_exp_sum(vec_mul(vec_mul(high, high), vec_set(-scale)), low);
 }
 
 /* erfc(x) for x >= 0.45. */
-VEC_INLINE Vec vec_erfc_far(Vec x) {
+VEC_FUNCTION Vec vec_erfc_far(Vec x) {
   Vec middle = vec_set(2.5f), t = vec_div(vec_sub(x, middle), vec_add(x, middle));
   return vec_div(vec_mul(vec_gauss(x, 1.0f), vec_erfc_tail(t)), vec_fma(vec_set(2.0f), x, vec_set(1.0f)));
 }
 
-VEC_INLINE Vec vec_erf(Vec x) {
+VEC_FUNCTION Vec vec_erf(Vec x) {
   Vec size = vec_abs(x), one = vec_set(1.0f);
   Vec far = vec_sub(one, vec_erfc_far(vec_max(one, vec_min(vec_set(10.0f), size))));
   return vec_copysign(vec_select_ge(size, one, far, vec_erf_near(size)), x);
 }
 
 /* erfc(x) = 1 - erf(x), with its full precision in the tail. */
-VEC_INLINE Vec vec_erfc(Vec x) {
+VEC_FUNCTION Vec vec_erfc(Vec x) {
   Vec size = vec_abs(x), half = vec_set(0.5f);
   Vec far = vec_erfc_far(vec_max(half, vec_min(vec_set(10.5f), size)));
   far = vec_select_gt(x, vec_zero(), far, vec_sub(vec_set(2.0f), far));
@@ -181,7 +181,7 @@ VEC_INLINE Vec vec_erfc(Vec x) {
 
 /* The normal distribution function erfc(-x / sqrt 2) / 2, from x itself: rounding x / sqrt 2 would cost the
  * tail.  For x < -0.7 it is exp(-x^2 / 2) P(t) / (z + sqrt(1/2)), z = -x, t = (z - 3.54) / (z + 3.54). */
-VEC_INLINE Vec vec_normal_cdf(Vec x) {
+VEC_FUNCTION Vec vec_normal_cdf(Vec x) {
   Vec size = vec_abs(x), split = vec_set(0.7f), half = vec_set(0.5f);
   Vec z = vec_max(split, vec_min(vec_set(14.8f), size)), middle = vec_set(3.53553391f);
   Vec t = vec_div(vec_sub(z, middle), vec_add(z, middle));

@@ -45,7 +45,7 @@ static inline int winograd_line(int channels) {
 /* Tiles per task: as many as keep their transforms in cache, in whole register tiles. */
 static inline int winograd_tiles(int m, int in_c) {
   int tiles = WINOGRAD_FLOATS / ((m + 2) * (m + 2) * winograd_line(in_c)) / 14 * 14;
-  return tiles < 28 ? 28 : (tiles > 84 ? 84 : tiles);
+  return tiles < 56 ? 56 : (tiles > 84 ? 84 : tiles);
 }
 
 static inline int winograd_chunk(int out_c) {

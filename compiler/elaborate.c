@@ -227,6 +227,14 @@ static void collect_layers(Elaborator *elaborator, Graph *graph) {
   bool *used = arena_array(elaborator->arena, bool, elaborator->layer_count + 1);
   for (int i = 0; i < count; i++)
     used[graph->keras_order[i]->index] = true;
+  bool *taken = arena_array(elaborator->arena, bool, elaborator->layer_count + 1);
+  for (int i = 0; i < elaborator->layer_count; i++)
+    for (int k = 0; k < elaborator->layers[i]->input_count; k++)
+      taken[elaborator->layers[i]->inputs[k]->index] = true;
+  graph->loose = arena_array(elaborator->arena, Layer *, elaborator->layer_count - count + 1);
+  for (int i = 0; i < elaborator->layer_count; i++)
+    if (!used[i] && !taken[i] && !elaborator->layers[i]->cut_away)
+      graph->loose[graph->loose_count++] = elaborator->layers[i];
   graph->layers = arena_array(elaborator->arena, Layer *, count + 1);
   for (int i = 0; i < elaborator->layer_count; i++) {
     Layer *layer = elaborator->layers[i];

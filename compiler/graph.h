@@ -30,8 +30,9 @@ struct Layer {
   Span span;               /* the call */
   Span name_span;          /* where the name was given, or the call */
   int index; /* in Graph.layers, creation order; -1: not part of the network (nothing leads to the output) */
-  int created; /* number of the call that made it, counted also over layers that are not used */
-  void *note;  /* scratch of the pass at work */
+  int created;   /* number of the call that made it, counted also over layers that are not used */
+  bool cut_away; /* by `up to` */
+  void *note;    /* scratch of the pass at work */
 };
 
 /* weights BASE from "file" [by name | by order] */
@@ -81,6 +82,9 @@ struct Graph {
   Layer **layers;   /* creation order: inputs before users */
   int layer_count;
   Layer *input, *output;
+  Layer **loose; /* ends of branches that do not lead to the output and were not cut away: not part of the
+                    network */
+  int loose_count;
   Layer **keras_order; /* Keras's model.layers: descending depth, ties by first visit depth-first */
   WeightSource *weight_sources;
   int weight_source_count;

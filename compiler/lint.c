@@ -97,6 +97,10 @@ static const Lint lints[] = {
      "The mean and variance of a handful of images are noise, and so is what the layer passes on.  Use a "
      "batch of at\n"
      "least 8, freeze the layer, or use group_normalization."},
+    {"NT018", "a layer leads nowhere", lint_loose,
+     "Its result is taken by no other layer and is not the last, so it is not part of the network: Keras "
+     "leaves such\n"
+     "layers out too.  Most often an `add` or a `concat` was forgotten, or a name was bound and never used."},
 };
 enum { LINT_COUNT = sizeof lints / sizeof *lints };
 

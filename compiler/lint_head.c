@@ -138,3 +138,11 @@ void lint_small_batch(LintContext *context) {
         return;
       }
 }
+
+void lint_loose(LintContext *context) {
+  const Graph *graph = context->graph;
+  for (int i = 0; i < graph->loose_count; i++)
+    if (!lint_warn(context, graph->loose[i]->span, "`%s` leads nowhere: it is not part of the network",
+                   graph->loose[i]->name))
+      return;
+}

@@ -48,4 +48,5 @@ void lint_logits_twice(LintContext *context);
 void lint_flatten_head(LintContext *context);
 void lint_monitor(LintContext *context);
 void lint_small_batch(LintContext *context);
+void lint_loose(LintContext *context);
 #endif

@@ -403,6 +403,12 @@ Datum evaluate_up_to(Elaborator *elaborator, Scope *scope, const Expr *expr) {
                   .input = part->input,
                   .output = layers[i],
                   .whole = part->whole ? part->whole : part};
+    Layer **kept;
+    int kept_count = part_order(elaborator, cut, &kept);
+    for (int k = 0; k < count; k++)
+      layers[k]->cut_away = true;
+    for (int k = 0; k < kept_count; k++)
+      kept[k]->cut_away = false;
     return datum_tensor(layers[i], cut, expr->span);
   }
   no_layer_named(elaborator, layers, count, name.text,

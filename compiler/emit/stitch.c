@@ -489,14 +489,34 @@ void stitch_names(const char *prefix, char *upper, char *mixed) {
   camel(prefix, mixed);
 }
 
-/* Text with model_, Model and MODEL_ exchanged for the network's prefix, outside strings. */
-static void add_renamed(const char *p, size_t length, const char *prefix, StrBuf *out) {
-  const char *end = p + length;
+/* The network's name in the three ways it stands before names. */
+typedef struct Prefix {
+  const char *lower;
   char upper[256], mixed[256];
-  stitch_names(prefix, upper, mixed);
+  const Stitch *defined; /* its `needed` set is reused: names that the runtime itself defines */
+} Prefix;
+
+static bool begins_name(const char *word, const char *end, const char *prefix, bool mixed) {
+  size_t length = strlen(prefix);
+  if (!starts(word, end, prefix))
+    return false;
+  return word + length == end || (mixed ? isupper((unsigned char)word[length]) != 0 : word[length] == '_');
+}
+
+/* A name of the runtime that the network's own names could be taken for (a network called `act`, the type
+ * `Act`). */
+static bool collides(const Prefix *prefix, const char *word, const char *end) {
+  if (!begins_name(word, end, prefix->lower, false) && !begins_name(word, end, prefix->upper, false) &&
+      !begins_name(word, end, prefix->mixed, true))
+    return false;
+  return prefix->defined->needed_size && *slot((Stitch *)prefix->defined, word, (size_t)(end - word));
+}
+
+/* Text with model_, Model and MODEL_ exchanged for the network's prefix, outside strings. */
+static void add_renamed(const char *p, size_t length, const Prefix *prefix, StrBuf *out) {
+  const char *end = p + length;
   while (p < end) {
-    const char *after =
-        *p == '"' || *p == '\'' || *p == '/' ? skip_opaque(p, end) : p; /* comments as they are */
+    const char *after = skip_opaque(p, end);
     if (after != p) {
       strbuf_add(out, p, (size_t)(after - p));
       p = after;
@@ -505,18 +525,30 @@ static void add_renamed(const char *p, size_t length, const char *prefix, StrBuf
       while (p < end && word_part(*p))
         p++;
       if (starts(word, p, "model_"))
-        strbuf_printf(out, "%s_%.*s", prefix, (int)(p - word - 6), word + 6);
+        strbuf_printf(out, "%s_%.*s", prefix->lower, (int)(p - word - 6), word + 6);
       else if (starts(word, p, "MODEL_"))
-        strbuf_printf(out, "%s_%.*s", upper, (int)(p - word - 6), word + 6);
+        strbuf_printf(out, "%s_%.*s", prefix->upper, (int)(p - word - 6), word + 6);
       else if (starts(word, p, "Model") && (p - word == 5 || isupper((unsigned char)word[5])))
-        strbuf_printf(out, "%s%.*s", mixed, (int)(p - word - 5), word + 5);
+        strbuf_printf(out, "%s%.*s", prefix->mixed, (int)(p - word - 5), word + 5);
       else
-        strbuf_add(out, word, (size_t)(p - word));
+        strbuf_printf(out, "%s%.*s", collides(prefix, word, p) ? "netc_" : "", (int)(p - word), word);
     } else {
       strbuf_add(out, p, 1);
       p++;
     }
   }
+}
+
+static Prefix make_prefix(const char *name, Stitch *stitch, Stitch *defined) {
+  Prefix prefix = {.lower = name, .defined = defined};
+  snprintf(prefix.upper, sizeof prefix.upper, "%s", name);
+  for (char *c = prefix.upper; *c; c++)
+    *c = (char)toupper((unsigned char)*c);
+  camel(name, prefix.mixed);
+  for (int i = 0; i < stitch->count; i++)
+    for (int k = 0; k < stitch->chunks[i].name_count; k++)
+      need(defined, stitch->chunks[i].names[k], strlen(stitch->chunks[i].names[k]));
+  return prefix;
 }
 
 static bool included_before(const Stitch *stitch, int index) {
@@ -538,6 +570,8 @@ static bool included_before(const Stitch *stitch, int index) {
 
 void stitch_finish(Stitch *stitch, const char *prefix, StrBuf *out) {
   reach(stitch);
+  Stitch defined = {0};
+  Prefix names = make_prefix(prefix, stitch, &defined);
   int file = -1;
   for (int i = 0; i < stitch->count; i++) {
     const Chunk *chunk = &stitch->chunks[i];
@@ -554,7 +588,7 @@ void stitch_finish(Stitch *stitch, const char *prefix, StrBuf *out) {
     } else if (chunk->kind == CHUNK_DEFINITION && memchr(chunk->text, '\n', chunk->length)) {
       strbuf_puts(out, "\n");
     }
-    add_renamed(chunk->text, chunk->length, prefix, out);
+    add_renamed(chunk->text, chunk->length, &names, out);
     strbuf_puts(out, "\n");
   }
   for (int i = 0; i < stitch->count; i++) {
@@ -564,6 +598,9 @@ void stitch_finish(Stitch *stitch, const char *prefix, StrBuf *out) {
     if (stitch->chunks[i].kind == CHUNK_FIXED)
       free((char *)stitch->chunks[i].text);
   }
+  for (size_t i = 0; i < defined.needed_size; i++)
+    free(defined.needed[i]);
+  free(defined.needed);
   for (size_t i = 0; i < stitch->needed_size; i++)
     free(stitch->needed[i]);
   for (int i = 0; i < stitch->owned_count; i++)

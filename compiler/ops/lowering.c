@@ -102,8 +102,21 @@ Value *lower_activation_call(Builder *builder, const Call *call, Value *x) {
   return lower_act(builder, x, lower_act_of(call));
 }
 
+/* The penalty on a layer's output, which autodiff adds to the loss (Keras: the sum over the whole batch). */
+static void lower_activity_penalty(Builder *builder, const Layer *layer, Value *y) {
+  const Call *regularizer = call_call(&layer->call, "activity_regularizer");
+  if (!builder->training || !regularizer)
+    return;
+  Node *node = ir_node(builder, OP_activity_penalty, 1, &y);
+  node->attr.call = regularizer;
+  ir_output(node, (Shape){1, {1}}, false, "activity_penalty");
+  ir_output(node, y->shape, true, "d_activity");
+}
+
 Value *lower_activation(Builder *builder, const Layer *layer, Value *x) {
-  return lower_activation_call(builder, call_call(&layer->call, "activation"), x);
+  Value *y = lower_activation_call(builder, call_call(&layer->call, "activation"), x);
+  lower_activity_penalty(builder, layer, y);
+  return y;
 }
 
 int lower_same_padding(int in, int out, int window, int stride, int dilation) {

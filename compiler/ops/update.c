@@ -195,6 +195,14 @@ static const char *limit_text(Emitter *e, const Node *node) {
   return arena_printf(e->arena, "m->state.probe ? INFINITY : %s", emit_float(e, node->attr.floats[0]));
 }
 
+static void activity_penalty_emit(Emitter *e, const Node *node) {
+  double l1, l2;
+  l1_l2(node->attr.call, &l1, &l2);
+  emit_line(e, "*%s = activity_l1_l2((int64_t)n * %lld, %s, %s, %s, %s);", emit_value(e, node->out[0]),
+            (long long)value_floats(node->in[0]), emit_float(e, l1), emit_float(e, l2),
+            emit_value(e, node->in[0]), emit_value(e, node->out[1]));
+}
+
 static void clip_value_emit(Emitter *e, const Node *node) {
   emit_line(e, "gradient_clip_value(%lld, %s, %s, %s, &m->work);", (long long)value_floats(node->in[0]),
             limit_text(e, node), emit_value(e, node->in[0]), emit_value(e, node->out[0]));
@@ -271,6 +279,7 @@ static void limit_print(const Node *node, void *out) {
 const OpDef op_update = {GRADIENT_OP(update, update_emit, update_print), .has_effect = true};
 const OpDef op_constrain = {GRADIENT_OP(constrain, constrain_emit, update_print), .has_effect = true};
 const OpDef op_regularize = {GRADIENT_OP(regularize, regularize_emit, update_print)};
+const OpDef op_activity_penalty = {GRADIENT_OP(activity_penalty, activity_penalty_emit, update_print)};
 const OpDef op_penalty = {GRADIENT_OP(penalty, penalty_emit, update_print)};
 const OpDef op_accumulate = {GRADIENT_OP(accumulate, accumulate_emit, update_print), .has_effect = true};
 const OpDef op_clip_value = {GRADIENT_OP(clip_value, clip_value_emit, limit_print), .in_place = true};

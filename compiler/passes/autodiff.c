@@ -88,6 +88,17 @@ static Node *add_loss(Builder *builder, Function *function) {
   return node;
 }
 
+/* Penalties on activations join the loss, their gradients those of the values they are of. */
+static void add_activity_penalties(Autodiff *diff, Function *function, const Node *last) {
+  for (Node *node = function->first; node; node = node == last ? NULL : node->next) {
+    if (!node_is(node, OP_activity_penalty))
+      continue;
+    function->results[1] = lower_add(&diff->builder, (Value *[]){function->results[1], node->out[0]}, 2);
+    if (diff->needed[node->in[0]->id])
+      accumulate(diff, node->in[0], node->out[1]);
+  }
+}
+
 static void differentiate_step(Module *module, Function *function) {
   Autodiff diff = {.builder = {.module = module,
                                .function = function,
@@ -102,6 +113,7 @@ static void differentiate_step(Module *module, Function *function) {
   diff.grads = calloc((size_t)diff.ids + 1, sizeof *diff.grads);
   mark_needed(&diff, function);
   diff.grads[function->results[0]->id] = loss->out[1];
+  add_activity_penalties(&diff, function, last);
   for (Node *node = last; node; node = node->prev)
     differentiate(&diff, node);
   Value *norm_inputs[4096];

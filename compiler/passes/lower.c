@@ -105,20 +105,6 @@ static void lower_rest(Module *module, Function *function, const bool *reached, 
   function->result_count = 1;
 }
 
-/* What the language knows and a step does not compute is said, not left out in silence. */
-static void refuse_activity_regularizers(const Module *module) {
-  for (int i = 0; i < module->graph->layer_count; i++) {
-    const Layer *layer = module->graph->layers[i];
-    const Param *params = layer->call.signature->params;
-    for (int k = 0; params[k].name; k++)
-      if (!strcmp(params[k].name, "activity_regularizer") && layer->call.attrs[k].kind == ATTR_CALL)
-        diag_error(module->diag, layer->span,
-                   "penalties on the output of a layer are not computed; leave out "
-                   "`activity_regularizer` of `%s`",
-                   layer->name);
-  }
-}
-
 void pass_lower(Module *module) {
   const Graph *graph = module->graph;
   const bool *reached = reachable(module);
@@ -127,7 +113,6 @@ void pass_lower(Module *module) {
   lower_whole(module, module->forward, reached, false);
   if (!graph->train.loss)
     return;
-  refuse_activity_regularizers(module);
   for (int p = 0; p < graph->train.phase_count; p++) {
     const char *suffix = graph->train.phase_count > 1 ? arena_printf(module->arena, "_%d", p + 1) : "";
     module->step[p] = ir_function(module, FUNCTION_STEP, arena_printf(module->arena, "step%s", suffix), p);

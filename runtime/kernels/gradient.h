@@ -26,6 +26,13 @@ static float penalty_l1_l2(int64_t count, float l1, float l2, const float *w) {
   return (float)((double)l1 * sum_abs + (double)l2 * sum_squares);
 }
 
+/* penalty_l1_l2 of the activations y and its gradient by them. */
+static float activity_l1_l2(int64_t count, float l1, float l2, const float *y, float *dy) {
+  for (int64_t i = 0; i < count; i++)
+    dy[i] = l1 * (float)((y[i] > 0) - (y[i] < 0)) + 2 * l2 * y[i];
+  return penalty_l1_l2(count, l1, l2, y);
+}
+
 /* Rows (or columns) of a [rows][columns] matrix at unit length: reciprocal norms, with Keras's epsilon of
  * 1e-12 in the square. */
 static double orthogonal_invnorm(int rows, int columns, bool by_rows, const float *w, int which) {

@@ -11,7 +11,7 @@
 
 enum {
   BATCHNORM_PARTS = 8,
-  BATCHNORM_RUN = 16,    /* rows that are summed in float */
+  BATCHNORM_RUN = 64,    /* rows that are summed in float */
   BATCHNORM_SAMPLES = 16 /* rows that give the shift of the variance */
 };
 
@@ -148,7 +148,7 @@ static void batchnorm_train_bwd(int64_t rows, int c, const float *x, const float
                                 float *dgamma, float *dbeta, const Work *work) {
   batchnorm_sum(rows, c, x, dy, save_mean, work);
   BatchnormSums total = batchnorm_part(work, c, 0);
-  /* dx = a dy + b x + d: the three factors of each channel. */
+  /* dx = slope dy + tilt (x - mean) + level: three factors for each channel. */
   float *slope = batchnorm_floats(work, c, 0), *tilt = slope + c;
   float *level = (float *)(void *)batchnorm_part(work, c, 1).first;
   for (int i = 0; i < c; i++) {

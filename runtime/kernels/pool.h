@@ -5,6 +5,7 @@
 #include "pool2d.h"
 #include "vec.h"
 #include "work.h"
+#include <stddef.h>
 
 /* The part of a window that lies inside: rows [top, bottom), columns [left, right) of x. */
 typedef struct PoolWindow {
@@ -20,6 +21,28 @@ static inline PoolWindow pool_window(const Pool2d *g, int p, int q) {
   return at;
 }
 
+/* The largest of `rows` x `columns` pixels from `from` on, over whole vectors of channels: the window is
+ * constant where this is inlined with constants. */
+VEC_INLINE void maxpool_window(const float *from, ptrdiff_t line, ptrdiff_t pixel, int rows, int columns,
+                               int channels, float *to) {
+  int c = 0;
+  for (; c + VEC_WIDTH <= channels; c += VEC_WIDTH) {
+    Vec most = vec_load(from + c);
+    for (int i = 0; i < rows; i++)
+      for (int j = 0; j < columns; j++)
+        most = vec_max(most, vec_load(from + i * line + j * pixel + c));
+    vec_store(to + c, most);
+  }
+  if (c < channels) {
+    int left = channels - c;
+    Vec most = vec_load_part(from + c, left);
+    for (int i = 0; i < rows; i++)
+      for (int j = 0; j < columns; j++)
+        most = vec_max(most, vec_load_part(from + i * line + j * pixel + c, left));
+    vec_store_part(to + c, most, left);
+  }
+}
+
 /* x [n, in_h, in_w, channels], y [n, out_h, out_w, channels]: the largest of each window.  A NaN in a window
  * gives NaN where it is seen last; windows are never empty. */
 static void maxpool_fwd(const Pool2d *g, int n, const float *x, float *y, const Work *work) {
@@ -27,19 +50,18 @@ static void maxpool_fwd(const Pool2d *g, int n, const float *x, float *y, const 
   WORK_PARALLEL_FOR(work)
   for (int64_t row = 0; row < (int64_t)n * g->out_h; row++) {
     const float *image = x + row / g->out_h * g->in_h * g->in_w * g->in_ld;
+    ptrdiff_t pixel = g->in_ld, line = g->in_w * pixel;
     for (int q = 0; q < g->out_w; q++) {
       PoolWindow at = pool_window(g, (int)(row % g->out_h), q);
+      const float *from = image + at.top * line + at.left * pixel;
       float *to = y + (row * g->out_w + q) * g->out_ld;
-      for (int c = 0; c < g->channels; c += VEC_WIDTH) {
-        int left = g->channels - c;
-        Vec most = vec_set(-INFINITY);
-        for (int i = at.top; i < at.bottom; i++) {
-          const float *from = image + ((int64_t)i * g->in_w + at.left) * g->in_ld + c;
-          for (int j = at.left; j < at.right; j++, from += g->in_ld)
-            most = vec_max(most, vec_load_upto(from, left));
-        }
-        vec_store_upto(to + c, most, left);
-      }
+      int rows = at.bottom - at.top, columns = at.right - at.left;
+      if (rows == 2 && columns == 2)
+        maxpool_window(from, line, pixel, 2, 2, g->channels, to);
+      else if (rows == 3 && columns == 3)
+        maxpool_window(from, line, pixel, 3, 3, g->channels, to);
+      else
+        maxpool_window(from, line, pixel, rows, columns, g->channels, to);
     }
   }
 }
@@ -49,30 +71,36 @@ static inline void pool_clear_image(const Pool2d *g, float *dx) {
     memset(dx + pixel * g->in_ld, 0, (size_t)g->channels * sizeof(float));
 }
 
+/* One window of maxpool_bwd over `count` channels (VEC_WIDTH: all of a vector). */
+VEC_INLINE void maxpool_give(const PoolWindow *at, ptrdiff_t line, ptrdiff_t pixel, const float *x,
+                             const float *y, const float *dy, float *dx, int count) {
+  Vec most = vec_load_upto(y, count), give = vec_load_upto(dy, count), zero = vec_zero();
+  for (int i = at->top; i < at->bottom; i++)
+    for (int j = at->left; j < at->right; j++) {
+      ptrdiff_t k = i * line + j * pixel;
+      Vec value = vec_load_upto(x + k, count);
+      Vec taken = vec_select_eq(value, most, give, zero);
+      vec_store_upto(dx + k, vec_add(vec_load_upto(dx + k, count), taken), count);
+      give = vec_select_eq(value, most, zero, give);
+    }
+}
+
 /* dx (overwritten): dy goes to the first pixel of the window, row by row, that equals the maximum y. */
 static void maxpool_bwd(const Pool2d *g, int n, const float *x, const float *y, const float *dy, float *dx,
                         const Work *work) {
   (void)work;
-  int64_t blocks = (g->channels + VEC_WIDTH - 1) / VEC_WIDTH;
   WORK_PARALLEL_FOR(work)
   for (int64_t image = 0; image < n; image++) {
-    int64_t in = image * g->in_h * g->in_w * g->in_ld, out = image * g->out_h * g->out_w * g->out_ld;
+    ptrdiff_t pixel = g->in_ld, line = g->in_w * pixel, in = image * g->in_h * line;
     pool_clear_image(g, dx + in);
     for (int64_t at_out = 0; at_out < (int64_t)g->out_h * g->out_w; at_out++) {
       PoolWindow at = pool_window(g, (int)(at_out / g->out_w), (int)(at_out % g->out_w));
-      for (int64_t block = 0; block < blocks; block++) {
-        int c = (int)block * VEC_WIDTH, left = g->channels - c;
-        int64_t o = out + at_out * g->out_ld + c;
-        Vec most = vec_load_upto(y + o, left), give = vec_load_upto(dy + o, left);
-        for (int i = at.top; i < at.bottom; i++)
-          for (int j = at.left; j < at.right; j++) {
-            int64_t k = in + ((int64_t)i * g->in_w + j) * g->in_ld + c;
-            Vec value = vec_load_upto(x + k, left);
-            Vec taken = vec_select_eq(value, most, give, vec_zero());
-            vec_store_upto(dx + k, vec_add(vec_load_upto(dx + k, left), taken), left);
-            give = vec_select_eq(value, most, vec_zero(), give);
-          }
-      }
+      int64_t o = (image * g->out_h * g->out_w + at_out) * g->out_ld;
+      int c = 0;
+      for (; c + VEC_WIDTH <= g->channels; c += VEC_WIDTH)
+        maxpool_give(&at, line, pixel, x + in + c, y + o + c, dy + o + c, dx + in + c, VEC_WIDTH);
+      if (c < g->channels)
+        maxpool_give(&at, line, pixel, x + in + c, y + o + c, dy + o + c, dx + in + c, g->channels - c);
     }
   }
 }

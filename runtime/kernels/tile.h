@@ -32,6 +32,7 @@
 #define TILE_VECS 2
 #endif
 #define TILE_COLUMNS (TILE_VECS * VEC_WIDTH)
+#define TILE_MIDDLE  (TILE_ROWS > 8 ? 8 : TILE_ROWS) /* rows of the next smaller tile that is compiled */
 /* The most taps of one call of tile_multiply. */
 #define TILE_TAPS 32
 
@@ -194,34 +195,20 @@ static void tile_multiply(int rows, int taps, int depth, const float *const *a, 
                           ptrdiff_t line, ptrdiff_t block, const TileOut *out) {
 #if VEC_WIDTH == 16
   if (out->columns <= TILE_BLOCK) {
-    if (rows > 8)
+    if (rows > 4)
       tile_rows(TILE_ROWS, 1, rows, taps, depth, a, b, line, block, out);
-    else if (rows > 4)
-      tile_rows(8, 1, rows, taps, depth, a, b, line, block, out);
     else if (rows > 1)
       tile_rows(4, 1, rows, taps, depth, a, b, line, block, out);
     else
       tile_rows(1, 1, rows, taps, depth, a, b, line, block, out);
     return;
   }
-  if (rows > 12)
+#endif
+  if (rows > TILE_MIDDLE)
     tile_rows(TILE_ROWS, TILE_VECS, rows, taps, depth, a, b, line, block, out);
-  else if (rows > 10)
-    tile_rows(12, TILE_VECS, rows, taps, depth, a, b, line, block, out);
-  else if (rows > 8)
-    tile_rows(10, TILE_VECS, rows, taps, depth, a, b, line, block, out);
-  else if (rows > 6)
-    tile_rows(8, TILE_VECS, rows, taps, depth, a, b, line, block, out);
-#endif
-#if TILE_ROWS >= 6
-  if (rows <= 6) {
-    if (rows > 4)
-      tile_rows(6, TILE_VECS, rows, taps, depth, a, b, line, block, out);
-  }
-#endif
-  if (rows > 4)
-    return;
-  if (rows > 2)
+  else if (rows > 4)
+    tile_rows(TILE_MIDDLE, TILE_VECS, rows, taps, depth, a, b, line, block, out);
+  else if (rows > 2)
     tile_rows(4, TILE_VECS, rows, taps, depth, a, b, line, block, out);
   else if (rows > 1)
     tile_rows(2, TILE_VECS, rows, taps, depth, a, b, line, block, out);
@@ -235,34 +222,24 @@ static void tile_multiply_panel(int rows, int segments, const TileSegment *segme
                                 ptrdiff_t line, ptrdiff_t block, const TileOut *out) {
 #if VEC_WIDTH == 16
   if (out->columns <= TILE_BLOCK) {
-    if (rows > 8)
+    if (rows > 4)
       tile_panel(TILE_ROWS, 1, rows, segments, segment, a_line, line, block, out);
-    else if (rows > 4)
-      tile_panel(8, 1, rows, segments, segment, a_line, line, block, out);
     else if (rows > 1)
       tile_panel(4, 1, rows, segments, segment, a_line, line, block, out);
     else
       tile_panel(1, 1, rows, segments, segment, a_line, line, block, out);
     return;
   }
-  if (rows > 12)
-    tile_panel(TILE_ROWS, TILE_VECS, rows, segments, segment, a_line, line, block, out);
-  else if (rows > 10)
-    tile_panel(12, TILE_VECS, rows, segments, segment, a_line, line, block, out);
-  else if (rows > 8)
+  if (rows > TILE_MIDDLE && rows <= 10) {
     tile_panel(10, TILE_VECS, rows, segments, segment, a_line, line, block, out);
-  else if (rows > 6)
-    tile_panel(8, TILE_VECS, rows, segments, segment, a_line, line, block, out);
-#endif
-#if TILE_ROWS >= 6
-  if (rows <= 6) {
-    if (rows > 4)
-      tile_panel(6, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+    return;
   }
 #endif
-  if (rows > 4)
-    return;
-  if (rows > 2)
+  if (rows > TILE_MIDDLE)
+    tile_panel(TILE_ROWS, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+  else if (rows > 4)
+    tile_panel(TILE_MIDDLE, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+  else if (rows > 2)
     tile_panel(4, TILE_VECS, rows, segments, segment, a_line, line, block, out);
   else if (rows > 1)
     tile_panel(2, TILE_VECS, rows, segments, segment, a_line, line, block, out);

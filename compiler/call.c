@@ -19,6 +19,14 @@ const Decl *find_definition(const Elaborator *elaborator, DeclKind kind, const c
   return NULL;
 }
 
+const Decl *find_block(const Elaborator *elaborator, const char *name, Span from) {
+  for (const Definition *at = elaborator->definitions; at; at = at->next)
+    if (at->decl->kind == DECL_BLOCK && at->decl->name_span.source == from.source &&
+        !strcmp(at->decl->name, name))
+      return at->decl;
+  return find_definition(elaborator, DECL_BLOCK, name);
+}
+
 void note_callers(Elaborator *elaborator, const Scope *scope) {
   enum { SHOWN = 4 };
   for (int shown = 0; scope && scope->caller && shown < SHOWN; scope = scope->caller, shown++)
@@ -46,7 +54,7 @@ static bool takes_word(ParamKind kind) {
 static bool is_word_call(const Elaborator *elaborator, const Signature *signature, const ArgExpr *argument) {
   const Expr *value = argument->value;
   if (value->kind != EXPR_CALL || vocabulary_kind(value->text) < 0 ||
-      find_definition(elaborator, DECL_BLOCK, value->text))
+      find_block(elaborator, value->text, value->span))
     return false;
   if (!find_op(value->text) || !signature)
     return true;
@@ -471,7 +479,7 @@ static Datum unknown_callee(Elaborator *elaborator, Scope *scope, const Expr *ex
 }
 
 Datum evaluate_call(Elaborator *elaborator, Scope *scope, const Expr *expr, const Datum *piped) {
-  const Decl *block = find_definition(elaborator, DECL_BLOCK, expr->text);
+  const Decl *block = find_block(elaborator, expr->text, expr->span);
   if (block) {
     Arguments arguments = evaluate_arguments(elaborator, scope, NULL, expr->arguments);
     Datum in = piped ? *piped : scope->current;

@@ -91,6 +91,9 @@ static void define(Elaborator *elaborator, const Decl *decl) {
   for (const Definition *at = elaborator->definitions; at && decl->name; at = at->next) {
     if (at->decl->kind != decl->kind || !at->decl->name || strcmp(at->decl->name, decl->name))
       continue;
+    /* Each file may have helpers of its own: a call means the one of its file first. */
+    if (decl->kind == DECL_BLOCK && at->decl->name_span.source != decl->name_span.source)
+      continue;
     diag_error(elaborator->diag, decl->name_span, "the %s `%s` is defined twice", kind_text(decl->kind),
                decl->name);
     diag_note(elaborator->diag, at->decl->name_span, "first defined here");

@@ -120,6 +120,8 @@ Datum evaluate_word(Elaborator *elaborator, Scope *scope, const Expr *expr);
 Datum call_block(Elaborator *elaborator, Scope *caller, const Decl *decl, const Argument *arguments,
                  int count, Datum in, Span span, Scope **made);
 const Decl *find_definition(const Elaborator *elaborator, DeclKind kind, const char *name);
+/* A block of the file that `from` stands in, or else of any file that was read. */
+const Decl *find_block(const Elaborator *elaborator, const char *name, Span from);
 /* Notes that name the calls which led to where the last error is. */
 void note_callers(Elaborator *elaborator, const Scope *scope);
 const OpDef *find_op(const char *name);

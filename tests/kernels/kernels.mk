@@ -21,3 +21,13 @@ $(BUILD)/tests/kernels_$(1): $(KERNEL_TESTS:tests/kernels/%.c=$(BUILD)/tests/ker
 	$$(CC) $$(KERNEL_FLAGS_$(1)) -o $$@ $$^ -lcriterion -lm
 endef
 $(foreach build,native portable sanitize,$(eval $(call KERNEL_BUILD,$(build))))
+
+# The NEON build under an emulator, where a cross compiler and qemu-user are installed.
+NEON_CC ?= aarch64-linux-gnu-gcc
+NEON_RUN ?= qemu-aarch64
+.PHONY: check-kernels-neon
+check-kernels-neon: $(BUILD)/tests/kernels_neon
+	$(NEON_RUN) $<
+$(BUILD)/tests/kernels_neon: tests/kernels/neon/neon_check.c $(KERNEL_HEADERS)
+	@mkdir -p $(@D)
+	$(NEON_CC) $(KERNEL_FLAGS) -O2 -static -o $@ $< -lm

@@ -14,14 +14,15 @@ typedef struct Arena {
   size_t total_bytes;
 } Arena;
 
-/* Zeroed memory, aligned for any type.  Never returns NULL: running out of memory ends netc with a message. */
+/* Zeroed memory, aligned for any type.  Never returns NULL: running out of memory ends netc with a message.
+ */
 void *arena_alloc(Arena *arena, size_t bytes);
 char *arena_strdup(Arena *arena, const char *text);
 char *arena_strndup(Arena *arena, const char *text, size_t length);
 char *arena_printf(Arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void arena_free(Arena *arena);
 
-#define arena_new(arena, Type) ((Type *)arena_alloc((arena), sizeof(Type)))
+#define arena_new(arena, Type)          ((Type *)arena_alloc((arena), sizeof(Type)))
 #define arena_array(arena, Type, count) ((Type *)arena_alloc((arena), sizeof(Type) * (size_t)(count)))
 
 /* Appends to a pointer/count/capacity triple kept in the arena (old storage stays until the arena goes). */

@@ -1,5 +1,5 @@
-/* Trains the network on images it draws itself (a bright spot in one of the four corners), then predicts: the whole life
- * of a model inside another program. */
+/* Trains the network on images it draws itself (a bright spot in one of the four corners), then predicts: the
+ * whole life of a model inside another program. */
 #include "digits.h"
 #include <stdio.h>
 #include <string.h>

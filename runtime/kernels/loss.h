@@ -66,8 +66,8 @@ static inline double loss_log_sum_exp(int c, const float *x, double *most) {
   return log(sum);
 }
 
-/* -sum t log p over p = softmax(y_pred), or y_pred over its sum, clipped.  Where y_true is NULL, `label` stands for a
- * one-hot t. */
+/* -sum t log p over p = softmax(y_pred), or y_pred over its sum, clipped.  Where y_true is NULL, `label`
+ * stands for a one-hot t. */
 static double loss_cross_entropy(const LossConfig *config, int c, const float *y_true, int label,
                                  const float *y_pred, double share, float *dy) {
   double smooth = (double)config->label_smoothing, loss = 0, mass = 0, normal = 0, most = 0, log_sum = 0;

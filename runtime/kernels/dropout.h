@@ -26,6 +26,17 @@ static inline uint64_t dropout_bits(uint64_t key, int64_t pair) {
   return dropout_mix(key + (uint64_t)pair * 0x9e3779b97f4a7c15u);
 }
 
+enum { DROPOUT_RUN = 256 }; /* draws made at a time, an even number */
+
+/* Draws of the values from `first` (even) on: DROPOUT_RUN of them. */
+static inline void dropout_draws(uint64_t key, int64_t first, uint32_t *draws) {
+  for (int i = 0; i < DROPOUT_RUN / 2; i++) {
+    uint64_t bits = dropout_bits(key, first / 2 + i);
+    draws[2 * i] = (uint32_t)bits;
+    draws[2 * i + 1] = (uint32_t)(bits >> 32);
+  }
+}
+
 /* y = x / (1 - rate) where kept, else 0, [count]; each value is dropped with probability `rate` on its own.
  * In place allowed.  Its gradient is the same map: dx from dy. */
 static void dropout_fwd(int64_t count, float rate, uint64_t seed, int64_t draw, int layer, const float *x,
@@ -36,12 +47,16 @@ static void dropout_fwd(int64_t count, float rate, uint64_t seed, int64_t draw, 
   uint32_t drop_below = limit >= 4294967295.0 ? UINT32_MAX : (uint32_t)limit;
   float scale = rate < 1 ? 1 / (1 - rate) : 0;
   WORK_PARALLEL_FOR(work)
-  for (int64_t pair = 0; pair < (count + 1) / 2; pair++) {
-    uint64_t bits = dropout_bits(key, pair);
-    int64_t i = 2 * pair;
-    y[i] = (uint32_t)bits >= drop_below ? x[i] * scale : 0;
-    if (i + 1 < count)
-      y[i + 1] = (uint32_t)(bits >> 32) >= drop_below ? x[i + 1] * scale : 0;
+  for (int64_t run = 0; run < (count + DROPOUT_RUN - 1) / DROPOUT_RUN; run++) {
+    uint32_t draws[DROPOUT_RUN];
+    int64_t first = run * DROPOUT_RUN, left = count - first < DROPOUT_RUN ? count - first : DROPOUT_RUN;
+    const float *from = x + first;
+    float *to = y + first;
+    dropout_draws(key, first, draws);
+    for (int64_t i = 0; i < left; i++) {
+      float kept = from[i] * scale;
+      to[i] = draws[i] >= drop_below ? kept : 0;
+    }
   }
 }
 

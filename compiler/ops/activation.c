@@ -61,7 +61,7 @@ static void activation_print(const Node *node, void *out) {
       .samples = (const OpSample[]){{#op "()", "3x4x2"}, {#op "()", "7"}, {NULL, NULL}},                     \
   }
 #define NO_PARAMS                                                                                            \
-  { NULL, P_INT, NULL, NULL, NULL }
+  { .name = NULL }
 
 const OpDef op_activation = {
     .kind = OP_activation,
@@ -70,7 +70,7 @@ const OpDef op_activation = {
                   .name = "activation",
                   .keras_class = "Activation",
                   .doc = "an activation as a layer of its own",
-                  .params = {{"activation", P_ACTIVATION, NULL, NULL, "which one"}}},
+                  .params = {{"activation", P_ACTIVATION, NULL, .doc = "which one"}}},
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer_keep,
@@ -92,9 +92,9 @@ const OpDef op_relu = {
                   .doc = "rectified linear unit",
                   .formula =
                       "y = min(x, max_value) for x >= threshold, else negative_slope * (x - threshold)",
-                  .params = {{"max_value", P_FLOAT, "none", NULL, "largest result; none: no limit"},
-                             {"negative_slope", P_FLOAT, "0.0", NULL, "slope below the threshold"},
-                             {"threshold", P_FLOAT, "0.0", NULL, "where the rising part begins"}}},
+                  .params = {{"max_value", P_FLOAT, "none", .doc = "largest result; none: no limit"},
+                             {"negative_slope", P_FLOAT, "0.0", .doc = "slope below the threshold"},
+                             {"threshold", P_FLOAT, "0.0", .doc = "where the rising part begins"}}},
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer_keep,
@@ -123,13 +123,13 @@ ACTIVATION(softsign, "Activation", "softsign", "y = x / (1 + |x|)", NO_PARAMS);
 ACTIVATION(exponential, "Activation", "exponential function", "y = exp(x)", NO_PARAMS);
 ACTIVATION(leaky_relu, "LeakyReLU", "rectifier with a small slope below zero",
            "y = x for x >= 0, else negative_slope * x",
-           {"negative_slope", P_FLOAT, "0.3", NULL, "slope below zero"});
+           {"negative_slope", P_FLOAT, "0.3", .doc = "slope below zero"});
 ACTIVATION(elu, "ELU", "exponential linear unit", "y = x for x > 0, else alpha * (exp(x) - 1)",
-           {"alpha", P_FLOAT, "1.0", NULL, "the limit below is -alpha"});
+           {"alpha", P_FLOAT, "1.0", .doc = "the limit below is -alpha"});
 ACTIVATION(gelu, "Activation", "gaussian error linear unit",
            "y = x * (1 + erf(x / sqrt(2))) / 2; approximate: x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * "
            "x^3))) / 2",
-           {"approximate", P_BOOL, "false", NULL, "use the tanh form"});
+           {"approximate", P_BOOL, "false", .doc = "use the tanh form"});
 
 /* Keras: PReLU.  alpha has the input's shape, with 1 along each shared axis. */
 static bool infer_prelu(Layer *layer, Arena *arena, Diag *diag) {
@@ -215,8 +215,8 @@ const OpDef op_prelu = {
                   .params = {PARAM_INITIALIZER("alpha", "zeros"),
                              PARAM_REGULARIZER("alpha"),
                              PARAM_CONSTRAINT("alpha"),
-                             {"shared_axes", P_INTS, "none", NULL,
-                              "axes that share one alpha, counted from 1"}}},
+                             {"shared_axes", P_INTS, "none",
+                              .doc = "axes that share one alpha, counted from 1"}}},
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer_prelu,

@@ -208,7 +208,13 @@ static void augment_print(const Node *node, void *out) {
   const OpDef op_##op = {                                                                                    \
       .kind = OP_##op,                                                                                       \
       .name = #op,                                                                                           \
-      .signature = {SIG_LAYER, #op, NULL, class, text, rule, {__VA_ARGS__}},                                 \
+      .signature = {.kind = SIG_LAYER,                                                                       \
+                    .name = #op,                                                                             \
+                    .aliases = NULL,                                                                         \
+                    .keras_class = class,                                                                    \
+                    .doc = text,                                                                             \
+                    rule,                                                                                    \
+                    {__VA_ARGS__}},                                                                          \
       .min_inputs = 1,                                                                                       \
       .max_inputs = 1,                                                                                       \
       .infer = rules,                                                                                        \

@@ -195,12 +195,12 @@ const OpDef op_batchnorm = {
             .formula = "y = gamma * (x - mean) / sqrt(variance + epsilon) + beta",
             .params =
                 {
-                    {"axis", P_INT, "-1", NULL, "what is normalized by itself; only the last axis"},
-                    {"momentum", P_FLOAT, "0.99", NULL,
-                     "moving = momentum * moving + (1 - momentum) * batch"},
-                    {"epsilon", P_FLOAT, "0.001", NULL, "added to the variance"},
-                    {"center", P_BOOL, "true", NULL, "add beta"},
-                    {"scale", P_BOOL, "true", NULL, "multiply by gamma"},
+                    {"axis", P_INT, "-1", .doc = "what is normalized by itself; only the last axis"},
+                    {"momentum", P_FLOAT, "0.99",
+                     .doc = "moving = momentum * moving + (1 - momentum) * batch"},
+                    {"epsilon", P_FLOAT, "0.001", .doc = "added to the variance"},
+                    {"center", P_BOOL, "true", .doc = "add beta"},
+                    {"scale", P_BOOL, "true", .doc = "multiply by gamma"},
                     PARAM_INITIALIZER("beta", "zeros"),
                     PARAM_INITIALIZER("gamma", "ones"),
                     PARAM_INITIALIZER("moving_mean", "zeros"),

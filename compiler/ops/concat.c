@@ -100,7 +100,7 @@ const OpDef op_concat = {
                   .aliases = "concatenate",
                   .keras_class = "Concatenate",
                   .doc = "puts the inputs one after another along an axis",
-                  .params = {{"axis", P_INT, "-1", NULL, "0 is the batch, -1 the channels"}}},
+                  .params = {{"axis", P_INT, "-1", .doc = "0 is the batch, -1 the channels"}}},
     .min_inputs = 2,
     .max_inputs = -1,
     .infer = infer,

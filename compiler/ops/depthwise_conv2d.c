@@ -136,7 +136,7 @@ const OpDef op_depthwise_conv2d = {
                     PARAM_KERNEL_SIZE,
                     PARAM_STRIDES,
                     PARAM_PADDING("valid"),
-                    {"depth_multiplier", P_INT, "1", NULL, "output channels per input channel"},
+                    {"depth_multiplier", P_INT, "1", .doc = "output channels per input channel"},
                     PARAM_DILATION,
                     PARAM_ACTIVATION,
                     PARAM_USE_BIAS,

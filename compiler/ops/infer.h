@@ -32,28 +32,28 @@ const int64_t *infer_pool_strides(const Layer *layer);
 
 /* Parameters that many layers have in common, in Keras's words. */
 #define PARAM_FILTERS                                                                                        \
-  { "filters", P_INT, NULL, NULL, "number of output channels" }
+  { "filters", P_INT, NULL, .doc = "number of output channels" }
 #define PARAM_KERNEL_SIZE                                                                                    \
-  { "kernel_size", P_PAIR, NULL, NULL, "height and width of the window" }
+  { "kernel_size", P_PAIR, NULL, .doc = "height and width of the window" }
 #define PARAM_STRIDES                                                                                        \
-  { "strides", P_PAIR, "1", NULL, "step of the window" }
+  { "strides", P_PAIR, "1", .doc = "step of the window" }
 #define PARAM_PADDING(value)                                                                                 \
   {                                                                                                          \
-    "padding", P_PADDING, value, NULL,                                                                       \
-        "`same`: zeros around, output ceil(input / stride); `valid`: whole windows only"                     \
+    "padding", P_PADDING, value,                                                                             \
+        .doc = "`same`: zeros around, output ceil(input / stride); `valid`: whole windows only"              \
   }
 #define PARAM_DILATION                                                                                       \
-  { "dilation_rate", P_PAIR, "1", NULL, "distance between the window's taps" }
+  { "dilation_rate", P_PAIR, "1", .doc = "distance between the window's taps" }
 #define PARAM_ACTIVATION                                                                                     \
-  { "activation", P_ACTIVATION, "linear", NULL, "applied to the result" }
+  { "activation", P_ACTIVATION, "linear", .doc = "applied to the result" }
 #define PARAM_USE_BIAS                                                                                       \
-  { "use_bias", P_BOOL, "true", NULL, "add a bias per output channel" }
+  { "use_bias", P_BOOL, "true", .doc = "add a bias per output channel" }
 #define PARAM_INITIALIZER(weight, value)                                                                     \
-  { weight "_initializer", P_INITIALIZER, value, NULL, "first values of the " weight }
+  { weight "_initializer", P_INITIALIZER, value, .doc = "first values of the " weight }
 #define PARAM_REGULARIZER(weight)                                                                            \
-  { weight "_regularizer", P_REGULARIZER, "none", NULL, "penalty on the " weight }
+  { weight "_regularizer", P_REGULARIZER, "none", .doc = "penalty on the " weight }
 #define PARAM_CONSTRAINT(weight)                                                                             \
-  { weight "_constraint", P_CONSTRAINT, "none", NULL, "applied to the " weight " after each update" }
+  { weight "_constraint", P_CONSTRAINT, "none", .doc = "applied to the " weight " after each update" }
 #define PARAM_ACTIVITY_REGULARIZER                                                                           \
-  { "activity_regularizer", P_REGULARIZER, "none", NULL, "penalty on the output" }
+  { "activity_regularizer", P_REGULARIZER, "none", .doc = "penalty on the output" }
 #endif

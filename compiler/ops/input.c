@@ -32,16 +32,16 @@ static Value *input_lower(Builder *builder, const Layer *layer, Value **inputs) 
 const OpDef op_input = {
     .kind = OP_input,
     .name = "input",
-    .signature = {.kind = SIG_LAYER,
-                  .name = "input",
-                  .aliases = "input_layer",
-                  .keras_class = "InputLayer",
-                  .doc = "where images enter: pixels from 0 to 255, or flat values",
-                  .params = {{"shape", P_SHAPE, NULL, NULL,
-                              "height x width x channels, or a number of values"},
-                             {"preprocess", P_CHOICE, "none", "none unit tf caffe torch",
-                              "what 8-bit pixels go through: unit is x / 255, the others are what Keras's "
-                              "pretrained networks expect; float data go in as they are"}}},
+    .signature =
+        {.kind = SIG_LAYER,
+         .name = "input",
+         .aliases = "input_layer",
+         .keras_class = "InputLayer",
+         .doc = "where images enter: pixels from 0 to 255, or flat values",
+         .params = {{"shape", P_SHAPE, NULL, .doc = "height x width x channels, or a number of values"},
+                    {"preprocess", P_CHOICE, "none", "none unit tf caffe torch",
+                     .doc = "what 8-bit pixels go through: unit is x / 255, the others are what Keras's "
+                            "pretrained networks expect; float data go in as they are"}}},
     .min_inputs = 0,
     .max_inputs = 0,
     .infer = infer,

@@ -28,12 +28,12 @@ static bool infer_global(Layer *layer, Arena *arena, Diag *diag) {
 
 #define POOL_PARAMS                                                                                          \
   {                                                                                                          \
-    {"pool_size", P_PAIR, "2", NULL, "height and width of the window"},                                      \
-        {"strides", P_PAIR, "none", NULL, "step of the window; none: the window's size"},                    \
+    {"pool_size", P_PAIR, "2", .doc = "height and width of the window"},                                     \
+        {"strides", P_PAIR, "none", .doc = "step of the window; none: the window's size"},                   \
         PARAM_PADDING("valid"),                                                                              \
   }
 #define GLOBAL_PARAMS                                                                                        \
-  { {"keepdims", P_BOOL, "false", NULL, "keep height and width as 1x1"}, }
+  { {"keepdims", P_BOOL, "false", .doc = "keep height and width as 1x1"}, }
 
 /* ---- IR: maxpool, avgpool, global pools, and their gradients ---- */
 

@@ -2,9 +2,12 @@
 #include "vocab.h"
 
 #define MONITOR                                                                                              \
-  { "monitor", P_STRING, "val_loss", NULL, "the number that is watched" }
+  { "monitor", P_STRING, "val_loss", .doc = "the number that is watched" }
 #define MODE                                                                                                 \
-  { "mode", P_CHOICE, "auto", "auto min max", "whether smaller or larger is better; auto: by the name" }
+  {                                                                                                          \
+    "mode", P_CHOICE, "auto", "auto min max",                                                                \
+        .doc = "whether smaller or larger is better; auto: by the name"                                      \
+  }
 
 static const Signature table[] = {
     {.kind = SIG_CALLBACK,
@@ -12,24 +15,24 @@ static const Signature table[] = {
      .keras_class = "EarlyStopping",
      .doc = "ends a phase that no longer gets better",
      .params = {MONITOR,
-                {"min_delta", P_FLOAT, "0.0", NULL, "smaller changes do not count", .range = ">= 0"},
-                {"patience", P_INT, "0", NULL, "epochs without progress that are allowed", .range = ">= 0"},
+                {"min_delta", P_FLOAT, "0.0", .doc = "smaller changes do not count", .range = ">= 0"},
+                {"patience", P_INT, "0", .doc = "epochs without progress that are allowed", .range = ">= 0"},
                 MODE,
-                {"baseline", P_FLOAT, "none", NULL, "must be better than this"},
-                {"restore_best_weights", P_BOOL, "false", NULL, "end with the best epoch's weights"},
-                {"start_from_epoch", P_INT, "0", NULL, "epochs before watching begins", .range = ">= 0"}}},
+                {"baseline", P_FLOAT, "none", .doc = "must be better than this"},
+                {"restore_best_weights", P_BOOL, "false", .doc = "end with the best epoch's weights"},
+                {"start_from_epoch", P_INT, "0", .doc = "epochs before watching begins", .range = ">= 0"}}},
     {.kind = SIG_CALLBACK,
      .name = "reduce_on_plateau",
      .aliases = "reduce_lr_on_plateau",
      .keras_class = "ReduceLROnPlateau",
      .doc = "lowers the learning rate when progress stops",
      .params = {MONITOR,
-                {"factor", P_FLOAT, "0.1", NULL, "on the learning rate", .range = "[0, 1)"},
-                {"patience", P_INT, "10", NULL, "epochs without progress before that", .range = ">= 0"},
+                {"factor", P_FLOAT, "0.1", .doc = "on the learning rate", .range = "[0, 1)"},
+                {"patience", P_INT, "10", .doc = "epochs without progress before that", .range = ">= 0"},
                 MODE,
-                {"min_delta", P_FLOAT, "0.0001", NULL, "smaller changes do not count", .range = ">= 0"},
-                {"cooldown", P_INT, "0", NULL, "epochs of rest after lowering", .range = ">= 0"},
-                {"min_lr", P_FLOAT, "0.0", NULL, "never below this", .range = ">= 0"}}},
+                {"min_delta", P_FLOAT, "0.0001", .doc = "smaller changes do not count", .range = ">= 0"},
+                {"cooldown", P_INT, "0", .doc = "epochs of rest after lowering", .range = ">= 0"},
+                {"min_lr", P_FLOAT, "0.0", .doc = "never below this", .range = ">= 0"}}},
 };
 
 const Signature *vocab_callbacks(int *count) {

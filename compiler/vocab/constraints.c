@@ -2,7 +2,7 @@
 #include "vocab.h"
 
 #define AXIS                                                                                                 \
-  { "axis", P_INT, "0", NULL, "along which norms are taken" }
+  { "axis", P_INT, "0", .doc = "along which norms are taken" }
 
 static const Signature table[] = {
     {.kind = SIG_CONSTRAINT,
@@ -10,14 +10,14 @@ static const Signature table[] = {
      .keras_class = "MaxNorm",
      .doc = "norms are scaled down to a limit",
      .formula = "w * min(norm, max_value) / (1e-7 + norm)",
-     .params = {{"max_value", P_FLOAT, "2.0", NULL, "largest norm", .range = ">= 0"}, AXIS}},
+     .params = {{"max_value", P_FLOAT, "2.0", .doc = "largest norm", .range = ">= 0"}, AXIS}},
     {.kind = SIG_CONSTRAINT,
      .name = "min_max_norm",
      .keras_class = "MinMaxNorm",
      .doc = "norms are brought between two limits",
-     .params = {{"min_value", P_FLOAT, "0.0", NULL, "least norm", .range = ">= 0"},
-                {"max_value", P_FLOAT, "1.0", NULL, "largest norm", .range = ">= 0"},
-                {"rate", P_FLOAT, "1.0", NULL, "how far each step goes there", .range = ">= 0"},
+     .params = {{"min_value", P_FLOAT, "0.0", .doc = "least norm", .range = ">= 0"},
+                {"max_value", P_FLOAT, "1.0", .doc = "largest norm", .range = ">= 0"},
+                {"rate", P_FLOAT, "1.0", .doc = "how far each step goes there", .range = ">= 0"},
                 AXIS}},
     {.kind = SIG_CONSTRAINT, .name = "non_neg", .keras_class = "NonNeg", .doc = "negative values become 0"},
     {.kind = SIG_CONSTRAINT,

@@ -2,7 +2,7 @@
 #include "vocab.h"
 
 #define SEED                                                                                                 \
-  { "seed", P_INT, "none", NULL, "own random draws; none: from the training seed" }
+  { "seed", P_INT, "none", .doc = "own random draws; none: from the training seed" }
 #define SCALED(label, class, text, what)                                                                     \
   {                                                                                                          \
     .kind = SIG_INITIALIZER, .name = label, .keras_class = class, .doc = text, .formula = what, .params = {  \
@@ -10,7 +10,7 @@
     }                                                                                                        \
   }
 #define GAIN                                                                                                 \
-  { "gain", P_FLOAT, "1.0", NULL, "factor on all values" }
+  { "gain", P_FLOAT, "1.0", .doc = "factor on all values" }
 
 static const Signature table[] = {
     {.kind = SIG_INITIALIZER, .name = "zeros", .aliases = "zero", .keras_class = "Zeros", .doc = "all 0"},
@@ -19,7 +19,7 @@ static const Signature table[] = {
      .name = "constant",
      .keras_class = "Constant",
      .doc = "all the same",
-     .params = {{"value", P_FLOAT, "0.0", NULL, "that value"}}},
+     .params = {{"value", P_FLOAT, "0.0", .doc = "that value"}}},
     SCALED("glorot_uniform", "GlorotUniform", "uniform, by both fans", "limit sqrt(6 / (fan_in + fan_out))"),
     SCALED("glorot_normal", "GlorotNormal", "truncated normal, by both fans",
            "deviation sqrt(2 / (fan_in + fan_out))"),
@@ -31,31 +31,31 @@ static const Signature table[] = {
      .name = "variance_scaling",
      .keras_class = "VarianceScaling",
      .doc = "variance scale / fan",
-     .params = {{"scale", P_FLOAT, "1.0", NULL, "factor on the variance", .range = "> 0"},
-                {"mode", P_CHOICE, "fan_in", "fan_in fan_out fan_avg", "which fan"},
+     .params = {{"scale", P_FLOAT, "1.0", .doc = "factor on the variance", .range = "> 0"},
+                {"mode", P_CHOICE, "fan_in", "fan_in fan_out fan_avg", .doc = "which fan"},
                 {"distribution", P_CHOICE, "truncated_normal", "truncated_normal untruncated_normal uniform",
-                 "its form"},
+                 .doc = "its form"},
                 SEED}},
     {.kind = SIG_INITIALIZER,
      .name = "random_uniform",
      .keras_class = "RandomUniform",
      .doc = "uniform between two numbers",
-     .params = {{"minval", P_FLOAT, "-0.05", NULL, "least"},
-                {"maxval", P_FLOAT, "0.05", NULL, "largest"},
+     .params = {{"minval", P_FLOAT, "-0.05", .doc = "least"},
+                {"maxval", P_FLOAT, "0.05", .doc = "largest"},
                 SEED}},
     {.kind = SIG_INITIALIZER,
      .name = "random_normal",
      .keras_class = "RandomNormal",
      .doc = "normal",
-     .params = {{"mean", P_FLOAT, "0.0", NULL, "mean"},
-                {"stddev", P_FLOAT, "0.05", NULL, "standard deviation", .range = ">= 0"},
+     .params = {{"mean", P_FLOAT, "0.0", .doc = "mean"},
+                {"stddev", P_FLOAT, "0.05", .doc = "standard deviation", .range = ">= 0"},
                 SEED}},
     {.kind = SIG_INITIALIZER,
      .name = "truncated_normal",
      .keras_class = "TruncatedNormal",
      .doc = "normal, drawn again beyond two deviations",
-     .params = {{"mean", P_FLOAT, "0.0", NULL, "mean"},
-                {"stddev", P_FLOAT, "0.05", NULL, "standard deviation", .range = ">= 0"},
+     .params = {{"mean", P_FLOAT, "0.0", .doc = "mean"},
+                {"stddev", P_FLOAT, "0.05", .doc = "standard deviation", .range = ">= 0"},
                 SEED}},
     {.kind = SIG_INITIALIZER,
      .name = "orthogonal",

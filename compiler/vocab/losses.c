@@ -4,14 +4,14 @@
 #define REDUCTION                                                                                            \
   {                                                                                                          \
     "reduction", P_CHOICE, "sum_over_batch_size", "sum_over_batch_size sum mean_with_sample_weight",         \
-        "how the images' losses become one number"                                                           \
+        .doc = "how the images' losses become one number"                                                    \
   }
 #define FROM_LOGITS                                                                                          \
-  { "from_logits", P_BOOL, "false", NULL, "the prediction is before softmax or sigmoid" }
+  { "from_logits", P_BOOL, "false", .doc = "the prediction is before softmax or sigmoid" }
 #define LABEL_SMOOTHING                                                                                      \
   {                                                                                                          \
-    "label_smoothing", P_FLOAT, "0.0", NULL, "part of each target spread over all classes",                  \
-        .range = "[0, 1]"                                                                                    \
+    "label_smoothing", P_FLOAT, "0.0", .doc = "part of each target spread over all classes",                 \
+                                       .range = "[0, 1]"                                                     \
   }
 #define PLAIN(label, other, class, text, what)                                                               \
   {                                                                                                          \
@@ -46,9 +46,9 @@ static const Signature table[] = {
      .doc = "binary cross-entropy that weighs hard examples more",
      .formula = "(1 - p_t)^gamma * crossentropy, p_t = p where y = 1, else 1 - p; times alpha or 1 - alpha "
                 "if balanced",
-     .params = {{"apply_class_balancing", P_BOOL, "false", NULL, "weigh the classes by alpha and 1 - alpha"},
-                {"alpha", P_FLOAT, "0.25", NULL, "weight of class 1", .range = "[0, 1]"},
-                {"gamma", P_FLOAT, "2.0", NULL, "how much easy examples count less", .range = ">= 0"},
+     .params = {{"apply_class_balancing", P_BOOL, "false", .doc = "weigh the classes by alpha and 1 - alpha"},
+                {"alpha", P_FLOAT, "0.25", .doc = "weight of class 1", .range = "[0, 1]"},
+                {"gamma", P_FLOAT, "2.0", .doc = "how much easy examples count less", .range = ">= 0"},
                 FROM_LOGITS,
                 LABEL_SMOOTHING,
                 REDUCTION}},
@@ -57,8 +57,8 @@ static const Signature table[] = {
      .keras_class = "CategoricalFocalCrossentropy",
      .doc = "categorical cross-entropy that weighs hard examples more",
      .formula = "sum over k of -alpha * (1 - p[k])^gamma * y[k] * log(p[k])",
-     .params = {{"alpha", P_FLOAT, "0.25", NULL, "weight of all classes", .range = "[0, 1]"},
-                {"gamma", P_FLOAT, "2.0", NULL, "how much easy examples count less", .range = ">= 0"},
+     .params = {{"alpha", P_FLOAT, "0.25", .doc = "weight of all classes", .range = "[0, 1]"},
+                {"gamma", P_FLOAT, "2.0", .doc = "how much easy examples count less", .range = ">= 0"},
                 FROM_LOGITS,
                 LABEL_SMOOTHING,
                 REDUCTION}},
@@ -76,7 +76,7 @@ static const Signature table[] = {
      .keras_class = "Huber",
      .doc = "squared for small differences, linear for large ones",
      .formula = "mean of e^2 / 2 for |e| <= delta, else delta * |e| - delta^2 / 2",
-     .params = {{"delta", P_FLOAT, "1.0", NULL, "where the linear part begins", .range = "> 0"}, REDUCTION}},
+     .params = {{"delta", P_FLOAT, "1.0", .doc = "where the linear part begins", .range = "> 0"}, REDUCTION}},
     PLAIN("log_cosh", "logcosh", "LogCosh", "logarithm of the hyperbolic cosine of the difference",
           "mean over k of log(cosh(p[k] - y[k]))"),
     PLAIN("kl_divergence", "kld kullback_leibler_divergence", "KLDivergence", "Kullback-Leibler divergence",
@@ -93,7 +93,7 @@ static const Signature table[] = {
      .keras_class = "CosineSimilarity",
      .doc = "minus the cosine between target and prediction",
      .formula = "-sum over k of y[k] * p[k] / (|y| * |p|)",
-     .params = {{"axis", P_INT, "-1", NULL, "the axis of the vectors; only the last"}, REDUCTION}},
+     .params = {{"axis", P_INT, "-1", .doc = "the axis of the vectors; only the last"}, REDUCTION}},
 };
 
 const Signature *vocab_losses(int *count) {

@@ -3,27 +3,27 @@
 #include "vocab.h"
 
 #define LEARNING_RATE(value)                                                                                 \
-  { "learning_rate", P_SCHEDULE, value, NULL, "a number or a schedule", .range = ">= 0" }
+  { "learning_rate", P_SCHEDULE, value, .doc = "a number or a schedule", .range = ">= 0" }
 #define WEIGHT_DECAY(value)                                                                                  \
-  { "weight_decay", P_FLOAT, value, NULL, "w -= lr * weight_decay * w, before the update", .range = ">= 0" }
+  { "weight_decay", P_FLOAT, value, .doc = "w -= lr * weight_decay * w, before the update", .range = ">= 0" }
 #define COMMON                                                                                               \
-  {"clipnorm",    P_FLOAT, "none", NULL, "each weight's gradient is scaled to at most this norm",            \
+  {"clipnorm", P_FLOAT, "none", .doc = "each weight's gradient is scaled to at most this norm",              \
    .range = "> 0"},                                                                                          \
-      {"clipvalue",   P_FLOAT, "none", NULL, "each entry of the gradient is clipped to this size",           \
+      {"clipvalue", P_FLOAT, "none", .doc = "each entry of the gradient is clipped to this size",            \
        .range = "> 0"},                                                                                      \
-      {"global_clipnorm", P_FLOAT, "none", NULL, "all gradients together are scaled to at most this norm",   \
+      {"global_clipnorm", P_FLOAT, "none", .doc = "all gradients together are scaled to at most this norm",  \
        .range = "> 0"},                                                                                      \
-      {"use_ema", P_BOOL, "false", NULL, "keep a moving average of the weights and end with it"},            \
-      {"ema_momentum", P_FLOAT, "0.99", NULL, "of that average", .range = "[0, 1]"}, {                       \
-    "gradient_accumulation_steps", P_INT, "none", NULL, "steps whose mean gradient makes one update",        \
-        .range = "> 0"                                                                                       \
+      {"use_ema", P_BOOL, "false", .doc = "keep a moving average of the weights and end with it"},           \
+      {"ema_momentum", P_FLOAT, "0.99", .doc = "of that average", .range = "[0, 1]"}, {                      \
+    "gradient_accumulation_steps", P_INT, "none", .doc = "steps whose mean gradient makes one update",       \
+                                                  .range = "> 0"                                             \
   }
 #define BETAS(one, two)                                                                                      \
-  {"beta_1", P_FLOAT, one, NULL, "decay of the first moment", .range = "[0, 1)"}, {                          \
-    "beta_2", P_FLOAT, two, NULL, "decay of the second moment", .range = "[0, 1)"                            \
+  {"beta_1", P_FLOAT, one, .doc = "decay of the first moment", .range = "[0, 1)"}, {                         \
+    "beta_2", P_FLOAT, two, .doc = "decay of the second moment", .range = "[0, 1)"                           \
   }
 #define EPSILON                                                                                              \
-  { "epsilon", P_FLOAT, "1e-7", NULL, "keeps the division finite", .range = ">= 0" }
+  { "epsilon", P_FLOAT, "1e-7", .doc = "keeps the division finite", .range = ">= 0" }
 
 static const Signature table[] = {
     {.kind = SIG_OPTIMIZER,
@@ -32,8 +32,8 @@ static const Signature table[] = {
      .doc = "gradient descent, with or without momentum",
      .formula = "m = momentum * m - lr * g; w += m; nesterov: w += momentum * m - lr * g",
      .params = {LEARNING_RATE("0.01"),
-                {"momentum", P_FLOAT, "0.0", NULL, "part of the last step that is kept", .range = "[0, 1]"},
-                {"nesterov", P_BOOL, "false", NULL, "look ahead along the momentum"},
+                {"momentum", P_FLOAT, "0.0", .doc = "part of the last step that is kept", .range = "[0, 1]"},
+                {"nesterov", P_BOOL, "false", .doc = "look ahead along the momentum"},
                 WEIGHT_DECAY("none"),
                 COMMON}},
     {.kind = SIG_OPTIMIZER,
@@ -42,10 +42,10 @@ static const Signature table[] = {
      .doc = "steps divided by a moving root mean square of the gradient",
      .formula = "v = rho * v + (1 - rho) * g^2; w -= lr * g / sqrt(v + epsilon)",
      .params = {LEARNING_RATE("0.001"),
-                {"rho", P_FLOAT, "0.9", NULL, "decay of the mean square", .range = "[0, 1]"},
-                {"momentum", P_FLOAT, "0.0", NULL, "part of the last step that is kept", .range = "[0, 1]"},
+                {"rho", P_FLOAT, "0.9", .doc = "decay of the mean square", .range = "[0, 1]"},
+                {"momentum", P_FLOAT, "0.0", .doc = "part of the last step that is kept", .range = "[0, 1]"},
                 EPSILON,
-                {"centered", P_BOOL, "false", NULL, "subtract the mean gradient's square"},
+                {"centered", P_BOOL, "false", .doc = "subtract the mean gradient's square"},
                 WEIGHT_DECAY("none"),
                 COMMON}},
     {.kind = SIG_OPTIMIZER,
@@ -56,7 +56,7 @@ static const Signature table[] = {
      .params = {LEARNING_RATE("0.001"),
                 BETAS("0.9", "0.999"),
                 EPSILON,
-                {"amsgrad", P_BOOL, "false", NULL, "divide by the largest v so far"},
+                {"amsgrad", P_BOOL, "false", .doc = "divide by the largest v so far"},
                 WEIGHT_DECAY("none"),
                 COMMON}},
     {.kind = SIG_OPTIMIZER,
@@ -69,7 +69,7 @@ static const Signature table[] = {
                 WEIGHT_DECAY("0.004"),
                 BETAS("0.9", "0.999"),
                 EPSILON,
-                {"amsgrad", P_BOOL, "false", NULL, "divide by the largest v so far"},
+                {"amsgrad", P_BOOL, "false", .doc = "divide by the largest v so far"},
                 COMMON}},
     {.kind = SIG_OPTIMIZER,
      .name = "adagrad",
@@ -77,7 +77,7 @@ static const Signature table[] = {
      .doc = "steps divided by the root of all squares so far",
      .formula = "v += g^2; w -= lr * g / sqrt(v + epsilon)",
      .params = {LEARNING_RATE("0.001"),
-                {"initial_accumulator_value", P_FLOAT, "0.1", NULL, "first value of v", .range = ">= 0"},
+                {"initial_accumulator_value", P_FLOAT, "0.1", .doc = "first value of v", .range = ">= 0"},
                 EPSILON,
                 WEIGHT_DECAY("none"),
                 COMMON}},
@@ -88,7 +88,7 @@ static const Signature table[] = {
      .formula = "v = rho * v + (1 - rho) * g^2; d = sqrt(u + epsilon) / sqrt(v + epsilon) * g; "
                 "u = rho * u + (1 - rho) * d^2; w -= lr * d",
      .params = {LEARNING_RATE("0.001"),
-                {"rho", P_FLOAT, "0.95", NULL, "decay of both means", .range = "[0, 1]"},
+                {"rho", P_FLOAT, "0.95", .doc = "decay of both means", .range = "[0, 1]"},
                 EPSILON,
                 WEIGHT_DECAY("none"),
                 COMMON}},
@@ -114,14 +114,14 @@ static const Signature table[] = {
      .keras_class = "Ftrl",
      .doc = "follow the regularized leader",
      .params = {LEARNING_RATE("0.001"),
-                {"learning_rate_power", P_FLOAT, "-0.5", NULL, "at most 0", .range = "<= 0"},
-                {"initial_accumulator_value", P_FLOAT, "0.1", NULL, "first value of the squares' sum",
+                {"learning_rate_power", P_FLOAT, "-0.5", .doc = "at most 0", .range = "<= 0"},
+                {"initial_accumulator_value", P_FLOAT, "0.1", .doc = "first value of the squares' sum",
                  .range = ">= 0"},
-                {"l1_regularization_strength", P_FLOAT, "0.0", NULL, "penalty on sizes", .range = ">= 0"},
-                {"l2_regularization_strength", P_FLOAT, "0.0", NULL, "penalty on squares", .range = ">= 0"},
-                {"l2_shrinkage_regularization_strength", P_FLOAT, "0.0", NULL,
-                 "penalty added to the gradient", .range = ">= 0"},
-                {"beta", P_FLOAT, "0.0", NULL, "added to the root", .range = ">= 0"},
+                {"l1_regularization_strength", P_FLOAT, "0.0", .doc = "penalty on sizes", .range = ">= 0"},
+                {"l2_regularization_strength", P_FLOAT, "0.0", .doc = "penalty on squares", .range = ">= 0"},
+                {"l2_shrinkage_regularization_strength", P_FLOAT, "0.0",
+                 .doc = "penalty added to the gradient", .range = ">= 0"},
+                {"beta", P_FLOAT, "0.0", .doc = "added to the root", .range = ">= 0"},
                 WEIGHT_DECAY("none"),
                 COMMON}},
 };

@@ -2,7 +2,7 @@
 #include "vocab.h"
 
 #define FACTOR(letter)                                                                                       \
-  { letter, P_FLOAT, "0.01", NULL, "weight of the penalty" }
+  { letter, P_FLOAT, "0.01", .doc = "weight of the penalty" }
 
 static const Signature table[] = {
     {.kind = SIG_REGULARIZER,
@@ -23,15 +23,16 @@ static const Signature table[] = {
      .keras_class = "L1L2",
      .doc = "both",
      .formula = "l1 * sum of |w| + l2 * sum of w^2",
-     .params = {{"l1", P_FLOAT, "0.0", NULL, "weight of the sizes", .range = ">= 0"},
-                {"l2", P_FLOAT, "0.0", NULL, "weight of the squares", .range = ">= 0"}}},
+     .params = {{"l1", P_FLOAT, "0.0", .doc = "weight of the sizes", .range = ">= 0"},
+                {"l2", P_FLOAT, "0.0", .doc = "weight of the squares", .range = ">= 0"}}},
     {.kind = SIG_REGULARIZER,
      .name = "orthogonal_regularizer",
      .aliases = "orthogonal",
      .keras_class = "OrthogonalRegularizer",
      .doc = "penalty on rows or columns that are not orthogonal",
      .formula = "factor * sum of |off-diagonal entries of the normalized gram matrix| / (2 * pairs)",
-     .params = {FACTOR("factor"), {"mode", P_CHOICE, "rows", "rows columns", "which are to be orthogonal"}}},
+     .params = {FACTOR("factor"),
+                {"mode", P_CHOICE, "rows", "rows columns", .doc = "which are to be orthogonal"}}},
 };
 
 const Signature *vocab_regularizers(int *count) {

@@ -2,11 +2,11 @@
 #include "vocab.h"
 
 #define INITIAL                                                                                              \
-  { "initial_learning_rate", P_FLOAT, NULL, NULL, "rate at step 0", .range = ">= 0" }
+  { "initial_learning_rate", P_FLOAT, NULL, .doc = "rate at step 0", .range = ">= 0" }
 #define STEPS                                                                                                \
-  { "decay_steps", P_FLOAT, NULL, NULL, "steps", .range = "> 0" }
+  { "decay_steps", P_FLOAT, NULL, .doc = "steps", .range = "> 0" }
 #define STAIRCASE                                                                                            \
-  { "staircase", P_BOOL, "false", NULL, "only whole multiples of decay_steps count" }
+  { "staircase", P_BOOL, "false", .doc = "only whole multiples of decay_steps count" }
 
 static bool check_piecewise(const Call *call, Diag *diag) {
   const Attr *boundaries = call_attr(call, "boundaries"), *values = call_attr(call, "values");
@@ -31,7 +31,7 @@ static const Signature table[] = {
      .formula = "initial * decay_rate^(t / decay_steps)",
      .params = {INITIAL,
                 STEPS,
-                {"decay_rate", P_FLOAT, NULL, NULL, "factor per decay_steps", .range = ">= 0"},
+                {"decay_rate", P_FLOAT, NULL, .doc = "factor per decay_steps", .range = ">= 0"},
                 STAIRCASE}},
     {.kind = SIG_SCHEDULE,
      .name = "inverse_time_decay",
@@ -40,7 +40,7 @@ static const Signature table[] = {
      .formula = "initial / (1 + decay_rate * t / decay_steps)",
      .params = {INITIAL,
                 STEPS,
-                {"decay_rate", P_FLOAT, NULL, NULL, "growth per decay_steps", .range = ">= 0"},
+                {"decay_rate", P_FLOAT, NULL, .doc = "growth per decay_steps", .range = ">= 0"},
                 STAIRCASE}},
     {.kind = SIG_SCHEDULE,
      .name = "polynomial_decay",
@@ -49,17 +49,17 @@ static const Signature table[] = {
      .formula = "(initial - end) * (1 - min(t, decay_steps) / decay_steps)^power + end",
      .params = {INITIAL,
                 STEPS,
-                {"end_learning_rate", P_FLOAT, "0.0001", NULL, "rate at the end", .range = ">= 0"},
-                {"power", P_FLOAT, "1.0", NULL, "1: a straight line", .range = "> 0"},
-                {"cycle", P_BOOL, "false", NULL, "begin again after the end, over a longer time"}}},
+                {"end_learning_rate", P_FLOAT, "0.0001", .doc = "rate at the end", .range = ">= 0"},
+                {"power", P_FLOAT, "1.0", .doc = "1: a straight line", .range = "> 0"},
+                {"cycle", P_BOOL, "false", .doc = "begin again after the end, over a longer time"}}},
     {.kind = SIG_SCHEDULE,
      .name = "piecewise_constant_decay",
      .check = check_piecewise,
      .keras_class = "PiecewiseConstantDecay",
      .doc = "one rate up to each boundary",
      .formula = "values[i] for t <= boundaries[i], the last value after",
-     .params = {{"boundaries", P_FLOATS, NULL, NULL, "steps, growing"},
-                {"values", P_FLOATS, NULL, NULL, "one more than boundaries"}}},
+     .params = {{"boundaries", P_FLOATS, NULL, .doc = "steps, growing"},
+                {"values", P_FLOATS, NULL, .doc = "one more than boundaries"}}},
     {.kind = SIG_SCHEDULE,
      .name = "cosine_decay",
      .keras_class = "CosineDecay",
@@ -67,18 +67,18 @@ static const Signature table[] = {
      .formula = "initial * ((1 - alpha) * (1 + cos(pi * t / decay_steps)) / 2 + alpha)",
      .params = {INITIAL,
                 STEPS,
-                {"alpha", P_FLOAT, "0.0", NULL, "part of the rate that is left at the end", .range = ">= 0"},
-                {"warmup_target", P_FLOAT, "none", NULL, "rate after the rise", .range = ">= 0"},
-                {"warmup_steps", P_FLOAT, "0.0", NULL, "steps of the rise", .range = ">= 0"}}},
+                {"alpha", P_FLOAT, "0.0", .doc = "part of the rate that is left at the end", .range = ">= 0"},
+                {"warmup_target", P_FLOAT, "none", .doc = "rate after the rise", .range = ">= 0"},
+                {"warmup_steps", P_FLOAT, "0.0", .doc = "steps of the rise", .range = ">= 0"}}},
     {.kind = SIG_SCHEDULE,
      .name = "cosine_decay_restarts",
      .keras_class = "CosineDecayRestarts",
      .doc = "half cosine waves one after another",
      .params = {INITIAL,
-                {"first_decay_steps", P_FLOAT, NULL, NULL, "steps of the first wave", .range = "> 0"},
-                {"t_mul", P_FLOAT, "2.0", NULL, "each wave is longer by this factor", .range = ">= 1"},
-                {"m_mul", P_FLOAT, "1.0", NULL, "each wave is higher by this factor", .range = ">= 0"},
-                {"alpha", P_FLOAT, "0.0", NULL, "part of the rate that is left at the end",
+                {"first_decay_steps", P_FLOAT, NULL, .doc = "steps of the first wave", .range = "> 0"},
+                {"t_mul", P_FLOAT, "2.0", .doc = "each wave is longer by this factor", .range = ">= 1"},
+                {"m_mul", P_FLOAT, "1.0", .doc = "each wave is higher by this factor", .range = ">= 0"},
+                {"alpha", P_FLOAT, "0.0", .doc = "part of the rate that is left at the end",
                  .range = ">= 0"}}},
 };
 

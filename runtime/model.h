@@ -55,7 +55,9 @@ typedef struct ModelLayer {
 typedef struct ModelWeightSource {
   const char *part, *path;
   bool by_name;
-  const int *layers; /* indices into ModelInfo.layers, in the part's own Keras order */
+  /* Indices into ModelInfo.layers, in the part's own Keras order.  Those of ModelInfo.layer_count and more
+   * name layers that the file has and the network lacks: the part was cut. */
+  const int *layers;
   int layer_count;
 } ModelWeightSource;
 

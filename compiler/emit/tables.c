@@ -14,6 +14,26 @@ static int keras_index(const Graph *graph, const Layer *layer) {
   return -1;
 }
 
+/* The k-th layer that a base cut by `up to` has lost but whose weights its file still holds, or NULL. */
+static const Layer *absent_layer(const Graph *graph, int k) {
+  for (int s = 0; s < graph->weight_source_count; s++)
+    for (int i = 0; i < graph->weight_sources[s].layer_count; i++) {
+      const Layer *layer = graph->weight_sources[s].layers[i];
+      if (keras_index(graph, layer) < 0 && k-- == 0)
+        return layer;
+    }
+  return NULL;
+}
+
+/* A layer's place in the table: absent ones follow the network's own. */
+static int table_index(const Graph *graph, const Layer *layer) {
+  int index = keras_index(graph, layer);
+  for (int k = 0; index < 0; k++)
+    if (absent_layer(graph, k) == layer)
+      index = graph->layer_count + k;
+  return index;
+}
+
 static void emit_layers(const Module *module, Arena *arena, StrBuf *out) {
   const Graph *graph = module->graph;
   strbuf_puts(out, "\nstatic const ModelLayer model_layers[] = {\n");
@@ -24,6 +44,10 @@ static void emit_layers(const Module *module, Arena *arena, StrBuf *out) {
                   emit_string(arena, layer->call.signature->keras_class), first, layer->weight_count);
     first += layer->weight_count;
   }
+  const Layer *absent;
+  for (int k = 0; (absent = absent_layer(graph, k)); k++)
+    strbuf_printf(out, "    {%s, %s, -1, %d}, /* cut away */\n", emit_string(arena, absent->name),
+                  emit_string(arena, absent->call.signature->keras_class), absent->weight_count);
   strbuf_puts(out, "};\n");
 }
 
@@ -54,7 +78,7 @@ static void emit_sources(const Module *module, Arena *arena, StrBuf *out) {
     int column = 0;
     for (int i = 0; i < source->layer_count; i++)
       strbuf_printf(out, "%s%d", i ? (column++ % 16 == 15 ? ",\n    " : ", ") : "",
-                    keras_index(graph, source->layers[i]));
+                    table_index(graph, source->layers[i]));
     strbuf_puts(out, "};\n");
   }
   if (!graph->weight_source_count)

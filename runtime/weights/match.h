@@ -204,8 +204,15 @@ static TableWeight *match_weight(const MatchLayer *file, const ModelWeight *weig
   return file->weights[w];
 }
 
+/* A layer that a cut base has lost: its place in the file counts, its weights do not. */
+static bool match_is_absent(const Match *match, int target) {
+  return target >= match->info->layer_count;
+}
+
 /* Pairs one layer of the file with one of the network.  With `report`, says what does not fit. */
 static bool match_pair(Match *match, const MatchLayer *file, int target, bool report) {
+  if (match_is_absent(match, target))
+    return true;
   const ModelLayer *layer = &match->info->layers[target];
   if (file->weight_count != layer->weight_count) {
     if (report)
@@ -345,8 +352,23 @@ static bool match_has_nest(const Match *match) {
   return false;
 }
 
-/* Pairs by order; what does not fit is listed in match->problems. */
-static bool match_by_order(Match *match) {
+/* Takes the layers out that a cut base has lost: for a file that was saved after the cut. */
+static bool match_drop_absent(Match *match) {
+  int kept = 0;
+  for (int t = 0; t < match->target_count; t++) {
+    if (match_is_absent(match, match->target[t])) {
+      free(match->keys[t]);
+      continue;
+    }
+    match->target[kept] = match->target[t];
+    match->keys[kept++] = match->keys[t];
+  }
+  bool dropped = kept < match->target_count;
+  match->target_count = kept;
+  return dropped;
+}
+
+static bool match_all_by_order(Match *match) {
   if (match->table->kind == TABLE_KERAS3) {
     /* Such a file says nothing of the order of different classes.  Number per class as Keras reads such
      * files; names where that does not come out. */
@@ -358,6 +380,11 @@ static bool match_by_order(Match *match) {
       return true;
   }
   return match_sequence(match, false) || match_sequence(match, true);
+}
+
+/* Pairs by order; what does not fit is listed in match->problems. */
+static bool match_by_order(Match *match) {
+  return match_all_by_order(match) || (match_drop_absent(match) && match_all_by_order(match));
 }
 
 /* Pairs layers of equal name; others are left as they are. */

@@ -89,6 +89,28 @@ def app(name, folder):
         check(name, kn.predict(exe, f"{folder}/x.h5", f"{folder}/w.h5", folder), g["y"], near(g["y"], 2e-5))
 
 
+def cut(folder):
+    """A base cut at a named layer takes the whole base's file; Keras's inner activation is the reference."""
+    exe = kn.build(netc, 'import "zoo/inception_v3.net"\nnetwork cut {\n  input(75x75x3)\n'
+                   '  base = inception_v3(include_top = false) up to "mixed3"\n  weights base from "whole.h5"\n  flatten()\n}\n',
+                   folder, "cut", "--exact", "--cflags", "-O1")
+    kn.write_weights(f"{folder}/whole.h5", base_weights("InceptionV3"))
+    kn.run([exe, "predict", f"{folder}/x.h5", "--weights", f"{folder}/whole.h5", "--by-name", "--out", f"{folder}/cut.h5"])
+    with h5py.File(f"{golden}/apps.h5") as f, h5py.File(f"{folder}/cut.h5") as out:
+        want = f["InceptionV3/mid/mixed3"]
+        check("InceptionV3 up to mixed3", out["y"][0].reshape(-1)[::7], want, near(want, 2e-5))
+    # The file of the whole base by order, as `weights ... from` loads it: layers that were cut away keep their places.
+    exe = kn.build(netc, 'import "zoo/inception_v3.net"\nnetwork cut {\n  input(75x75x3)\n'
+                   '  base = inception_v3(include_top = false) up to "mixed3"\n  weights base from "whole.h5"\n'
+                   "  freeze base\n  global_avgpool()\n  dense(2, softmax)\n}\ntrain cut { loss sparse_categorical_crossentropy; "
+                   "optimizer adam; batch 4; epochs 1 }\n", folder, "cut", "--cflags", "-O1")
+    kn.run([exe, "train", f"{folder}/x.h5", "--save", f"{folder}/cut.h5"])
+    after, whole = kn.read_weights(f"{folder}/cut.h5"), base_weights("InceptionV3")
+    for layer in after:
+        for weight, value in after[layer].items() if layer in whole else ():
+            check(f"cut base {layer}/{weight}", value, whole[layer][weight], 0)
+
+
 VGG = 'import "zoo/vgg16.net"\nnetwork net {{\n  input({side}x{side}x3)\n  base = vgg16(include_top = false{pooling})\n  {freeze}\n'
 TRAIN = "}}\ntrain net {{ loss {loss}; optimizer {optimizer}; metrics accuracy; batch 8; epochs 1; shuffle false }}\n"
 HEAD3 = "  flatten()\n  dense(3, softmax)\n"
@@ -163,6 +185,8 @@ with tempfile.TemporaryDirectory() as folder:
     for name in APPS:
         if not wanted or name in wanted:
             app(name, folder)
+            if name == "InceptionV3":
+                cut(folder)
     for name in TUNES:
         if not wanted or name in wanted:
             tune(name, folder, True)

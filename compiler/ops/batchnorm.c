@@ -42,11 +42,12 @@ typedef struct NormInputs {
   const char *gamma, *beta, *mean, *variance;
 } NormInputs;
 
-static NormInputs norm_inputs(Emitter *e, const Node *node, int first) {
+/* Gradients do not read beta: what is named here is declared in the emitted function. */
+static NormInputs norm_inputs(Emitter *e, const Node *node, int first, bool with_beta) {
   int gamma = (int)node->attr.ints[0], beta = (int)node->attr.ints[1];
-  return (NormInputs){emit_optional(e, node, gamma, first), emit_optional(e, node, beta, first + gamma),
-                      emit_value(e, node->in[first + gamma + beta]),
-                      emit_value(e, node->in[first + gamma + beta + 1])};
+  return (NormInputs){
+      emit_optional(e, node, gamma, first), emit_optional(e, node, beta && with_beta, first + gamma),
+      emit_value(e, node->in[first + gamma + beta]), emit_value(e, node->in[first + gamma + beta + 1])};
 }
 
 static long long norm_rows(const Value *x) {
@@ -83,7 +84,7 @@ static Value *batchnorm_lower(Builder *builder, const Layer *layer, Value **inpu
 }
 
 static void infer_emit(Emitter *e, const Node *node) {
-  NormInputs in = norm_inputs(e, node, 1);
+  NormInputs in = norm_inputs(e, node, 1, true);
   emit_line(e, "batchnorm_infer((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, &m->work);",
             norm_rows(node->in[0]), norm_channels(node->in[0]), emit_value(e, node->in[0]), in.gamma, in.beta,
             in.mean, in.variance, emit_float(e, node->attr.floats[0]), emit_value(e, node->out[0]));
@@ -116,7 +117,7 @@ static void infer_gradient(Builder *builder, Node *node, Value **dy, const bool 
 }
 
 static void infer_bwd_emit(Emitter *e, const Node *node) {
-  NormInputs in = norm_inputs(e, node, 1);
+  NormInputs in = norm_inputs(e, node, 1, false);
   bool affine = node->attr.ints[2];
   emit_line(e, "batchnorm_infer_bwd((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);",
             norm_rows(node->in[0]), norm_channels(node->in[0]),
@@ -126,7 +127,7 @@ static void infer_bwd_emit(Emitter *e, const Node *node) {
 }
 
 static void train_emit(Emitter *e, const Node *node) {
-  NormInputs in = norm_inputs(e, node, 1);
+  NormInputs in = norm_inputs(e, node, 1, true);
   emit_line(e,
             "batchnorm_train_fwd((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);",
             norm_rows(node->in[0]), norm_channels(node->in[0]), emit_value(e, node->in[0]), in.gamma, in.beta,
@@ -162,7 +163,7 @@ static void train_bwd_emit(Emitter *e, const Node *node) {
  * depthwise */
 static void fold_emit(Emitter *e, const Node *node) {
   int bias = (int)node->attr.ints[2];
-  NormInputs in = norm_inputs(e, node, 1 + bias);
+  NormInputs in = norm_inputs(e, node, 1 + bias, true);
   Shape w = node->in[0]->shape;
   int channels = node->out[1]->shape.dim[0];
   emit_line(e, "batchnorm_fold(%lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);",

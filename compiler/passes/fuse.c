@@ -1,7 +1,8 @@
 /* Puts bias, residual addition and activation into the epilogue of the convolution or dense layer they
  * follow, and a dense layer's update into its weight gradient, so that each value moves through memory once.
  *
- * The arithmetic is that of the separate operations in the same order: results do not change. */
+ * Convolutions add the bias after the sum, as the separate operations do; dense layers start their sums from
+ * it, which rounds differently. */
 #include "passes.h"
 
 static bool has_epilogue(const Node *node) {

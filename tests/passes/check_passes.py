@@ -1,0 +1,88 @@
+"""Results do not change when a pass is left out, nor with the number of threads.
+
+usage: check_passes.py NETC
+
+One network with branches, a residual, BatchNorm frozen and not, a frozen prefix, dropout off: trained for a few steps with
+each pass left out in turn.  `fold` multiplies in another order and `fuse` lets dense layers start their sums from the bias, so
+those two agree within rounding; all others must give the same bits."""
+import os
+import subprocess
+import sys
+import tempfile
+
+import h5py
+import numpy as np
+
+netc = os.path.abspath(sys.argv[1])
+NET = """
+block unit(filters) {
+  shortcut = in
+  main = in -> conv2d(filters, 3x3, same) -> batchnorm() -> relu() -> conv2d(filters, 3x3, same) -> batchnorm()
+  add(main, shortcut) -> relu()
+}
+network mixed {
+  input(12x12x3)
+  base = conv2d(8, 3x3, same, name = "stem") -> batchnorm(name = "stem_bn") -> relu()
+  freeze "stem*"
+  unit(8)
+  a = in_ -> conv2d(4, 1x1, relu)
+  b = in_ -> depthwise_conv2d(3x3, same) -> swish()
+  concat(a, b)
+  global_avgpool()
+  dense(6, relu)
+  dense(3, softmax)
+}
+train mixed { loss categorical_crossentropy; optimizer adam(1e-2); metrics accuracy; batch 5; epochs 2; shuffle false }
+"""
+NET = NET.replace("  unit(8)\n", "  in_ = base -> unit(8)\n")
+passed = failed = 0
+
+
+def run(*argv):
+    done = subprocess.run(argv, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(argv)}\n{done.stdout}{done.stderr}")
+
+
+def check(name, good, why=""):
+    global passed, failed
+    passed, failed = passed + good, failed + (not good)
+    if not good:
+        print(f"FAILED {name} {why}")
+
+
+with tempfile.TemporaryDirectory() as folder:
+    source, data, start = f"{folder}/mixed.net", f"{folder}/data.h5", f"{folder}/start.h5"
+    with open(source, "w") as f:
+        f.write(NET)
+    rng = np.random.RandomState(1)
+    with h5py.File(data, "w") as f:
+        f["x"] = rng.uniform(-1, 1, (17, 12, 12, 3)).astype(np.float32)
+        f["y"] = rng.randint(0, 3, 17).astype(np.int32)
+
+    def outcome(disabled=None, threads=2):
+        exe, out, log, pred = (f"{folder}/{n}" for n in ("mixed", "out.h5", "log.csv", "pred.h5"))
+        if threads == 2:
+            run(netc, "build", source, "-o", exe, "--cflags", "-O1", "--verify-each",
+                *(["--disable-pass", disabled] if disabled else []))
+        run(exe, "train", data, "--save", out, "--log", log, "--threads", str(threads), "--seed", "3")
+        run(exe, "predict", data, "--weights", out, "--out", pred)
+        with h5py.File(pred) as f:
+            return open(log).read(), f["y"][()]
+
+    log, pred = outcome()
+    for threads in (1, 3):
+        other_log, other = outcome(threads=threads)
+        check(f"{threads} threads", other_log == log and np.array_equal(other, pred))
+    for disabled in ("freeze", "fuse", "dce", "hoist", "schedule", "plan", "fold"):
+        other_log, other = outcome(disabled)
+        worst = float(np.abs(other - pred).max())
+        if disabled in ("fold", "fuse"):
+            check(disabled, worst < 1e-4, f"off by {worst:.3g}")
+        else:
+            check(disabled, other_log == log and np.array_equal(other, pred), f"off by {worst:.3g}")
+    for name in ("freeze", "lower", "autodiff", "fold", "fuse", "dce", "select", "hoist", "schedule", "plan"):
+        done = subprocess.run([netc, "dump", source, "--after", name], capture_output=True, text=True)
+        check(f"dump {name}", done.returncode == 0 and (name == "freeze" or "function forward" in done.stdout))
+print(f"passes: {passed} passed, {failed} failed")
+sys.exit(failed > 0)

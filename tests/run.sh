@@ -25,7 +25,13 @@ suite() {
 
 python=/usr/bin/python3
 suite format make --no-print-directory format-check
-suite grammar tests/grammar/run.sh "$build/netc"
+# The compiler itself: no warning from either compiler, clean under the sanitizers over every accepted and rejected text.
+for cc in gcc clang; do
+  suite "warnings-$cc" make --no-print-directory -j2 BUILD="$build/$cc" CC=$cc EXTRA=-Werror "$build/$cc/netc"
+done
+suite sanitizer-build make --no-print-directory -j2 BUILD="$build/sanitized" \
+  CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" "$build/sanitized/netc"
+suite grammar env ASAN_OPTIONS=detect_leaks=0 tests/grammar/run.sh "$build/sanitized/netc"
 suite kernels make --no-print-directory check-kernels
 suite runtime make --no-print-directory check-runtime
 for script in tests/*/check_*.sh; do

@@ -14,7 +14,7 @@ enum { EMBED_TEXT_BYTES = 256 * 1024 };
 
 /* Predictions and features are computed in parts of so many images at most: enough to keep the cores busy,
  * few enough that whole networks need little memory. */
-enum { FORWARD_BATCH = 8 };
+enum { FORWARD_BATCH = 16 };
 
 struct Emitter {
   StrBuf *out;

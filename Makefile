@@ -130,10 +130,10 @@ $(BUILD)/fashion: tools/fashion.c
 
 demo:
 	tools/packages.sh build demo
-	$(MAKE) --no-print-directory $(BUILD)/netc $(BUILD)/fashion
+	$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/netc $(BUILD)/fashion
 	tools/demo.sh $(BUILD) demo
 
 check:
 	tools/packages.sh build demo check
-	$(MAKE) --no-print-directory $(BUILD)/netc $(BUILD)/fashion
+	$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/netc $(BUILD)/fashion
 	tests/run.sh $(BUILD)

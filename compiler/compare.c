@@ -5,6 +5,7 @@
 #endif
 #include "commands.h"
 #include "summary.h"
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -126,6 +127,16 @@ static bool read_log(Contender *contender, const char *path, Arena *arena) {
   return contender->epoch_count > 0;
 }
 
+/* What a contender left: the program, its weights, log and kept features. */
+static void empty_folder(const char *folder, Arena *arena) {
+  DIR *listing = opendir(folder);
+  for (const struct dirent *entry; listing && (entry = readdir(listing));)
+    if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+      remove(arena_printf(arena, "%s/%s", folder, entry->d_name));
+  if (listing)
+    closedir(listing);
+}
+
 static void run_contender(Contender *contender, const CommandLine *line, const char *folder, Arena *arena) {
   Session session;
   contender->failed = true;
@@ -145,12 +156,7 @@ static void run_contender(Contender *contender, const CommandLine *line, const c
       printf("== %s\n", contender->path);
       contender->failed = build_executable(&session, line, folder, exe) ||
                           !run_training(contender, line, exe, log, save) || !read_log(contender, log, arena);
-      remove(exe);
-      remove(log);
-      remove(save);
-      remove(arena_printf(arena, "%s.features", save));
-      remove(arena_printf(arena, "%s/%s.c", folder, contender->name));
-      remove(arena_printf(arena, "%s/%s.h", folder, contender->name));
+      empty_folder(folder, arena);
     }
   }
   session_close(&session);

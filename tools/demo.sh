@@ -22,7 +22,7 @@ say "3. compile: .net to C to an executable"
 "$netc" build examples/naive_cnn.net -o "$out/naive_cnn" --silence NT012
 
 say "4. train"
-"$out/naive_cnn" train "$out/clothes/train" --epochs 8 --save "$out/naive_cnn.h5" --log "$out/naive_cnn.csv" \
+"$out/naive_cnn" train "$out/clothes/train" --epochs 6 --save "$out/naive_cnn.h5" --log "$out/naive_cnn.csv" \
   --report "$out/naive_cnn.html"
 
 say "5. accuracy on images it has never seen"

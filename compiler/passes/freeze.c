@@ -47,6 +47,11 @@ static void cut_phase(Module *module, int phase) {
 }
 
 void pass_freeze(Module *module) {
+  if (module->graph->train.cache_variants)
+    diag_error(
+        module->diag, module->graph->train.span,
+        "augmented variants of features cannot be kept: leave `variants` out, what depends on a random layer "
+        "is computed in every epoch");
   for (int p = 0; p < module->graph->train.phase_count; p++)
     cut_phase(module, p);
 }

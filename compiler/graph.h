@@ -14,7 +14,7 @@ typedef struct LayerWeight {
   const Call *constraint;  /* or NULL */
 } LayerWeight;
 
-enum { LAYER_MAX_WEIGHTS = 6, MAX_PHASES = 16 };
+enum { LAYER_MAX_WEIGHTS = 6, MAX_PHASES = 15 /* functions of all phases fit into 64 bits */ };
 
 struct Layer {
   const char

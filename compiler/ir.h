@@ -75,6 +75,7 @@ struct Node {
 typedef enum FunctionKind {
   FUNCTION_FORWARD,  /* image -> output, inference mode */
   FUNCTION_FEATURES, /* image -> features: the frozen prefix of a phase */
+  FUNCTION_VARIED,   /* the same with its random layers at work, each image by a draw of its own */
   FUNCTION_HEAD,     /* features -> output, inference mode */
   FUNCTION_STEP,     /* features, target -> loss, output, with all updates */
   FUNCTION_PREPARE,  /* weights -> constants */
@@ -114,6 +115,7 @@ typedef struct PhaseCut {
   const Layer **layers; /* whose outputs cross the cut, creation order; empty: no prefix worth keeping */
   int layer_count;
   int64_t feature_floats;
+  int variants; /* of each training image; 0: nothing in the prefix is random */
 } PhaseCut;
 
 struct Module {
@@ -127,9 +129,10 @@ struct Module {
   PhaseCut cuts[MAX_PHASES];
   Function *forward;
   Function *features[MAX_PHASES], *head[MAX_PHASES],
-      *step[MAX_PHASES]; /* features, head NULL without prefix */
+      *step[MAX_PHASES];        /* features, head NULL without prefix */
+  Function *varied[MAX_PHASES]; /* NULL where the prefix is not random */
   Function *prepare;
-  Function *functions[4 + 3 * MAX_PHASES]; /* all of the above, prepare first */
+  Function *functions[2 + 4 * MAX_PHASES]; /* all of the above, prepare first */
   int function_count;
   int64_t constant_floats; /* of prepare's results */
   bool exact;              /* no Winograd */

@@ -84,8 +84,10 @@ static const Lint lints[] = {
     {"NT014", "random layers in front of frozen ones: their results cannot be kept", lint_random_prefix,
      "Augmentation draws anew for every image and epoch, so what the frozen layers make of it changes and "
      "has to be\n"
-     "computed every time.  `cache auto variants 8` keeps that many variants of each image instead; without\n"
-     "augmentation the features are computed once."},
+     "computed every time.  `cache auto variants 8` draws that many variants of each training image, "
+     "computes "
+     "each once\n"
+     "and takes them in turn, one per epoch; without augmentation the features are computed once."},
     {"NT015", "a callback watches validation values, but nothing is held back for validation", lint_monitor,
      "`monitor = \"val_loss\"` exists only with `validation split 0.2` in the train section or --val on the "
      "command line;\n"
@@ -101,6 +103,12 @@ static const Lint lints[] = {
      "Its result is taken by no other layer and is not the last, so it is not part of the network: Keras "
      "leaves such\n"
      "layers out too.  Most often an `add` or a `concat` was forgotten, or a name was bound and never used."},
+    {"NT019", "`variants` although nothing random stands in front of frozen layers", lint_idle_variants,
+     "The feature cache keeps augmented variants of an image where random layers feed frozen ones.  Here "
+     "none "
+     "do:\n"
+     "without augmentation one row per image is exact, and random layers behind the frozen part draw anew "
+     "anyway."},
 };
 enum { LINT_COUNT = sizeof lints / sizeof *lints };
 

@@ -49,4 +49,5 @@ void lint_flatten_head(LintContext *context);
 void lint_monitor(LintContext *context);
 void lint_small_batch(LintContext *context);
 void lint_loose(LintContext *context);
+void lint_idle_variants(LintContext *context);
 #endif

@@ -270,6 +270,21 @@ void lint_random_prefix(LintContext *context) {
   }
 }
 
+void lint_idle_variants(LintContext *context) {
+  const Graph *graph = context->graph;
+  if (!graph->train.cache_variants)
+    return;
+  for (int phase = 0; phase < graph->train.phase_count; phase++) {
+    const Layer *random, *behind;
+    frozen_prefix(context, phase, &random, &behind);
+    if (behind)
+      return;
+  }
+  lint_warn(context, graph->train.span,
+            "`variants %d` changes nothing: no random layer stands in front of frozen ones",
+            graph->train.cache_variants);
+}
+
 void lint_nothing_trains(LintContext *context) {
   const Graph *graph = context->graph;
   if (!graph->train.present)

@@ -115,8 +115,11 @@ static void print_phase(const Module *module, int p, StrBuf *out) {
     strbuf_printf(out, "once per image %s up to", count_text(a, sizeof a, (double)prefix, "FLOP"));
     for (int i = 0; i < cut->layer_count; i++)
       strbuf_printf(out, "%s `%s`", i ? "," : "", cut->layers[i]->name);
-    strbuf_printf(out, "; keeps %s per image\n",
+    strbuf_printf(out, "; keeps %s per image",
                   count_text(b, sizeof b, 4.0 * (double)cut->feature_floats, "B"));
+    if (cut->variants)
+      strbuf_printf(out, ", of training images %d variants", cut->variants);
+    strbuf_puts(out, "\n");
   }
   strbuf_printf(out, "training step %s per image%s%s%s\n", count_text(a, sizeof a, (double)step, "FLOP"),
                 prefix ? "; without the cache " : "",

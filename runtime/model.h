@@ -84,6 +84,12 @@ typedef struct ModelPhase {
   const int *prefix_weights;
   int prefix_weight_count;
   uint64_t prefix_hash;
+  /* Where random layers stand in the prefix (else 0, NULL): so many variants of each training image are kept.
+   * `varied` is `features` with these layers at work, image i by ModelState.draws[i]; its hash covers their
+   * settings. */
+  int variants;
+  void (*varied)(Model *model, int n, const float *input, float *features);
+  uint64_t varied_hash;
   /* Before the phase's first step: fresh optimizer state (NULL: zeros).  After its last: averaged weights
    * take their place (NULL: nothing to do). */
   void (*begin)(Model *model);
@@ -210,10 +216,11 @@ static float model_regularization(Model *model);
 
 /* Training state that a step reads: set by the loop. */
 typedef struct ModelState {
-  uint64_t seed;     /* of dropout, noise, augmentation */
-  int64_t step;      /* optimizer steps done in this phase */
-  int64_t draw;      /* steps done in all: the counter of random draws */
-  double rate_scale; /* 1, or what callbacks made of it */
+  uint64_t seed;        /* of dropout, noise, augmentation */
+  int64_t step;         /* optimizer steps done in this phase */
+  int64_t draw;         /* steps done in all: the counter of random draws */
+  const int64_t *draws; /* of ModelPhase.varied, one per image, in place of `draw` */
+  double rate_scale;    /* 1, or what callbacks made of it */
   int phase;
   /* Gradient checks: the step updates by w -= probe_rate * gradient and by nothing else (no momentum, decay,
    * clipping or constraint); optimizer state is left alone. */

@@ -22,12 +22,17 @@ struct Emitter {
   const Function *function;
   const char **names; /* by Value.id in the C function at work, NULL: not named yet */
   Arena *arena;
+  bool each_image; /* the node at work runs once per image, inside a loop over `image` */
 };
 
 /* One statement, indented, with its line end. */
 void emit_line(Emitter *emitter, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The C expression that points at a value: a local pointer of the C function at work. */
 const char *emit_value(Emitter *emitter, const Value *value);
+/* What random operators print for the number of images and for the draw: `n` and the step's counter, or
+ * inside a loop over images `1` and the image's own. */
+const char *emit_images(const Emitter *emitter);
+const char *emit_draw(const Emitter *emitter);
 /* Inputs that may be left out: "NULL" for none. */
 const char *emit_optional(Emitter *emitter, const Node *node, bool present, int index);
 /* Compound literals of geometry, activation and epilogue, from the arena. */

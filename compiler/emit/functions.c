@@ -203,6 +203,14 @@ const char *emit_value(Emitter *emitter, const Value *value) {
   return emitter->names[value->id];
 }
 
+const char *emit_images(const Emitter *emitter) {
+  return emitter->each_image ? "1" : "n";
+}
+
+const char *emit_draw(const Emitter *emitter) {
+  return emitter->each_image ? "m->state.draws[image]" : "m->state.draw";
+}
+
 static bool written(const Node *first, const Node *end, const Value *value) {
   if (value->kind == VALUE_TEMP)
     for (const Node *node = first; node != end; node = node->next)
@@ -285,13 +293,33 @@ static bool uses_batch(const Emitter *emitter, const Node *first, const Node *en
   return emitter->function->kind != FUNCTION_PREPARE && first != end;
 }
 
+/* A random node of variants: a loop over the images, each by its own draw. */
+static void emit_each_image(Emitter *emitter, const Node *node) {
+  const Value *values[] = {node->in[0], node->out[0]};
+  const char *names[2];
+  for (int i = 0; i < 2; i++)
+    names[i] = emit_value(emitter, values[i]);
+  for (int i = 0; i < 2; i++)
+    emitter->names[values[i]->id] = arena_printf(emitter->arena, "%s + (size_t)image * %lld", names[i],
+                                                 (long long)value_floats(values[i]));
+  emitter->each_image = true;
+  emit_line(emitter, "for (int image = 0; image < n; image++) {");
+  node->op->emit(emitter, node);
+  emit_line(emitter, "}");
+  emitter->each_image = false;
+  for (int i = 0; i < 2; i++)
+    emitter->names[values[i]->id] = names[i];
+}
+
 /* The nodes [first, end) as a C function called `name`. */
 static void emit_group(Emitter *emitter, const char *name, const Node *first, const Node *end, StrBuf *out) {
   StrBuf body = {0};
   emitter->names = arena_array(emitter->arena, const char *, emitter->function->value_count + 1);
   emitter->out = &body;
   for (const Node *node = first; node != end; node = node->next)
-    if (!emits_nothing(node))
+    if (emitter->function->kind == FUNCTION_VARIED && node->op->random)
+      emit_each_image(emitter, node);
+    else if (!emits_nothing(node))
       node->op->emit(emitter, node);
   const Value *seen[1024];
   int count = 0;

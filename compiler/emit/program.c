@@ -20,7 +20,8 @@ static int64_t most(const Module *module, int64_t (*of)(const Function *)) {
 }
 
 static bool in_parts(const Function *function) {
-  return function->kind == FUNCTION_FORWARD || function->kind == FUNCTION_FEATURES;
+  return function->kind == FUNCTION_FORWARD || function->kind == FUNCTION_FEATURES ||
+         function->kind == FUNCTION_VARIED;
 }
 
 static int64_t batch_of(const Function *function) {

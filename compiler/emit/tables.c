@@ -157,6 +157,10 @@ static void emit_phases(const Module *module, Arena *arena, StrBuf *out) {
                     (unsigned long long)prefix_hash(module->features[p]));
     else
       strbuf_puts(out, "     .feature_floats = 0, .features = NULL, .head = NULL,\n");
+    if (module->varied[p])
+      strbuf_printf(out, "     .variants = %d, .varied = model_%s, .varied_hash = 0x%016llxu,\n",
+                    module->cuts[p].variants, module->varied[p]->name,
+                    (unsigned long long)prefix_hash(module->varied[p]));
     if (plan_average(plan_phase_optimizer(graph, p)))
       strbuf_printf(out, "     .finish = model_finish_%d,\n", p + 1);
     strbuf_printf(out, "     .recipe = %s},\n", emit_string(arena, optimizer_text(phase, graph, arena)));

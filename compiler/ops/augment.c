@@ -122,7 +122,7 @@ static Value *augment_lower(Builder *builder, const Layer *layer, Value **inputs
 
 /* The last arguments of every kernel: draws, operands, threads. */
 static const char *rest_arguments(Emitter *e, const Node *node) {
-  return arena_printf(e->arena, "m->state.seed, m->state.draw, %lld, %s, %s, &m->work",
+  return arena_printf(e->arena, "m->state.seed, %s, %lld, %s, %s, &m->work", emit_draw(e),
                       (long long)node->attr.ints[0], emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
@@ -134,7 +134,7 @@ static const char *image_arguments(Emitter *e, const Node *node) {
 
 static void random_flip_emit(Emitter *e, const Node *node) {
   const char *mode = call_text(node->attr.call, "mode");
-  emit_line(e, "random_flip_fwd(n, %s, %s, %s, %s);", image_arguments(e, node),
+  emit_line(e, "random_flip_fwd(%s, %s, %s, %s, %s);", emit_images(e), image_arguments(e, node),
             strcmp(mode, "vertical") ? "true" : "false", strcmp(mode, "horizontal") ? "true" : "false",
             rest_arguments(e, node));
 }
@@ -166,7 +166,7 @@ static void random_affine_emit(Emitter *e, const Node *node) {
             rotation || square ? "0, 0" : range_arguments(e, call, "width_factor"), square ? "true" : "false",
             fill, strcmp(call_text(call, "interpolation"), "nearest") ? "false" : "true",
             emit_float(e, call_float(call, "fill_value")));
-  emit_line(e, "random_affine_fwd(n, %s, &affine_%lld, %s);", image_arguments(e, node),
+  emit_line(e, "random_affine_fwd(%s, %s, &affine_%lld, %s);", emit_images(e), image_arguments(e, node),
             (long long)node->attr.ints[0], rest_arguments(e, node));
 }
 
@@ -179,15 +179,15 @@ static const char *clip_arguments(Emitter *e, const Call *call) {
 static void random_contrast_emit(Emitter *e, const Node *node) {
   Shape in = node->in[0]->shape;
   const Attr *factor = call_attr(node->attr.call, "factor");
-  emit_line(e, "random_contrast_fwd(n, %d, %d, %s, %s, %s, %s);", in.dim[0] * in.dim[1], in.dim[2],
-            emit_float(e, -factor->floats[0]), emit_float(e, factor->floats[factor->count - 1]),
+  emit_line(e, "random_contrast_fwd(%s, %d, %d, %s, %s, %s, %s);", emit_images(e), in.dim[0] * in.dim[1],
+            in.dim[2], emit_float(e, -factor->floats[0]), emit_float(e, factor->floats[factor->count - 1]),
             clip_arguments(e, node->attr.call), rest_arguments(e, node));
 }
 
 static void random_brightness_emit(Emitter *e, const Node *node) {
-  emit_line(e, "random_brightness_fwd(n, %lld, %s, %s, %s);", (long long)value_floats(node->in[0]),
-            range_arguments(e, node->attr.call, "factor"), clip_arguments(e, node->attr.call),
-            rest_arguments(e, node));
+  emit_line(e, "random_brightness_fwd(%s, %lld, %s, %s, %s);", emit_images(e),
+            (long long)value_floats(node->in[0]), range_arguments(e, node->attr.call, "factor"),
+            clip_arguments(e, node->attr.call), rest_arguments(e, node));
 }
 
 static void random_crop_emit(Emitter *e, const Node *node) {
@@ -196,8 +196,8 @@ static void random_crop_emit(Emitter *e, const Node *node) {
     emit_line(e, "center_crop_fwd(n, %s, %d, %d, %s, %s, &m->work);", image_arguments(e, node), out.dim[0],
               out.dim[1], emit_value(e, node->in[0]), emit_value(e, node->out[0]));
   else
-    emit_line(e, "random_crop_fwd(n, %s, %d, %d, %s);", image_arguments(e, node), out.dim[0], out.dim[1],
-              rest_arguments(e, node));
+    emit_line(e, "random_crop_fwd(%s, %s, %d, %d, %s);", emit_images(e), image_arguments(e, node), out.dim[0],
+              out.dim[1], rest_arguments(e, node));
 }
 
 static void augment_print(const Node *node, void *out) {

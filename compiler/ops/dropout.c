@@ -47,17 +47,16 @@ static void dropout_gradient(Builder *builder, Node *node, Value **dy, const boo
 
 static void dropout_emit(Emitter *e, const Node *node) {
   if (node->attr.ints[1]) {
-    emit_line(e,
-              "spatial_dropout_fwd(n, %lld, %lld, %s, m->state.seed, m->state.draw, %lld, %s, %s, &m->work);",
-              (long long)(value_floats(node->in[0]) / node->attr.ints[1]), (long long)node->attr.ints[1],
-              emit_float(e, node->attr.floats[0]), (long long)node->attr.ints[0], emit_value(e, node->in[0]),
-              emit_value(e, node->out[0]));
+    emit_line(e, "spatial_dropout_fwd(%s, %lld, %lld, %s, m->state.seed, %s, %lld, %s, %s, &m->work);",
+              emit_images(e), (long long)(value_floats(node->in[0]) / node->attr.ints[1]),
+              (long long)node->attr.ints[1], emit_float(e, node->attr.floats[0]), emit_draw(e),
+              (long long)node->attr.ints[0], emit_value(e, node->in[0]), emit_value(e, node->out[0]));
     return;
   }
-  emit_line(e, "%s((int64_t)n * %lld, %s, m->state.seed, m->state.draw, %lld, %s, %s, &m->work);",
-            node_is(node, OP_dropout) ? "dropout_fwd" : "dropout_bwd", (long long)value_floats(node->in[0]),
-            emit_float(e, node->attr.floats[0]), (long long)node->attr.ints[0], emit_value(e, node->in[0]),
-            emit_value(e, node->out[0]));
+  emit_line(e, "%s((int64_t)%s * %lld, %s, m->state.seed, %s, %lld, %s, %s, &m->work);",
+            node_is(node, OP_dropout) ? "dropout_fwd" : "dropout_bwd", emit_images(e),
+            (long long)value_floats(node->in[0]), emit_float(e, node->attr.floats[0]), emit_draw(e),
+            (long long)node->attr.ints[0], emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
 static void dropout_print(const Node *node, void *out) {
@@ -91,10 +90,10 @@ static void gaussian_noise_gradient(Builder *builder, Node *node, Value **dy, co
 }
 
 static void gaussian_noise_emit(Emitter *e, const Node *node) {
-  emit_line(
-      e, "gaussian_noise_fwd((int64_t)n * %lld, %s, m->state.seed, m->state.draw, %lld, %s, %s, &m->work);",
-      (long long)value_floats(node->in[0]), emit_float(e, node->attr.floats[0]),
-      (long long)node->attr.ints[0], emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+  emit_line(e, "gaussian_noise_fwd((int64_t)%s * %lld, %s, m->state.seed, %s, %lld, %s, %s, &m->work);",
+            emit_images(e), (long long)value_floats(node->in[0]), emit_float(e, node->attr.floats[0]),
+            emit_draw(e), (long long)node->attr.ints[0], emit_value(e, node->in[0]),
+            emit_value(e, node->out[0]));
 }
 
 const OpDef op_dropout = {

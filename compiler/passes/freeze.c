@@ -2,6 +2,9 @@
  * weights, nothing random, BatchNorm on moving statistics.  It is computed once per image and its outputs are
  * kept.
  *
+ * With `cache ... variants K` random layers may stand in it: then it is a pure function of the image and one
+ * of K draws.  Validation and prediction use what it gives without drawing.
+ *
  * A prefix that holds no weights (preprocessing, pooling) is cheaper to run again than to keep: no cut then.
  */
 #include "passes.h"
@@ -15,21 +18,51 @@ static bool trains(const Layer *layer, int phase) {
   return false;
 }
 
+/* Marks what is a pure function of the image, and with `variants` of the image and a draw.  Returns whether
+ * it holds weights. */
+static bool mark_prefix(const Graph *graph, int phase, bool variants, bool *in_prefix) {
+  bool weights = false;
+  for (int i = 0; i < graph->layer_count; i++) {
+    const Layer *layer = graph->layers[i];
+    bool pure = (variants || !layer->op->random) && !trains(layer, phase);
+    if (layer->op->batch_statistics && !layer->frozen[phase])
+      pure = false;
+    for (int k = 0; k < layer->input_count; k++)
+      pure = pure && in_prefix[layer->inputs[k]->index];
+    in_prefix[i] = pure;
+    weights = weights || (pure && layer->weight_count > 0);
+  }
+  return weights;
+}
+
+/* Random layers that lead to no frozen weights (dropout after the last of them) are left to the steps, with
+ * what follows them: they cost nothing and should draw anew. */
+static void leave_last_draws(Module *module, bool *in_prefix) {
+  const Graph *graph = module->graph;
+  /* Leads to frozen weights, or has them. */
+  bool *useful = arena_array(module->arena, bool, graph->layer_count);
+  for (int i = graph->layer_count - 1; i >= 0; i--) {
+    const Layer *layer = graph->layers[i];
+    useful[i] = in_prefix[i] && (useful[i] || layer->weight_count > 0);
+    for (int k = 0; useful[i] && k < layer->input_count; k++)
+      useful[layer->inputs[k]->index] = true;
+  }
+  for (int i = 0; i < graph->layer_count; i++) {
+    const Layer *layer = graph->layers[i];
+    if (layer->op->random && !useful[i])
+      in_prefix[i] = false;
+    for (int k = 0; k < layer->input_count; k++)
+      in_prefix[i] = in_prefix[i] && in_prefix[layer->inputs[k]->index];
+  }
+}
+
 static void cut_phase(Module *module, int phase) {
   const Graph *graph = module->graph;
   PhaseCut *cut = &module->cuts[phase];
   cut->in_prefix = arena_array(module->arena, bool, graph->layer_count);
-  bool worth = false;
-  for (int i = 0; i < graph->layer_count; i++) {
-    const Layer *layer = graph->layers[i];
-    bool pure = !layer->op->random && !trains(layer, phase);
-    if (layer->op->batch_statistics && !layer->frozen[phase])
-      pure = false;
-    for (int k = 0; k < layer->input_count; k++)
-      pure = pure && cut->in_prefix[layer->inputs[k]->index];
-    cut->in_prefix[i] = pure;
-    worth = worth || (pure && layer->weight_count > 0);
-  }
+  bool worth = mark_prefix(graph, phase, graph->train.cache_variants > 0, cut->in_prefix);
+  if (graph->train.cache_variants)
+    leave_last_draws(module, cut->in_prefix);
   cut->layers = arena_array(module->arena, const Layer *, graph->layer_count);
   if (!worth || cut->in_prefix[graph->output->index])
     return;
@@ -44,14 +77,12 @@ static void cut_phase(Module *module, int phase) {
       cut->feature_floats += shape_count(layer->shape);
     }
   }
+  for (int i = 0; i < graph->layer_count; i++)
+    if (cut->in_prefix[i] && graph->layers[i]->op->random)
+      cut->variants = graph->train.cache_variants;
 }
 
 void pass_freeze(Module *module) {
-  if (module->graph->train.cache_variants)
-    diag_error(
-        module->diag, module->graph->train.span,
-        "augmented variants of features cannot be kept: leave `variants` out, what depends on a random layer "
-        "is computed in every epoch");
   for (int p = 0; p < module->graph->train.phase_count; p++)
     cut_phase(module, p);
 }

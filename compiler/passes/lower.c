@@ -1,6 +1,7 @@
 /* From layers to operations.  Builds, without gradients yet:
  *   forward      image -> output, inference mode
  *   features_p   image -> features, where phase p has a frozen prefix
+ *   varied_p     the same with random layers at work, where variants are kept
  *   head_p       features -> output, inference mode
  *   step_p       features (or image) and target -> output and loss, training mode */
 #include "passes.h"
@@ -57,10 +58,10 @@ static void lower_whole(Module *module, Function *function, const bool *reached,
   function->result_count = 1;
 }
 
-static void lower_features(Module *module, Function *function, const bool *reached) {
+static void lower_features(Module *module, Function *function, const bool *reached, bool draws) {
   const PhaseCut *cut = &module->cuts[function->phase];
   const Graph *graph = module->graph;
-  Lowering lowering = begin(module, function, false);
+  Lowering lowering = begin(module, function, draws);
   function->input = ir_argument(function, VALUE_INPUT, graph->input->shape, "x");
   lowering.outputs[graph->input->index] = function->input;
   for (int i = 0; i < graph->layer_count; i++)
@@ -123,7 +124,12 @@ void pass_lower(Module *module) {
     lower_rest(module, module->step[p], reached, true);
     module->features[p] =
         ir_function(module, FUNCTION_FEATURES, arena_printf(module->arena, "features%s", suffix), p);
-    lower_features(module, module->features[p], reached);
+    lower_features(module, module->features[p], reached, false);
+    if (module->cuts[p].variants) {
+      module->varied[p] =
+          ir_function(module, FUNCTION_VARIED, arena_printf(module->arena, "varied%s", suffix), p);
+      lower_features(module, module->varied[p], reached, true);
+    }
     module->head[p] = ir_function(module, FUNCTION_HEAD, arena_printf(module->arena, "head%s", suffix), p);
     lower_rest(module, module->head[p], reached, false);
   }

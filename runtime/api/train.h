@@ -62,7 +62,7 @@ ModelStatus model_train_step(Model *model, int n, const float *x, const float *t
     return status;
   const ModelPhase *phase = &model_info.phases[model_state(model)->phase];
   if (phase->feature_floats) {
-    forward_features(model, &model_info, phase, n, x, api_features(model));
+    forward_fresh(model, &model_info, phase, n, x, api_features(model));
     x = api_features(model);
   }
   return model_train_step_features(model, n, x, target, sample_weight, loss);

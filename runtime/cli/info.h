@@ -47,6 +47,8 @@ static void info_print(const ModelInfo *info, int batch, int threads) {
     if (phase->feature_floats)
       printf("  the frozen part is computed once per image: %zu numbers, %s for 1000 images\n",
              phase->feature_floats, console_bytes(4000.0 * (double)phase->feature_floats));
+    if (phase->variants)
+      printf("  of a training image %d times, each with a draw of its own\n", phase->variants);
   }
   for (int s = 0; s < info->source_count; s++)
     printf("weights of %s from %s%s\n", *info->sources[s].part ? info->sources[s].part : info->name,

@@ -11,6 +11,10 @@ typedef struct Feed {
   int64_t count, at;
   int batch;
   bool class_weights;
+  /* Of features with variants: which one of an image comes. */
+  const ModelPhase *phase;
+  uint64_t seed;
+  int64_t epoch;
   Loader loader;
   float *x, *target, *weight; /* of the batch at hand; weight may be NULL in feed_next's result */
 } Feed;
@@ -71,8 +75,13 @@ static bool feed_next(Feed *feed, FeedBatch *batch, Fault *fault) {
     *batch = (FeedBatch){
         .n = left < feed->batch ? (int)left : feed->batch, .x = feed->x, .items = feed->order + feed->at};
     size_t floats = feed->features->floats;
-    for (int i = 0; i < batch->n; i++)
-      memcpy(feed->x + (size_t)i * floats, feed->features->rows[batch->items[i]], floats * sizeof(float));
+    for (int i = 0; i < batch->n; i++) {
+      int64_t row = batch->items[i] * feed->features->variants;
+      if (feed->features->variants > 1)
+        row += features_variant(feed->phase, feed->seed, feed->dataset->items[batch->items[i]].hash,
+                                feed->epoch);
+      memcpy(feed->x + (size_t)i * floats, feed->features->rows[row], floats * sizeof(float));
+    }
   } else {
     const LoaderBatch *loaded = loader_next(&feed->loader, fault);
     if (!loaded)

@@ -99,20 +99,30 @@ static bool loop_prepare_features(Loop *loop, Fault *fault) {
     return true;
   char *path = loop_cache_path(loop, phase);
   uint64_t key = features_key(loop->info, (int)phase, model_params(loop->model));
-  FeaturesWork work = {loop->model, loop->info, own, loop->data, loop->batch, loop->out, &stop_asked};
-  bool good =
-      features_prepare(&loop->features, &work, mode, path, key, loop->train_items, loop->train_count, fault);
+  FeaturesWork work = {loop->model, loop->info,        own,
+                       loop->data,  loop->batch,       loop->out,
+                       &stop_asked, own->variants > 0, features_group(own, loop->seed)};
+  int64_t rows, val_rows = 0, epochs = loop_epochs(loop, phase) - loop->state.epoch;
+  FeaturesRow *wanted = features_rows(&work, loop->seed, loop->state.total_epoch, epochs, loop->train_items,
+                                      loop->train_count, &rows);
+  bool good = features_prepare(&loop->features, &work, mode, path, key, wanted, rows, fault);
+  free(wanted);
   if (good && loop->val_data) {
     work.dataset = loop->val_data;
-    good = features_prepare(&loop->val_features, &work, mode, path, key, loop->val_items, loop->val_count,
-                            fault);
+    work.varied = false;
+    wanted = features_rows(&work, loop->seed, 0, 1, loop->val_items, loop->val_count, &val_rows);
+    good = features_prepare(&loop->val_features, &work, mode, path, key, wanted, val_rows, fault);
+    free(wanted);
   }
   if (good && loop->out) {
     const Features *train = &loop->features, *val = &loop->val_features;
-    fprintf(loop->out, "features of the frozen part: %lld computed, %lld found%s, %s (%s)\n",
+    char variants[64] = "";
+    if (own->variants)
+      snprintf(variants, sizeof variants, ", up to %d variants of a training image", own->variants);
+    fprintf(loop->out, "features of the frozen part: %lld computed, %lld found%s%s, %s (%s)\n",
             (long long)(train->computed + val->computed), (long long)(train->found + val->found),
-            train->damaged + val->damaged ? ", damaged ones made anew" : "", train->note,
-            console_bytes((double)own->feature_floats * 4 * (double)(loop->train_count + loop->val_count)));
+            train->damaged + val->damaged ? ", damaged ones made anew" : "", variants, train->note,
+            console_bytes((double)own->feature_floats * 4 * (double)(rows + val_rows)));
   }
   free(path);
   return good;
@@ -142,6 +152,22 @@ static double loop_rate(const Loop *loop) {
   return loop->info->phases[loop->state.phase].learning_rate(state->step) * state->rate_scale;
 }
 
+/* The features of a batch where none are kept: the same numbers. */
+static void loop_features(Loop *loop, const FeedBatch *batch, float *features) {
+  const ModelPhase *phase = &loop->info->phases[loop->state.phase];
+  if (!phase->variants) {
+    forward_features(loop->model, loop->info, phase, batch->n, batch->x, features);
+    return;
+  }
+  int64_t *draws = system_allocate((size_t)batch->n * sizeof *draws);
+  for (int i = 0; i < batch->n; i++) {
+    uint64_t image = loop->data->items[batch->items[i]].hash;
+    draws[i] = features_draw(image, features_variant(phase, loop->seed, image, loop->state.total_epoch));
+  }
+  forward_varied(loop->model, loop->info, phase, batch->n, batch->x, draws, features);
+  free(draws);
+}
+
 /* One step on a batch.  values: the step's own loss and metrics.  False where the loss is not a number. */
 static bool loop_step(Loop *loop, const FeedBatch *batch, float *features, double *values, double *rate) {
   const ModelInfo *info = loop->info;
@@ -150,7 +176,7 @@ static bool loop_step(Loop *loop, const FeedBatch *batch, float *features, doubl
   const float *x = batch->x, *y_pred = NULL;
   *rate = loop_rate(loop);
   if (phase->feature_floats && !loop->cached) {
-    forward_features(loop->model, info, phase, batch->n, x, features);
+    loop_features(loop, batch, features);
     x = features;
   }
   values[0] = (double)phase->step(loop->model, batch->n, x, batch->target, batch->weight, &y_pred);
@@ -206,6 +232,9 @@ static LoopEnd loop_steps(Loop *loop, const int64_t *order, Progress *progress, 
     free(values);
     return LOOP_FAILED;
   }
+  feed.phase = phase;
+  feed.seed = loop->seed;
+  feed.epoch = loop->state.total_epoch;
   while (end == LOOP_DONE && feed_next(&feed, &batch, fault)) {
     if (!loop_step(loop, &batch, features, values, rate)) {
       loop_not_a_number(loop, values[0], *rate, fault);

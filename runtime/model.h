@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "data/resize_source.h"
 #include "kernels/work.h"
 
 typedef struct Model Model; /* one instance; its fields are emitted (struct Model below the tables) */
@@ -151,12 +152,21 @@ typedef struct ModelPreprocess {
   float scale[4], offset[4];
 } ModelPreprocess;
 
+/* How images of another size become the network's: before the preprocessing, on 8-bit pixels. */
+typedef struct ModelResize {
+  const char *method;  /* "pillow_lanczos", ...; NULL: bilinear */
+  ResizeFunction *run; /* NULL: resize_bilinear */
+  bool crop, pad;      /* cut, or fill up with zeros, to the network's aspect ratio first */
+  bool opencv_gray;    /* colour to one channel as OpenCV rounds it; else as Pillow */
+} ModelResize;
+
 typedef struct ModelInfo {
   const char *name;            /* of the network */
   const char *source;          /* the .net file's base name */
   const char *version;         /* of netc */
   int height, width, channels; /* of the input image; height == 0: a flat input of `channels` floats */
   ModelPreprocess preprocess;
+  ModelResize resize;
   size_t input_floats, output_floats, target_floats;
   ModelTarget target;
   const char *loss; /* "categorical_crossentropy" */

@@ -248,6 +248,7 @@ void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_fi
   for (size_t i = 0; i < sizeof kernel_parts / sizeof *kernel_parts; i++)
     stitch_file(stitch, kernel_parts[i]);
   stitch_file(stitch, "model.h");
+  stitch_file(stitch, "data/resize.h"); /* the table of the network names its way of resizing */
   if (options->blob) {
     StrBuf blob = {0};
     emit_blob(module, options->blob, &blob);

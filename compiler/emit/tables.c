@@ -230,6 +230,22 @@ static void emit_preprocess(const Graph *graph, StrBuf *out) {
                     modes[i].text);
 }
 
+/* How images of other sizes become the network's; nothing where it is the bilinear way of
+ * image_dataset_from_directory. */
+static void emit_resize(const Graph *graph, StrBuf *out) {
+  const Call *call = &graph->input->call;
+  const char *method = call_text(call, "interpolation"), *gray = call_text(call, "grayscale");
+  bool plain = !strcmp(method, "bilinear"), crop = call_bool(call, "crop_to_aspect_ratio"),
+       pad = call_bool(call, "pad_to_aspect_ratio"), opencv = !strcmp(gray, "opencv");
+  if (plain && !crop && !pad && !opencv)
+    return;
+  strbuf_puts(out, "    .resize = {");
+  if (!plain)
+    strbuf_printf(out, ".method = \"%s\", .run = resize_%s, ", method, method);
+  strbuf_printf(out, ".crop = %s, .pad = %s, .opencv_gray = %s},\n", crop ? "true" : "false",
+                pad ? "true" : "false", opencv ? "true" : "false");
+}
+
 static void emit_info(const Module *module, const WeightBlob *blob, Arena *arena, StrBuf *out) {
   const Graph *graph = module->graph;
   const TrainSpec *train = &graph->train;
@@ -254,6 +270,7 @@ static void emit_info(const Module *module, const WeightBlob *blob, Arena *arena
   if (blob && blob->class_count)
     strbuf_printf(out, "    .class_names = model_class_names, .class_count = %d,\n", blob->class_count);
   emit_preprocess(graph, out);
+  emit_resize(graph, out);
   strbuf_printf(out,
                 "    .input_floats = %lld, .output_floats = %lld, .target_floats = %lld, .target = %s,\n",
                 (long long)shape_count(in), (long long)shape_count(y),

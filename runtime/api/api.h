@@ -8,6 +8,8 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "../data/pixels.h"
+#include "../data/resize.h"
 #include "../train/forward.h"
 #include "../weights/init.h"
 #include "blob.h"
@@ -138,6 +140,40 @@ ModelStatus model_preprocess(int n, const uint8_t *pixels, float *x) {
       float pixel = pixels[i + (rule->reverse && !plain ? channels - 1 - c : c)];
       x[i + c] = plain ? pixel : pixel * rule->scale[c & 3] + rule->offset[c & 3];
     }
+  return MODEL_OK;
+}
+
+size_t model_image_bytes(int height, int width, int channels) {
+  if (!model_info.height || height < 1 || width < 1 || (channels != 1 && channels != 3) ||
+      (int64_t)height * width > 1 << 28)
+    return 0;
+  size_t changed = ((size_t)height * (size_t)width * (size_t)model_info.channels + 3) / 4 * 4;
+  return changed + resize_image_bytes(&model_info.resize, height, width, model_info.channels,
+                                      model_info.height, model_info.width);
+}
+
+ModelStatus model_preprocess_image(const uint8_t *pixels, int height, int width, int channels, void *memory,
+                                   size_t memory_bytes, float *x) {
+  size_t size = model_image_bytes(height, width, channels);
+  if (!pixels || !x)
+    return MODEL_ERROR_NULL;
+  if (!size)
+    return MODEL_ERROR_RANGE;
+  if ((uintptr_t)memory % 4)
+    return MODEL_ERROR_ALIGNMENT;
+  if (memory && memory_bytes < size)
+    return MODEL_ERROR_SHORT;
+  uint8_t *own = memory ? memory : malloc(size);
+  if (!own)
+    return MODEL_ERROR_MEMORY;
+  size_t count = (size_t)height * (size_t)width * (size_t)model_info.channels;
+  pixels_set_channels(pixels, (size_t)height * (size_t)width, channels, model_info.channels,
+                      model_info.resize.opencv_gray, own);
+  resize_image(&model_info.resize, own, height, width, model_info.channels, model_info.height,
+               model_info.width, own + (count + 3) / 4 * 4, x);
+  pixels_preprocess(&model_info.preprocess, model_info.channels, model_info.input_floats, x);
+  if (!memory)
+    free(own);
   return MODEL_OK;
 }
 

@@ -56,6 +56,15 @@ ModelStatus model_predict_pixels(Model *model, int n, const uint8_t *pixels, flo
 /* What the preprocessing makes of n images of raw pixels. */
 ModelStatus model_preprocess(int n, const uint8_t *pixels, float *x);
 
+/* One image of raw pixels of any size, pixels [height][width][channels] with 1 (gray) or 3 (RGB) channels, as
+ * the network takes it: resized by the .net file's interpolation, its channels changed, preprocessed.  Needs
+ * model_image_bytes of memory for as long as it works: the caller's (aligned to 4), or from the heap where
+ * `memory` is NULL. */
+ModelStatus model_preprocess_image(const uint8_t *pixels, int height, int width, int channels, void *memory,
+                                   size_t memory_bytes, float *x);
+/* 0: a number is out of range, or the network takes no images. */
+size_t model_image_bytes(int height, int width, int channels);
+
 /* The name of a class of the weights inside the program, or NULL. */
 const char *model_class_name(int index);
 

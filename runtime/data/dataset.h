@@ -28,7 +28,8 @@ typedef struct Dataset {
   char *path;
   int height, width, channels; /* as the network wants them; height 0: flat floats */
   size_t input_floats;
-  ModelPreprocess preprocess; /* of 8-bit pixels */
+  ModelResize resize;         /* of 8-bit pixels */
+  ModelPreprocess preprocess; /* after it */
   DatasetItem *items;
   int64_t count, capacity;
   char **class_names; /* sorted; NULL where unknown (HDF5 without names) */
@@ -51,6 +52,7 @@ static void dataset_start(Dataset *dataset, const ModelInfo *info, const char *p
                        .width = info->width,
                        .channels = info->channels,
                        .input_floats = info->input_floats,
+                       .resize = info->resize,
                        .preprocess = info->preprocess};
   size_t memory = system_memory_bytes();
   dataset->kept_limit = memory ? memory / 4 : (size_t)1 << 30;
@@ -122,6 +124,20 @@ static void dataset_keep(Dataset *dataset, DatasetItem *item, Image *image, cons
   }
 }
 
+/* Pixels [height][width][dataset->channels] to the network's size: x [input_floats]. */
+static bool dataset_resize(const Dataset *dataset, const uint8_t *pixels, int height, int width, float *x,
+                           Fault *fault) {
+  size_t size =
+      resize_image_bytes(&dataset->resize, height, width, dataset->channels, dataset->height, dataset->width);
+  void *scratch = size ? malloc(size) : NULL;
+  if (size && !scratch)
+    return fault_set(fault, "no memory to resize it");
+  resize_image(&dataset->resize, pixels, height, width, dataset->channels, dataset->height, dataset->width,
+               scratch, x);
+  free(scratch);
+  return true;
+}
+
 /* Pixels out of a file's bytes: x [input_floats]; kept for later while there is room.  `fault` gets the
  * reason only. */
 static bool dataset_decode(Dataset *dataset, DatasetItem *item, const unsigned char *bytes, size_t length,
@@ -131,10 +147,9 @@ static bool dataset_decode(Dataset *dataset, DatasetItem *item, const unsigned c
   bool good = picture_decode(bytes, length, &image, &damaged, fault);
   item->decoded = good;
   item->gray = good && image.channels == 1;
-  good = good && image_set_channels(&image, dataset->channels, fault);
+  good = good && image_set_channels(&image, dataset->channels, dataset->resize.opencv_gray, fault);
+  good = good && dataset_resize(dataset, image.pixels, image.height, image.width, x, fault);
   if (good) {
-    resize_bilinear(image.pixels, image.height, image.width, dataset->channels, dataset->height,
-                    dataset->width, x);
     dataset_keep(dataset, item, &image, x);
     item->damaged = damaged;
   }
@@ -153,38 +168,16 @@ static bool dataset_read_row(const Dataset *dataset, int64_t i, float *x, Fault 
                       dataset->row_channels, fault))
     return false;
   memcpy(image.pixels, dataset->bytes + (size_t)i * dataset->row_floats, dataset->row_floats);
-  bool good = image_set_channels(&image, dataset->channels, fault);
-  if (good)
-    resize_bilinear(image.pixels, image.height, image.width, image.channels, dataset->height, dataset->width,
-                    x);
+  bool good = image_set_channels(&image, dataset->channels, dataset->resize.opencv_gray, fault);
+  good = good && dataset_resize(dataset, image.pixels, image.height, image.width, x, fault);
   image_free(&image);
   return good;
 }
 
-/* Resized pixels to what the network takes, in place: x [height * width][channels]. */
-static void dataset_preprocess(const Dataset *dataset, float *x) {
-  const ModelPreprocess *rule = &dataset->preprocess;
-  int channels = dataset->channels;
-  if (!rule->mode || !strcmp(rule->mode, "none") || channels < 1)
-    return;
-  for (size_t i = 0; i < dataset->input_floats; i += (size_t)channels, x += channels) {
-    for (int c = 0; rule->reverse && c < channels / 2; c++) {
-      float kept = x[c];
-      x[c] = x[channels - 1 - c];
-      x[channels - 1 - c] = kept;
-    }
-    for (int c = 0; c < channels; c++)
-      x[c] = x[c] * rule->scale[c & 3] + rule->offset[c & 3];
-  }
-}
-
 /* The pixels of an image file, resized. */
 static bool dataset_read_file(Dataset *dataset, DatasetItem *item, float *x, Fault *fault) {
-  if (item->kept && item->kept_height) {
-    resize_bilinear(item->kept, item->kept_height, item->kept_width, dataset->channels, dataset->height,
-                    dataset->width, x);
-    return true;
-  }
+  if (item->kept && item->kept_height)
+    return dataset_resize(dataset, item->kept, item->kept_height, item->kept_width, x, fault);
   if (item->kept) {
     memcpy(x, item->kept, dataset->input_floats * sizeof *x);
     return true;
@@ -205,7 +198,7 @@ static bool dataset_read(Dataset *dataset, int64_t i, float *x, Fault *fault) {
   if (!(item->path ? dataset_read_file(dataset, item, x, fault) : dataset_read_row(dataset, i, x, fault)))
     return false;
   if (!dataset->floats)
-    dataset_preprocess(dataset, x);
+    pixels_preprocess(&dataset->preprocess, dataset->channels, dataset->input_floats, x);
   return true;
 }
 

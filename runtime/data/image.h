@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "../fault.h"
+#include "pixels.h"
 
 /* More pixels than this (16384 x 16384) is taken for a broken or hostile file. */
 enum { IMAGE_MAX_PIXELS = 1 << 28 };
@@ -40,29 +41,17 @@ static void image_free(Image *image) {
   image->pixels = NULL;
 }
 
-/* Luma of ITU-R BT.601 in 16-bit fixed point, rounded, as Pillow's mode "L". */
-static inline uint8_t image_luma(const uint8_t *rgb) {
-  return (uint8_t)((rgb[0] * 19595u + rgb[1] * 38470u + rgb[2] * 7471u + 0x8000u) >> 16);
-}
-
-/* Changes the pixels to 1 or 3 channels in place (gray is repeated). */
-static bool image_set_channels(Image *image, int channels, Fault *fault) {
+/* Changes the pixels to 1 or 3 channels in place (gray is repeated); `opencv`: colour to gray as OpenCV
+ * rounds it. */
+static bool image_set_channels(Image *image, int channels, bool opencv, Fault *fault) {
   size_t count = (size_t)image->width * (size_t)image->height;
-  if (image->channels == channels)
-    return true;
-  if (image->channels == 3 && channels == 1) {
-    for (size_t i = 0; i < count; i++)
-      image->pixels[i] = image_luma(image->pixels + 3 * i);
-  } else {
-    uint8_t *wide = malloc(count * (size_t)channels);
-    if (!wide)
-      return fault_set(fault, "no memory for its pixels");
-    for (size_t i = 0; i < count; i++)
-      for (int c = 0; c < channels; c++)
-        wide[i * (size_t)channels + (size_t)c] = image->pixels[i * (size_t)image->channels];
+  uint8_t *pixels = image->pixels;
+  if (channels > image->channels && !(pixels = malloc(count * (size_t)channels)))
+    return fault_set(fault, "no memory for its pixels");
+  pixels_set_channels(image->pixels, count, image->channels, channels, opencv, pixels);
+  if (pixels != image->pixels)
     free(image->pixels);
-    image->pixels = wide;
-  }
+  image->pixels = pixels;
   image->channels = channels;
   return true;
 }

@@ -69,6 +69,12 @@ static uint64_t features_key(const ModelInfo *info, int phase, const float *para
   key = hash_bytes(sizes, sizeof sizes, key);
   key = hash_bytes(info->preprocess.scale, sizeof info->preprocess.scale, key + info->preprocess.reverse);
   key = hash_bytes(info->preprocess.offset, sizeof info->preprocess.offset, key);
+  if (info->resize.method || info->resize.crop || info->resize.pad || info->resize.opencv_gray) {
+    uint8_t ways[3] = {info->resize.crop, info->resize.pad, info->resize.opencv_gray};
+    key = hash_bytes(ways, sizeof ways, key);
+    if (info->resize.method)
+      key = hash_bytes(info->resize.method, strlen(info->resize.method), key);
+  }
   int count = own->prefix_weights ? own->prefix_weight_count : info->weight_count;
   for (int i = 0; i < count; i++) {
     const ModelWeight *weight = &info->weights[own->prefix_weights ? own->prefix_weights[i] : i];

@@ -194,7 +194,7 @@ Test(image, luma_as_pillow_rounds_it) {
   static const uint8_t colors[][4] = {{255, 0, 0, 76},      {0, 255, 0, 150}, {0, 0, 255, 29},
                                       {255, 255, 255, 255}, {1, 2, 3, 2},     {200, 100, 50, 124}};
   for (size_t i = 0; i < sizeof colors / sizeof *colors; i++)
-    cr_expect_eq(image_luma(colors[i]), colors[i][3]);
+    cr_expect_eq(pixel_luma(colors[i]), colors[i][3]);
 }
 
 /* Against a plain double-precision statement of the rule. */
@@ -207,7 +207,7 @@ Test(resize, bilinear_with_half_pixel_centres) {
     float y[1000];
     for (int i = 0; i < in_h * in_w * 3; i++)
       x[i] = (uint8_t)(i * 37 % 251);
-    resize_bilinear(x, in_h, in_w, 3, out_h, out_w, y);
+    resize_bilinear(&(ResizeSource){x, in_h, in_w, 3, 0, 0, in_h, in_w}, out_h, out_w, NULL, y);
     for (int p = 0; p < out_h; p++)
       for (int q = 0; q < out_w; q++)
         for (int c = 0; c < 3; c++) {
@@ -403,7 +403,7 @@ Test(dataset, hdf5_files) {
   cr_expect_eq(dataset.items[3].label, 2);
   cr_assert(dataset_read(&dataset, 2, x, &fault));
   for (int i = 0; i < H * W; i++)
-    cr_assert_eq(x[i], (float)image_luma(pixels + (2 * H * W + i) * 3));
+    cr_assert_eq(x[i], (float)pixel_luma(pixels + (2 * H * W + i) * 3));
   dataset_free(&dataset);
   path = write_table("b.h5", 4, gray, H5T_NATIVE_FLOAT, floats, 2, wide, H5T_NATIVE_FLOAT, y_floats);
   cr_assert(open_labelled(&dataset, &info, path, NULL, 0, false, &fault), "%s", fault.text);

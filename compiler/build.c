@@ -1,6 +1,7 @@
 /* `netc emit` and `netc build`: the C file, and the executable made of it. */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
+#include "emit/sets.h"
 #include "weights/weights.h"
 #include <errno.h>
 #include <limits.h>
@@ -50,7 +51,9 @@ static int emit_files(Session *session, const CommandLine *line, const char *fol
     printf("weights as 16-bit floats: %zu bytes; the largest change is %.2g of the largest weight of its "
            "array\n",
            blob.length, blob.half_error);
-  EmitOptions options = {.infer = line->infer, .blob = line->embed ? &blob : NULL};
+  EmitOptions options = {.infer = line->infer,
+                         .isa = line->isa ? set_macro(line->isa) : NULL, /* NULL for auto */
+                         .blob = line->embed ? &blob : NULL};
   emit_program(session->module, &options, &c_file, &h_file);
   status = write_text(&c_file, arena_printf(&session->arena, "%s/%s.c", folder, name));
   if (!status && h_file.length)
@@ -65,6 +68,14 @@ static int emit_files(Session *session, const CommandLine *line, const char *fol
   return status;
 }
 
+/* --isa names a set, or `auto`; returns an exit code. */
+static int check_isa(const CommandLine *line) {
+  if (!line->isa || !strcmp(line->isa, "auto") || set_macro(line->isa))
+    return 0;
+  fprintf(stderr, "netc: --isa wants auto, avx512, avx2, neon or portable, not `%s`\n", line->isa);
+  return 2;
+}
+
 int command_emit(const CommandLine *line) {
   if (line->file_count != 1 || !line->output) {
     fprintf(stderr, "netc: `emit` wants one .net file and -o DIR\n");
@@ -74,6 +85,8 @@ int command_emit(const CommandLine *line) {
     fprintf(stderr, "netc: --%s wants --weights W.h5\n", line->embed ? "embed" : "half");
     return 2;
   }
+  if (check_isa(line))
+    return 2;
   Session session;
   int status = 1;
   if (session_open(&session, line, line->files[0]) && session_compile(&session, line, NULL))
@@ -96,7 +109,10 @@ static int run_compiler(Arena *arena, const CommandLine *line, const char *c_pat
   add_words(argv, &argc, arena_strdup(arena, cc));
   add_words(argv, &argc, arena_strdup(arena, "-std=c11 -fopenmp"));
   add_words(argv, &argc, arena_strdup(arena, line->cflags ? line->cflags : "-O3"));
-  argv[argc++] = arena_strdup(arena, line->portable ? "-DNETC_PORTABLE" : "-march=native");
+  if (line->portable)
+    argv[argc++] = arena_strdup(arena, "-DNETC_PORTABLE");
+  else if (!line->isa) /* with --isa the file itself says what it is compiled for */
+    argv[argc++] = arena_strdup(arena, "-march=native");
   add_words(argv, &argc, arena_strdup(arena, NETC_HDF5_CFLAGS));
   argv[argc++] = arena_strdup(arena, c_path);
   argv[argc++] = arena_strdup(arena, "-o");
@@ -150,6 +166,8 @@ int command_build(const CommandLine *line) {
     fprintf(stderr, "netc: `build` wants one .net file, got %d\n", line->file_count);
     return 2;
   }
+  if (check_isa(line))
+    return 2;
   Session session;
   int status = 1;
   if (session_open(&session, line, line->files[0]) && session_compile(&session, line, NULL)) {

@@ -203,6 +203,8 @@ typedef struct ModelInfo {
 /* ---- emitted for each network ---- */
 
 static const ModelInfo model_info;
+/* The name of the instruction set that instances compute with; NULL: the processor lacks it. */
+static const char *model_isa(void);
 /* Bytes an instance needs for steps and predictions of up to `batch` images: weights, optimizer state,
  * activations. */
 static size_t model_bytes(int batch, int threads);

@@ -5,6 +5,7 @@
 
 typedef struct EmitOptions {
   bool infer;                    /* prediction only: libc and libm */
+  const char *isa;               /* isa.h's name of the one instruction set, or NULL: chosen when it runs */
   const struct WeightBlob *blob; /* weights that go into the program, or NULL (weights/weights.h) */
 } EmitOptions;
 

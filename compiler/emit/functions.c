@@ -462,7 +462,7 @@ static void emit_function(Emitter *emitter, StrBuf *out) {
   const char *body = calls[0].text ? calls[0].text : "";
   if (function->kind == FUNCTION_STEP) {
     strbuf_printf(out,
-                  "\nstatic float model_%s(Model *m, int n, const float *x, const float *target, const float "
+                  "\nstatic float model_run_%s(Model *m, int n, const float *x, const float *target, const float "
                   "*sample_weight,\n                        const float **y_pred) {\n",
                   function->name);
     emit_refresh(function, out);
@@ -485,7 +485,7 @@ static void emit_function(Emitter *emitter, StrBuf *out) {
     strbuf_printf(out, "  *y_pred = %s;\n", place_of(emitter, function->results[0]));
     strbuf_printf(out, "  return *(%s);\n}\n", place_of(emitter, function->results[1]));
   } else {
-    strbuf_printf(out, "\nstatic void model_%s(Model *m, int n, const float *x, float *out) {\n",
+    strbuf_printf(out, "\nstatic void model_run_%s(Model *m, int n, const float *x, float *out) {\n",
                   function->name);
     emit_refresh(function, out);
     strbuf_printf(out, "  m->x = x;\n  m->out = out;\n%s", body);

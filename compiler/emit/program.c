@@ -2,6 +2,7 @@
 #include "emit.h"
 #include "header.h"
 #include "plans.h"
+#include "sets.h"
 #include "stitch.h"
 #include "../summary.h"
 #include "../version.h"
@@ -92,6 +93,7 @@ static void emit_instance(const Module *module, StrBuf *out) {
       "weights %lld,\n"
       " * values of a step %lld per image, other values %lld, scratch of a thread %lld and more. */\n"
       "struct Model {\n"
+      "  const ModelCode *code;\n"
       "  Work work;\n"
       "  float *params, *slots, *constants, *fixed_pool, *batch_pool;\n"
       "  const float *x, *target, *sample_weight; /* of the call at work */\n"
@@ -125,6 +127,7 @@ static void emit_instance(const Module *module, StrBuf *out) {
       "  if (!m)\n    return NULL;\n"
       "  memset(m, 0, sizeof *m);\n"
       "  m->memory = own;\n"
+      "  m->code = model_code_here();\n"
       "  m->batch = batch;\n"
       "  m->stale = ~(uint64_t)0;\n"
       "  m->state.rate_scale = 1;\n"
@@ -152,12 +155,13 @@ static void emit_loss(const Module *module, StrBuf *out) {
   Emitter emitter = {.module = module, .arena = &arena};
   Shape y = module->graph->output->shape;
   int channels = y.dim[y.rank - 1];
-  strbuf_puts(out, "\nstatic float model_loss(Model *m, int n, const float *y_pred, const float *target,\n"
-                   "                        const float *sample_weight) {\n  (void)m;\n");
+  strbuf_puts(out,
+              "\nstatic float model_run_loss(Model *m, int n, const float *y_pred, const float *target,\n"
+              "                        const float *sample_weight) {\n  (void)m;\n");
   strbuf_printf(out, "  return loss_%s(%s, n * %lld, %d, target, y_pred, sample_weight, NULL);\n}\n",
                 loss->signature->name, emit_loss_config(&emitter, loss),
                 (long long)(shape_count(y) / channels), channels);
-  strbuf_puts(out, "\nstatic float model_regularization(Model *m) {\n  (void)m;\n  float sum = 0;\n");
+  strbuf_puts(out, "\nstatic float model_run_regularization(Model *m) {\n  (void)m;\n  float sum = 0;\n");
   for (int w = 0; w < module->weight_count; w++) {
     const Weight *weight = &module->weights[w];
     if (!weight->spec->regularizer)
@@ -172,7 +176,6 @@ static void emit_loss(const Module *module, StrBuf *out) {
 }
 
 static const char *const kernel_parts[] = {
-    "kernels/work.h",
     "kernels/conv2d_direct.h",
     "kernels/conv2d_direct_w.h",
     "kernels/channel_sum.h",
@@ -195,20 +198,26 @@ static const char *const kernel_parts[] = {
     "kernels/update.h",
 };
 
-/* The instance, the layers and the tables, in an order that defines before use. */
-static void emit_generated(const Module *module, const WeightBlob *blob, StrBuf *out) {
+/* The instance and what it needs. */
+static void emit_shared(const Module *module, StrBuf *out) {
+  emit_set_type(module, out);
   emit_instance(module, out);
   for (int p = 0; module->graph->train.loss && p < module->graph->train.phase_count; p++)
     plan_optimizer(module, p, out);
+}
+
+/* The layers. */
+static void emit_layers(const Module *module, StrBuf *out) {
   emit_functions(module, out);
   if (module->graph->train.loss)
     emit_loss(module, out);
   else
-    strbuf_puts(out, "\nstatic float model_loss(Model *m, int n, const float *y_pred, const float *target,\n"
-                     "                        const float *sample_weight) {\n"
-                     "  (void)m, (void)n, (void)y_pred, (void)target, (void)sample_weight;\n  return 0;\n}\n"
-                     "\nstatic float model_regularization(Model *m) {\n  (void)m;\n  return 0;\n}\n");
-  emit_tables(module, blob, out);
+    strbuf_puts(out,
+                "\nstatic float model_run_loss(Model *m, int n, const float *y_pred, const float *target,\n"
+                "                        const float *sample_weight) {\n"
+                "  (void)m, (void)n, (void)y_pred, (void)target, (void)sample_weight;\n  return 0;\n}\n"
+                "\nstatic float model_run_regularization(Model *m) {\n  (void)m;\n  return 0;\n}\n");
+  emit_set_table(module, out);
 }
 
 /* Weights inside the program: text where they are few, else the file beside by the assembler's .incbin. */
@@ -238,34 +247,60 @@ static void emit_class_names(const WeightBlob *blob, Arena *arena, StrBuf *out) 
   strbuf_puts(out, "};\n");
 }
 
-void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file) {
-  StrBuf generated = {0};
-  emit_head(module, options, c_file);
-  Stitch *stitch = stitch_new();
-  stitch_text(stitch, "#define _POSIX_C_SOURCE 200809L\n#define _DEFAULT_SOURCE\n"
-                      "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n#include "
-                      "<stdlib.h>\n#include <string.h>");
+static void stitch_and_free(Stitch *stitch, StrBuf *text) {
+  stitch_source(stitch, text->text);
+  strbuf_free(text);
+}
+
+/* Kernels and layers are repeated; the instance stands before them, tables and everything else after. */
+static void stitch_network(Stitch *stitch, const Module *module, const WeightBlob *blob) {
+  StrBuf shared = {0}, layers = {0}, rest = {0}, before = {0}, after = {0};
+  stitch_file(stitch, "kernels/isa.h");
+  stitch_file(stitch, "kernels/work.h");
+  stitch_repeat(stitch, true);
   for (size_t i = 0; i < sizeof kernel_parts / sizeof *kernel_parts; i++)
     stitch_file(stitch, kernel_parts[i]);
+  stitch_repeat(stitch, false);
   stitch_file(stitch, "model.h");
-  stitch_file(stitch, "data/resize.h"); /* the table of the network names its way of resizing */
+  emit_shared(module, &shared);
+  stitch_and_free(stitch, &shared);
+  stitch_repeat(stitch, true);
+  emit_layers(module, &layers);
+  stitch_and_free(stitch, &layers);
+  stitch_repeat(stitch, false);
+  emit_set_calls(module, &rest);
+  if (blob && blob->class_count)
+    emit_class_names(blob, module->arena, &rest);
+  emit_tables(module, blob, &rest);
+  stitch_and_free(stitch, &rest);
+  emit_set_around(module->graph->name, &before, &after);
+  stitch_around(stitch, before.text, after.text);
+  strbuf_free(&before);
+  strbuf_free(&after);
+}
+
+void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file) {
+  emit_head(module, options, c_file);
+  Stitch *stitch = stitch_new();
+  stitch_text(stitch, "#ifndef MODEL_AGAIN\n#define _POSIX_C_SOURCE 200809L\n#define _DEFAULT_SOURCE\n"
+                      "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n#include "
+                      "<stdlib.h>\n#include <string.h>");
+  if (options->isa)
+    stitch_text(stitch, arena_printf(module->arena, "\n#define ISA_ONLY %s", options->isa));
   if (options->blob) {
     StrBuf blob = {0};
     emit_blob(module, options->blob, &blob);
     stitch_text(stitch, blob.text);
     strbuf_free(&blob);
-    if (options->blob->class_count)
-      emit_class_names(options->blob, module->arena, &generated);
   }
-  emit_generated(module, options->blob, &generated);
-  stitch_source(stitch, generated.text);
+  stitch_network(stitch, module, options->blob);
   emit_api(stitch, module->graph->train.loss != NULL);
   if (!options->infer) {
     stitch_text(stitch, "\n#ifndef MODEL_NO_MAIN");
     stitch_file(stitch, "cli/main.h");
     stitch_text(stitch, "\nint main(int argc, char **argv) {\n  return model_main(argc, argv);\n}\n#endif");
   }
+  stitch_text(stitch, "#endif");
   emit_header(module, h_file);
   stitch_finish(stitch, module->graph->name, c_file);
-  strbuf_free(&generated);
 }

@@ -75,8 +75,14 @@ const char *model_status_text(ModelStatus status) {
     return "the weights belong to another network";
   case MODEL_ERROR_NOT_FINITE:
     return "the loss is not a finite number";
+  case MODEL_ERROR_PROCESSOR:
+    return "the processor lacks the instruction set that the network was compiled for";
   }
   return "unknown status";
+}
+
+const char *model_instruction_set(void) {
+  return model_isa();
 }
 
 size_t model_size(int batch, int threads) {
@@ -96,6 +102,8 @@ ModelStatus model_create(Model **model, void *memory, size_t memory_bytes, int b
     return MODEL_ERROR_ALIGNMENT;
   if (memory && memory_bytes < size)
     return MODEL_ERROR_SHORT;
+  if (!model_isa())
+    return MODEL_ERROR_PROCESSOR;
   void *own = memory ? NULL : aligned_alloc(MODEL_ALIGNMENT, size);
   if (!memory && !own)
     return MODEL_ERROR_MEMORY;

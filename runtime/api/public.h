@@ -23,6 +23,7 @@ typedef enum ModelStatus {
   MODEL_ERROR_VERSION,    /* weights in a format of another version */
   MODEL_ERROR_FOREIGN,    /* weights of another network */
   MODEL_ERROR_NOT_FINITE, /* the loss is not a number any more */
+  MODEL_ERROR_PROCESSOR,  /* the processor lacks the one instruction set that this was compiled for */
 } ModelStatus;
 
 /* A sentence for a status. */
@@ -35,6 +36,10 @@ enum { MODEL_ALIGNMENT = 64 };
 /* Bytes of an instance for calls of up to `batch` images on up to `threads` threads; 0: a number is out of
  * range. */
 size_t model_size(int batch, int threads);
+
+/* The instruction set that instances compute with: "avx512", "avx2", "neon" or "portable", the widest that was
+ * compiled and that the processor has.  NULL: it has none of them, and model_create says so. */
+const char *model_instruction_set(void);
 
 /* Makes an instance in the caller's memory (aligned to MODEL_ALIGNMENT, model_size bytes or more), or on the
  * heap where `memory` is NULL.  Weights that are inside the program are loaded; else all weights are zero

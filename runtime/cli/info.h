@@ -53,8 +53,8 @@ static void info_print(const ModelInfo *info, int batch, int threads) {
   for (int s = 0; s < info->source_count; s++)
     printf("weights of %s from %s%s\n", *info->sources[s].part ? info->sources[s].part : info->name,
            info->sources[s].path, info->sources[s].by_name ? ", by name" : "");
-  printf("memory for batches of %d on %d threads: %s\n", batch, threads,
-         console_bytes((double)model_bytes(batch, threads)));
+  printf("memory for batches of %d on %d threads: %s; instruction set: %s\n", batch, threads,
+         console_bytes((double)model_bytes(batch, threads)), model_isa());
 }
 
 static void info_print_json(const ModelInfo *info, int batch, int threads) {

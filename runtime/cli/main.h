@@ -52,6 +52,10 @@ static int model_main(int argc, char **argv) {
     options_help(stdout, program, command);
     return 0;
   }
+  if (!model_isa()) {
+    fprintf(stderr, "error: %s was compiled for an instruction set that this processor lacks\n", program);
+    return 1;
+  }
   switch (command->bit) {
   case OPTIONS_TRAIN:
     return train_main(&options, program);

@@ -30,7 +30,7 @@ static inline float softmax_exp_sum(int c, float most, const float *x, float *y)
   if (i < c) {
     float part[VEC_WIDTH];
     vec_store(part, vec_exp(vec_sub(vec_load_part(x + i, c - i), shift)));
-    for (int k = 0; i < c; i++, k++) {
+    for (int k = 0; i < c && k < VEC_WIDTH; i++, k++) {
       y[i] = part[k];
       total += part[k];
     }

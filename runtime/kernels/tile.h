@@ -24,7 +24,7 @@
 #elif VEC_WIDTH == 4
 #define TILE_ROWS 6
 #define TILE_VECS 4
-#elif VEC_REGISTERS >= 16 && (defined(__AVX2__) && !defined(NETC_PORTABLE))
+#elif VEC_ISA == ISA_AVX2
 #define TILE_ROWS 6
 #define TILE_VECS 2
 #else

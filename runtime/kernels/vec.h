@@ -1,13 +1,15 @@
 /* The thin vector layer: the one file with intrinsics.
  *
- * Vec holds VEC_WIDTH floats.  The instruction set follows the compiler's flags (-mavx512f, -mavx2 -mfma,
- * aarch64); NETC_PORTABLE forces plain C, which agrees with the others within rounding.  VEC_REGISTERS is how
- * many vector registers kernels may count on.  Loads and stores assume no alignment. */
+ * Vec holds VEC_WIDTH floats of the instruction set VEC_ISA (isa.h); plain C agrees with the others within
+ * rounding.  VEC_REGISTERS is how many vector registers kernels may count on.  Loads and stores assume no
+ * alignment. */
 #ifndef NETC_KERNELS_VEC_H
 #define NETC_KERNELS_VEC_H
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "isa.h"
 
 #if defined(__GNUC__) || defined(__clang__)
 #define VEC_INLINE static inline __attribute__((always_inline))
@@ -15,8 +17,7 @@
 #define VEC_INLINE static inline
 #endif
 /* Whether Vec is a register: not in the portable build, where unrolled loops only cost compile time. */
-#if !defined(NETC_PORTABLE) && (defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__)) ||           \
-                                (defined(__ARM_NEON) && defined(__aarch64__)))
+#if VEC_ISA != ISA_PORTABLE
 #define VEC_NATIVE 1
 #else
 #define VEC_NATIVE 0
@@ -40,8 +41,7 @@
 #define VEC_UNROLL
 #endif
 
-#if !defined(NETC_PORTABLE) && defined(__AVX512F__)
-#include <immintrin.h>
+#if VEC_ISA == ISA_AVX512
 #define VEC_WIDTH     16
 #define VEC_REGISTERS 32
 typedef __m512 Vec;
@@ -127,8 +127,7 @@ VEC_INLINE Vec vec_split_exponent(Vec a, Vec *mantissa) {
   return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_srli_epi32(bits, 23), _mm512_set1_epi32(127)));
 }
 
-#elif !defined(NETC_PORTABLE) && defined(__AVX2__) && defined(__FMA__)
-#include <immintrin.h>
+#elif VEC_ISA == ISA_AVX2
 #define VEC_WIDTH     8
 #define VEC_REGISTERS 16
 typedef __m256 Vec;
@@ -208,8 +207,7 @@ VEC_INLINE Vec vec_split_exponent(Vec a, Vec *mantissa) {
   return _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_srli_epi32(bits, 23), _mm256_set1_epi32(127)));
 }
 
-#elif !defined(NETC_PORTABLE) && defined(__ARM_NEON) && defined(__aarch64__)
-#include <arm_neon.h>
+#elif VEC_ISA == ISA_NEON
 #define VEC_WIDTH     4
 #define VEC_REGISTERS 32
 typedef float32x4_t Vec;

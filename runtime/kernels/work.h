@@ -2,6 +2,8 @@
 #ifndef NETC_KERNELS_WORK_H
 #define NETC_KERNELS_WORK_H
 #include <stddef.h>
+
+#include "isa.h"
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -13,8 +15,10 @@ typedef struct Work {
 } Work;
 
 /* WORK_PARALLEL_FOR(work) before a for loop: iterations are split among the threads.  Results never depend on
- * the number of threads: an output element is summed by one iteration, in one order. */
-#ifdef _OPENMP
+ * the number of threads: an output element is summed by one iteration, in one order.  Clang compiles the
+ * bodies of parallel loops as functions that it does not aim at the instruction set of the function around
+ * them: there they are loops of one thread, unless the compiler's own flags (-march) name the set. */
+#if defined(_OPENMP) && !(defined(__clang__) && (ISA_SEVERAL || ISA_CHOSEN > ISA_FLAGS))
 #define WORK_PRAGMA(text) _Pragma(#text)
 #define WORK_PARALLEL_FOR(work) WORK_PRAGMA(omp parallel for schedule(static) num_threads((work)->threads))
 #define WORK_PARALLEL_FOR_DYNAMIC(work) WORK_PRAGMA(omp parallel for schedule(dynamic) num_threads((work)->threads))
@@ -23,10 +27,11 @@ typedef struct Work {
 #define WORK_PARALLEL_FOR_DYNAMIC(work)
 #endif
 
-/* The calling thread's own scratch, inside or outside a parallel loop. */
+/* The calling thread's own scratch, inside or outside a parallel loop.  Outside, the thread may have any
+ * number in a team of the caller's own. */
 static inline float *work_scratch(const Work *work) {
 #ifdef _OPENMP
-  return work->scratch + (size_t)omp_get_thread_num() * work->scratch_floats;
+  return work->scratch + (size_t)(omp_get_thread_num() % work->threads) * work->scratch_floats;
 #else
   return work->scratch;
 #endif

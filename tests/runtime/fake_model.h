@@ -47,6 +47,10 @@ static size_t model_bytes(int batch, int threads) {
   return sizeof(Model) + 4 * (size_t)batch * FAKE_HIDDEN * sizeof(float);
 }
 
+static const char *model_isa(void) {
+  return "portable";
+}
+
 static Model *model_new(void *memory, int batch, int threads) {
   Model *m = memory ? memory : malloc(model_bytes(batch, threads));
   if (!m)

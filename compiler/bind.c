@@ -36,6 +36,8 @@ static int param_words(Arena *arena, const Param *param, const char **words) {
   switch (param->kind) {
   case P_PADDING:
     return split_words(arena, "same valid", words, WORDS_MAX);
+  case P_DATA_FORMAT:
+    return split_words(arena, "channels_last", words, WORDS_MAX);
   case P_CHOICE:
     return split_words(arena, param->choices, words, WORDS_MAX);
   case P_ACTIVATION:
@@ -70,6 +72,8 @@ static const char *wanted_text(const Param *param) {
     return "a size such as 3 or 3x3";
   case P_PADDING:
     return "`same` or `valid`";
+  case P_DATA_FORMAT:
+    return "`channels_last`";
   case P_PADDING_SIZES:
     return "a size: 1, (1, 2) or ((0, 1), (2, 3))";
   case P_CHOICE:
@@ -105,6 +109,12 @@ static bool wrong_kind(Diag *diag, const Param *param, const Datum *datum) {
 }
 
 static bool unknown_word(Arena *arena, Diag *diag, const Param *param, const Datum *datum) {
+  if (param->kind == P_DATA_FORMAT && !strcmp(datum->text, "channels_first")) {
+    diag_error(diag, datum->span, "images are height x width x channels here: `channels_last`");
+    diag_help(diag, "leave `data_format` out; weight files are the same for both layouts, and "
+                    "`permute((2, 3, 1))` turns data that have their channels first");
+    return false;
+  }
   const char *words[WORDS_MAX];
   int count = param_words(arena, param, words);
   diag_error(diag, datum->span, "`%s` does not know `%s`", param->name, datum->text);
@@ -295,6 +305,7 @@ static bool convert(Arena *arena, Diag *diag, const Param *param, const Datum *d
     attr->text = datum->text;
     return word || wrong_kind(diag, param, datum);
   case P_PADDING:
+  case P_DATA_FORMAT:
   case P_CHOICE:
     if (!word)
       return wrong_kind(diag, param, datum);
@@ -353,8 +364,8 @@ static void fill(Binding *binding, int index, const Datum *value) {
 }
 
 static bool takes_words_only(ParamKind kind) {
-  return kind == P_PADDING || kind == P_CHOICE || kind == P_ACTIVATION || kind == P_INITIALIZER ||
-         kind == P_REGULARIZER || kind == P_CONSTRAINT;
+  return kind == P_PADDING || kind == P_DATA_FORMAT || kind == P_CHOICE || kind == P_ACTIVATION ||
+         kind == P_INITIALIZER || kind == P_REGULARIZER || kind == P_CONSTRAINT;
 }
 
 static void bind_named(Binding *binding, const Argument *argument) {

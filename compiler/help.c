@@ -24,6 +24,7 @@ static const char *kind_text(ParamKind kind) {
       [P_BOOL] = "true | false",
       [P_PAIR] = "size",
       [P_PADDING] = "same | valid",
+      [P_DATA_FORMAT] = "channels_last",
       [P_PADDING_SIZES] = "sizes",
       [P_CHOICE] = "word",
       [P_ACTIVATION] = "activation",

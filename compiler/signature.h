@@ -12,6 +12,7 @@ typedef enum ParamKind {
   P_BOOL,
   P_PAIR,          /* 3 or 3x3 or (3, 3): two ints, height first */
   P_PADDING,       /* same | valid */
+  P_DATA_FORMAT,   /* channels_last; channels_first is refused with an explanation */
   P_PADDING_SIZES, /* 1, (1, 2) or ((0, 1), (2, 3)): top, bottom, left, right */
   P_CHOICE,        /* a word out of `choices` */
   P_ACTIVATION,    /* a word or call naming an activation: relu, leaky_relu(0.1) */
@@ -85,9 +86,9 @@ typedef enum AttrKind {
 } AttrKind;
 
 /* The value of one parameter, converted to what its kind says:
- *   P_INT -> INT; P_FLOAT -> FLOAT; P_BOOL -> BOOL; P_PAIR -> INTS of 2; P_PADDING, P_CHOICE, P_STRING ->
- * TEXT; P_PADDING_SIZES -> INTS of 4; P_SHAPE, P_INTS -> INTS; P_FLOATS -> FLOATS; the rest -> CALL
- *   (P_SCHEDULE given as a plain number -> FLOAT).  NONE where `none` was given or is the default. */
+ *   P_INT -> INT; P_FLOAT -> FLOAT; P_BOOL -> BOOL; P_PAIR -> INTS of 2; P_PADDING, P_DATA_FORMAT, P_CHOICE,
+ * P_STRING -> TEXT; P_PADDING_SIZES -> INTS of 4; P_SHAPE, P_INTS -> INTS; P_FLOATS -> FLOATS; the rest ->
+ * CALL (P_SCHEDULE given as a plain number -> FLOAT).  NONE where `none` was given or is the default. */
 typedef struct Attr {
   AttrKind kind;
   bool given; /* written by the user, not the default */

@@ -1,8 +1,9 @@
 /* random_flip, random_rotation, ...: Keras's augmentation layers; nothing while predicting. */
 #include "infer.h"
 #include "lowering.h"
-#include "../emit/emit.h"
+#include "random.h"
 #include "../show.h"
+#include <math.h>
 #include <string.h>
 
 #define PARAM_FILL                                                                                           \
@@ -42,21 +43,18 @@ static bool augment_infer(Layer *layer, Arena *arena, Diag *diag) {
   return infer_image(layer, arena, diag) && stands_first(layer, diag) && infer_keep(layer, arena, diag);
 }
 
-/* A factor is one number f, meaning [-f, f] (at most `most` of it), or two: from, to. */
+/* A factor is one number f, meaning from -|f| to |f|, or the two ends, in any order. */
 static bool check_factor(const Layer *layer, const char *name, double least, double most, Diag *diag) {
   const Attr *factor = call_attr(&layer->call, name);
   if (factor->kind == ATTR_NONE)
     return true;
   bool right = factor->count == 1 || factor->count == 2;
   for (int i = 0; right && i < factor->count; i++)
-    right = factor->floats[i] >= (factor->count == 1 ? 0 : least) && factor->floats[i] <= most;
-  if (!right || (factor->count == 2 && factor->floats[0] > factor->floats[1])) {
-    diag_error(diag, infer_span(layer, name),
-               "`%s` is one number from 0 to %g, or two, from and to, between %g and %g", name, most, least,
-               most);
-    return false;
-  }
-  return true;
+    right = factor->floats[i] >= least && factor->floats[i] <= most;
+  if (!right)
+    diag_error(diag, infer_span(layer, name), "`%s` is a number from %g to %g, or two of them: from, to",
+               name, least, most);
+  return right;
 }
 
 static bool random_rotation_infer(Layer *layer, Arena *arena, Diag *diag) {
@@ -64,8 +62,19 @@ static bool random_rotation_infer(Layer *layer, Arena *arena, Diag *diag) {
 }
 
 static bool random_zoom_infer(Layer *layer, Arena *arena, Diag *diag) {
-  return check_factor(layer, "height_factor", -1, 10, diag) &&
-         check_factor(layer, "width_factor", -1, 10, diag) && augment_infer(layer, arena, diag);
+  static const char *const names[] = {"height_factor", "width_factor"};
+  for (int i = 0; i < 2; i++) {
+    const Attr *factor = call_attr(&layer->call, names[i]);
+    if (!check_factor(layer, names[i], -1, 10, diag))
+      return false;
+    for (int k = 0; factor->kind != ATTR_NONE && k < factor->count; k++)
+      if (factor->floats[k] == -1 || (factor->count == 1 && fabs(factor->floats[k]) >= 1)) {
+        diag_error(diag, infer_span(layer, names[i]), "a zoom by -1 shows nothing: `%s` stays above it",
+                   names[i]);
+        return false;
+      }
+  }
+  return augment_infer(layer, arena, diag);
 }
 
 static bool random_translation_infer(Layer *layer, Arena *arena, Diag *diag) {
@@ -75,7 +84,7 @@ static bool random_translation_infer(Layer *layer, Arena *arena, Diag *diag) {
 
 static bool check_range(const Layer *layer, Diag *diag) {
   const Attr *range = call_attr(&layer->call, "value_range");
-  if (range->count == 2 && range->floats[0] < range->floats[1])
+  if (range->count == 2 && range->floats[0] != range->floats[1])
     return true;
   diag_error(diag, infer_span(layer, "value_range"), "`value_range` is two numbers, least and most");
   return false;
@@ -97,33 +106,29 @@ static bool random_crop_infer(Layer *layer, Arena *arena, Diag *diag) {
     return false;
   Shape in = layer->inputs[0]->shape;
   int64_t height = call_int(&layer->call, "height"), width = call_int(&layer->call, "width");
-  if (height > in.dim[0] || width > in.dim[1]) {
-    diag_error(diag, infer_span(layer, height > in.dim[0] ? "height" : "width"),
-               "a crop of %lldx%lld does not fit into %dx%d pixels", (long long)height, (long long)width,
-               in.dim[0], in.dim[1]);
-    infer_note_input(layer, 0, arena, diag);
-    return false;
-  }
   return infer_set(layer, 3, (int64_t[]){height, width, in.dim[2]}, arena, diag);
 }
 
-/* ---- IR: one node while training, nothing (or the middle of the image) while predicting ---- */
+/* ---- IR: one node while training, nothing (or the middle of the image) while predicting ----
+ * A crop of an image that is too small for it is its middle while training too. */
 
 static Value *augment_lower(Builder *builder, const Layer *layer, Value **inputs) {
   bool crop = layer->op->kind == OP_random_crop;
   if (!builder->training && (!crop || shape_equal(layer->shape, inputs[0]->shape)))
     return inputs[0];
   Value *y = ir_unary(builder, layer->op->kind, inputs[0], layer->shape);
-  y->def->attr.ints[0] = layer->index;
-  y->def->attr.ints[1] = !builder->training;
+  Shape in = inputs[0]->shape;
+  bool small = crop && (layer->shape.dim[0] > in.dim[0] || layer->shape.dim[1] > in.dim[1]);
+  random_mark(y, layer);
+  y->def->attr.ints[1] = !builder->training || small;
   y->def->attr.call = &layer->call;
   return y;
 }
 
 /* The last arguments of every kernel: draws, operands, threads. */
 static const char *rest_arguments(Emitter *e, const Node *node) {
-  return arena_printf(e->arena, "m->state.seed, %s, %lld, %s, %s, &m->work", emit_draw(e),
-                      (long long)node->attr.ints[0], emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+  return arena_printf(e->arena, "%s, %s, %s, &m->work", random_arguments(e, node), emit_value(e, node->in[0]),
+                      emit_value(e, node->out[0]));
 }
 
 /* "height, width, channels" of the input. */
@@ -139,12 +144,13 @@ static void random_flip_emit(Emitter *e, const Node *node) {
             rest_arguments(e, node));
 }
 
-/* A factor as two float literals: f means from -f to f. */
+/* A factor as two float literals, the smaller one first: f means from -|f| to |f|. */
 static const char *range_arguments(Emitter *e, const Call *call, const char *name) {
   const Attr *factor = call_attr(call, name);
-  double low = factor->count == 1 ? -factor->floats[0] : factor->floats[0],
-         high = factor->floats[factor->count - 1];
-  return arena_printf(e->arena, "%s, %s", emit_float(e, low), emit_float(e, high));
+  double first = factor->count == 1 ? -factor->floats[0] : factor->floats[0],
+         second = factor->floats[factor->count - 1];
+  return arena_printf(e->arena, "%s, %s", emit_float(e, fmin(first, second)),
+                      emit_float(e, fmax(first, second)));
 }
 
 static void random_affine_emit(Emitter *e, const Node *node) {
@@ -172,7 +178,8 @@ static void random_affine_emit(Emitter *e, const Node *node) {
 
 static const char *clip_arguments(Emitter *e, const Call *call) {
   const Attr *range = call_attr(call, "value_range");
-  return arena_printf(e->arena, "%s, %s", emit_float(e, range->floats[0]), emit_float(e, range->floats[1]));
+  return arena_printf(e->arena, "%s, %s", emit_float(e, fmin(range->floats[0], range->floats[1])),
+                      emit_float(e, fmax(range->floats[0], range->floats[1])));
 }
 
 /* (lower, upper) are sizes: from 1 - lower to 1 + upper. */
@@ -236,35 +243,40 @@ static const OpSample contrast_samples[] = {{"random_contrast(0.2)", "6x5x3"}, {
 static const OpSample brightness_samples[] = {{"random_brightness(0.2)", "6x5x3"}, {0}};
 static const OpSample crop_samples[] = {{"random_crop(4, 3)", "6x5x3"}, {0}};
 
-AUGMENT(random_flip, "RandomFlip", "mirrors at random", NULL, augment_infer, flip_samples, random_flip_emit,
+AUGMENT(random_flip, "RandomFlip", "mirrors half of the images", NULL, augment_infer, flip_samples,
+        random_flip_emit,
         {"mode", P_CHOICE, "horizontal_and_vertical", "horizontal vertical horizontal_and_vertical",
-         .doc = "the directions in which it may mirror"},
-        PARAM_SEED);
+         .doc = "along which axes half of the images are mirrored; both: along both at once"},
+        PARAM_SEED, PARAM_DATA_FORMAT);
 AUGMENT(random_rotation, "RandomRotation", "turns by a random angle",
         "angle = 2 pi * factor, factor drawn uniformly", random_rotation_infer, rotation_samples,
         random_affine_emit,
         {"factor", P_FLOATS, NULL, .doc = "part of a full turn: f for -f to f, or (from, to)"}, PARAM_FILL,
-        PARAM_SEED, PARAM_FILL_VALUE);
+        PARAM_SEED, PARAM_FILL_VALUE, PARAM_DATA_FORMAT);
 AUGMENT(random_zoom, "RandomZoom", "enlarges or shrinks at random",
         "a factor of -0.2 enlarges, 0.2 shrinks by 20 %", random_zoom_infer, zoom_samples, random_affine_emit,
         {"height_factor", P_FLOATS, NULL, .doc = "f for -f to f, or (from, to)"},
         {"width_factor", P_FLOATS, "none", .doc = "the same of the width; none: as the height"}, PARAM_FILL,
-        PARAM_SEED, PARAM_FILL_VALUE);
+        PARAM_SEED, PARAM_FILL_VALUE, PARAM_DATA_FORMAT);
 AUGMENT(random_translation, "RandomTranslation", "shifts at random", NULL, random_translation_infer,
         translation_samples, random_affine_emit,
         {"height_factor", P_FLOATS, NULL, .doc = "part of the height: f for -f to f, or (from, to)"},
         {"width_factor", P_FLOATS, NULL, .doc = "part of the width: f for -f to f, or (from, to)"},
-        PARAM_FILL, PARAM_SEED, PARAM_FILL_VALUE);
+        PARAM_FILL, PARAM_SEED, PARAM_FILL_VALUE, PARAM_DATA_FORMAT);
 AUGMENT(random_contrast, "RandomContrast", "changes the contrast at random",
         "y = (x - mean) * f + mean, mean per channel, f from 1 - factor to 1 + factor", random_contrast_infer,
         contrast_samples, random_contrast_emit,
         {"factor", P_FLOATS, NULL, .doc = "f for 1 - f to 1 + f, or (lower, upper)"},
-        {"value_range", P_FLOATS, "(0, 255)", .doc = "least and most value of a pixel"}, PARAM_SEED);
+        {"value_range", P_FLOATS, "(0, 255)", .doc = "least and most value of a pixel"}, PARAM_SEED,
+        PARAM_DATA_FORMAT);
 AUGMENT(random_brightness, "RandomBrightness", "makes lighter or darker at random",
         "y = x + f * (most - least), cut to value_range", random_brightness_infer, brightness_samples,
         random_brightness_emit, {"factor", P_FLOATS, NULL, .doc = "f for -f to f, or (from, to)"},
-        {"value_range", P_FLOATS, "(0, 255)", .doc = "least and most value of a pixel"}, PARAM_SEED);
-AUGMENT(random_crop, "RandomCrop", "cuts out a random window; the middle while predicting", NULL,
+        {"value_range", P_FLOATS, "(0, 255)", .doc = "least and most value of a pixel"}, PARAM_SEED,
+        PARAM_DATA_FORMAT);
+AUGMENT(random_crop, "RandomCrop", "cuts out a random window; the middle while predicting",
+        "prediction, and images smaller than the window: the largest window in the middle with the aspect "
+        "height : width, resized bilinearly",
         random_crop_infer, crop_samples, random_crop_emit,
         {"height", P_INT, NULL, .doc = "of the window", .range = "> 0"},
-        {"width", P_INT, NULL, .doc = "of the window", .range = "> 0"}, PARAM_SEED);
+        {"width", P_INT, NULL, .doc = "of the window", .range = "> 0"}, PARAM_SEED, PARAM_DATA_FORMAT);

@@ -178,6 +178,7 @@ const OpDef op_conv2d = {
                     PARAM_KERNEL_SIZE,
                     PARAM_STRIDES,
                     PARAM_PADDING("valid"),
+                    PARAM_DATA_FORMAT,
                     PARAM_DILATION,
                     {"groups", P_INT, "1",
                      .doc = "channels are split into this many independent convolutions"},

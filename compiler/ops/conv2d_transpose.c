@@ -101,6 +101,7 @@ const OpDef op_conv2d_transpose = {
           PARAM_PADDING("valid"),
           {"output_padding", P_PAIR, "none", .doc = "extra pixels of the output; none: from the padding",
            .range = ">= 0"},
+          PARAM_DATA_FORMAT,
           PARAM_DILATION,
           PARAM_ACTIVATION,
           PARAM_USE_BIAS,

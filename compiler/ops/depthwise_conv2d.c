@@ -136,6 +136,7 @@ const OpDef op_depthwise_conv2d = {
                     PARAM_KERNEL_SIZE,
                     PARAM_STRIDES,
                     PARAM_PADDING("valid"),
+                    PARAM_DATA_FORMAT,
                     {"depth_multiplier", P_INT, "1", .doc = "output channels per input channel"},
                     PARAM_DILATION,
                     PARAM_ACTIVATION,

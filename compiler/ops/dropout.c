@@ -1,6 +1,6 @@
 #include "infer.h"
 #include "lowering.h"
-#include "../emit/emit.h"
+#include "random.h"
 #include "../kernel_sizes.h"
 #include <string.h>
 
@@ -33,7 +33,7 @@ static Value *dropout_lower(Builder *builder, const Layer *layer, Value **inputs
     return inputs[0];
   Value *y = ir_unary(builder, OP_dropout, inputs[0], layer->shape);
   y->def->attr.floats[0] = rate;
-  y->def->attr.ints[0] = layer->index;
+  random_mark(y, layer);
   if (layer->op->kind == OP_dropout && call_ints(&layer->call, "noise_shape"))
     y->def->attr.ints[1] = call_ints(&layer->call, "noise_shape")[layer->shape.rank - 1];
   return y;
@@ -47,16 +47,16 @@ static void dropout_gradient(Builder *builder, Node *node, Value **dy, const boo
 
 static void dropout_emit(Emitter *e, const Node *node) {
   if (node->attr.ints[1]) {
-    emit_line(e, "spatial_dropout_fwd(%s, %lld, %lld, %s, m->state.seed, %s, %lld, %s, %s, &m->work);",
-              emit_images(e), (long long)(value_floats(node->in[0]) / node->attr.ints[1]),
-              (long long)node->attr.ints[1], emit_float(e, node->attr.floats[0]), emit_draw(e),
-              (long long)node->attr.ints[0], emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+    emit_line(e, "spatial_dropout_fwd(%s, %lld, %lld, %s, %s, %s, %s, &m->work);", emit_images(e),
+              (long long)(value_floats(node->in[0]) / node->attr.ints[1]), (long long)node->attr.ints[1],
+              emit_float(e, node->attr.floats[0]), random_arguments(e, node), emit_value(e, node->in[0]),
+              emit_value(e, node->out[0]));
     return;
   }
-  emit_line(e, "%s((int64_t)%s * %lld, %s, m->state.seed, %s, %lld, %s, %s, &m->work);",
+  emit_line(e, "%s((int64_t)%s * %lld, %s, %s, %s, %s, &m->work);",
             node_is(node, OP_dropout) ? "dropout_fwd" : "dropout_bwd", emit_images(e),
-            (long long)value_floats(node->in[0]), emit_float(e, node->attr.floats[0]), emit_draw(e),
-            (long long)node->attr.ints[0], emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+            (long long)value_floats(node->in[0]), emit_float(e, node->attr.floats[0]),
+            random_arguments(e, node), emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
 static void dropout_print(const Node *node, void *out) {
@@ -77,7 +77,7 @@ static Value *gaussian_noise_lower(Builder *builder, const Layer *layer, Value *
     return inputs[0];
   Value *y = ir_unary(builder, OP_gaussian_noise, inputs[0], layer->shape);
   y->def->attr.floats[0] = deviation;
-  y->def->attr.ints[0] = layer->index;
+  random_mark(y, layer);
   return y;
 }
 
@@ -90,10 +90,9 @@ static void gaussian_noise_gradient(Builder *builder, Node *node, Value **dy, co
 }
 
 static void gaussian_noise_emit(Emitter *e, const Node *node) {
-  emit_line(e, "gaussian_noise_fwd((int64_t)%s * %lld, %s, m->state.seed, %s, %lld, %s, %s, &m->work);",
-            emit_images(e), (long long)value_floats(node->in[0]), emit_float(e, node->attr.floats[0]),
-            emit_draw(e), (long long)node->attr.ints[0], emit_value(e, node->in[0]),
-            emit_value(e, node->out[0]));
+  emit_line(e, "gaussian_noise_fwd((int64_t)%s * %lld, %s, %s, %s, %s, &m->work);", emit_images(e),
+            (long long)value_floats(node->in[0]), emit_float(e, node->attr.floats[0]),
+            random_arguments(e, node), emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
 const OpDef op_dropout = {
@@ -140,7 +139,8 @@ const OpDef op_spatial_dropout = {
             .doc = "dropout of whole channels of an image",
             .formula = "y = x * keep[channel] / (1 - rate); prediction: y = x",
             .params = {{"rate", P_FLOAT, NULL, .doc = "part that is dropped", .range = "[0, 1)"},
-                       {"seed", P_INT, "none", .doc = "own random draws; none: from the training seed"}},
+                       {"seed", P_INT, "none", .doc = "own random draws; none: from the training seed"},
+                       PARAM_DATA_FORMAT},
         },
     .min_inputs = 1,
     .max_inputs = 1,

@@ -37,6 +37,8 @@ const int64_t *infer_pool_strides(const Layer *layer);
   { "kernel_size", P_PAIR, NULL, .doc = "height and width of the window" }
 #define PARAM_STRIDES                                                                                        \
   { "strides", P_PAIR, "1", .doc = "step of the window" }
+#define PARAM_DATA_FORMAT                                                                                    \
+  { "data_format", P_DATA_FORMAT, "channels_last", .doc = "the one layout there is" }
 #define PARAM_PADDING(value)                                                                                 \
   {                                                                                                          \
     "padding", P_PADDING, value,                                                                             \

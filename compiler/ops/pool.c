@@ -30,10 +30,10 @@ static bool infer_global(Layer *layer, Arena *arena, Diag *diag) {
   {                                                                                                          \
     {"pool_size", P_PAIR, "2", .doc = "height and width of the window"},                                     \
         {"strides", P_PAIR, "none", .doc = "step of the window; none: the window's size"},                   \
-        PARAM_PADDING("valid"),                                                                              \
+        PARAM_PADDING("valid"), PARAM_DATA_FORMAT,                                                           \
   }
 #define GLOBAL_PARAMS                                                                                        \
-  { {"keepdims", P_BOOL, "false", .doc = "keep height and width as 1x1"}, }
+  { PARAM_DATA_FORMAT, {"keepdims", P_BOOL, "false", .doc = "keep height and width as 1x1"}, }
 
 /* ---- IR: maxpool, avgpool, global pools, and their gradients ---- */
 

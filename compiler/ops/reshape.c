@@ -117,7 +117,7 @@ const OpDef op_flatten = {
                   .name = "flatten",
                   .keras_class = "Flatten",
                   .doc = "all values in a row: row by row, pixel by pixel, channels innermost",
-                  .params = {{.name = NULL}}},
+                  .params = {PARAM_DATA_FORMAT}},
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer_flatten,

@@ -86,6 +86,7 @@ const OpDef op_separable_conv2d = {
                    PARAM_KERNEL_SIZE,
                    PARAM_STRIDES,
                    PARAM_PADDING("valid"),
+                   PARAM_DATA_FORMAT,
                    PARAM_DILATION,
                    {"depth_multiplier", P_INT, "1", .doc = "depthwise outputs per input channel",
                     .range = "> 0"},

@@ -51,6 +51,7 @@ const OpDef op_upsampling = {
          .doc = "repeats or interpolates pixels",
          .formula = "nearest: y[i, j, c] = x[i // size, j // size, c]; bilinear: between half-pixel centres",
          .params = {{"size", P_PAIR, "2", .doc = "factors of height and width"},
+                    PARAM_DATA_FORMAT,
                     {"interpolation", P_CHOICE, "nearest", "nearest bilinear",
                      .doc = "how new pixels are made"}}},
     .min_inputs = 1,

@@ -49,6 +49,7 @@ static void augment_flip_image(int height, int width, int channels, bool left_ri
     }
 }
 
+/* One draw mirrors along all axes that are asked for, as Keras 3 does it. */
 static void random_flip_fwd(int n, int height, int width, int channels, bool horizontal, bool vertical,
                             uint64_t seed, int64_t draw, int layer, const float *x, float *y,
                             const Work *work) {
@@ -56,9 +57,11 @@ static void random_flip_fwd(int n, int height, int width, int channels, bool hor
   uint64_t key = dropout_key(seed, draw, layer);
   size_t size = (size_t)height * width * channels;
   WORK_PARALLEL_FOR(work)
-  for (int i = 0; i < n; i++)
-    augment_flip_image(height, width, channels, horizontal && augment_uniform(key, i, 0) < 0.5f,
-                       vertical && augment_uniform(key, i, 1) < 0.5f, x + i * size, y + i * size);
+  for (int i = 0; i < n; i++) {
+    bool mirrored = augment_uniform(key, i, 0) <= 0.5f;
+    augment_flip_image(height, width, channels, horizontal && mirrored, vertical && mirrored, x + i * size,
+                       y + i * size);
+  }
 }
 
 /* Where an index outside [0, size) reads from; -1: nowhere, the fill value stands there.

@@ -19,7 +19,7 @@ NAMES = {
     "Dropout": "dropout", "Add": "add", "Multiply": "multiply", "Average": "average", "Maximum": "maximum",
     "Minimum": "minimum", "Subtract": "subtract", "Concatenate": "concat",
 }
-IGNORED = {"data_format", "noise_shape", "renorm", "renorm_clipping", "renorm_momentum", "rms_scaling"}
+IGNORED = {"noise_shape", "renorm", "renorm_clipping", "renorm_momentum", "rms_scaling"}
 
 
 def value_text(value):

@@ -14,14 +14,15 @@ static double winograd_products(const Conv2d *conv, int m) {
   return rows * columns * (m + 2) * (m + 2);
 }
 
-/* Winograd where it saves enough multiplications; the larger tile only where whole tiles waste little. */
+/* Winograd where it saves enough multiplications.  The larger tile takes twice the memory for weights and
+ * rounds more coarsely, so only where it saves a quarter more. */
 static ConvAlgorithm choose(const Module *module, const Node *node) {
   const Conv2d *conv = &node->attr.conv;
   double direct = 9.0 * conv->out_h * conv->out_w;
   if (module->exact || node_flops(node) < WINOGRAD_LEAST_FLOPS || !kernel_conv2d_fits(conv, CONV_WINOGRAD4))
     return CONV_DIRECT;
   double by_4 = winograd_products(conv, 4), by_6 = winograd_products(conv, 6);
-  if (by_6 < .85 * by_4 && by_6 < .6 * direct)
+  if (by_6 < .75 * by_4 && by_6 < .6 * direct)
     return CONV_WINOGRAD6;
   return by_4 < .6 * direct ? CONV_WINOGRAD4 : CONV_DIRECT;
 }

@@ -121,8 +121,37 @@ VEC_INLINE void winograd_weight_channel(int m, const Winograd *g, int c, const f
   }
 }
 
-VEC_INLINE void winograd_w_run(int m, const Winograd *g, int n, const float *x, const float *dy, float *dw,
-                               float *workspace, const Work *work) {
+/* Both transforms of tile t of a chunk that begins at tile `begin`. */
+VEC_INLINE void winograd_w_tile(int m, const Winograd *g, int64_t begin, int t, const float *x,
+                                const float *dy, float *v, float *z) {
+  int rows = conv_ceil(g->out_h, m), columns = conv_ceil(g->out_w, m);
+  int in_line = winograd_line(g->in_c), out_line = winograd_line(g->out_c);
+  int64_t flat = begin + t, image = flat / (rows * columns);
+  int h = (int)(flat / columns % rows) * m, w = (int)(flat % columns) * m;
+  winograd_input_tile(m, g, x + image * g->in_h * g->in_w * g->in_ld, h - g->pad_top, w - g->pad_left,
+                      (ptrdiff_t)WINOGRAD_W_TILES * in_line, v + (ptrdiff_t)t * in_line);
+  winograd_gradient_tile(m, g, dy + image * g->out_h * g->out_w * g->out_ld, h, w,
+                         (ptrdiff_t)WINOGRAD_W_TILES * out_line, z + (ptrdiff_t)t * out_line);
+}
+
+/* Functions of their own for each m, as in winograd.h. */
+static void winograd_w_transform(int m, const Winograd *g, int64_t begin, int t, const float *x,
+                                 const float *dy, float *v, float *z) {
+  if (m == 4)
+    winograd_w_tile(4, g, begin, t, x, dy, v, z);
+  else
+    winograd_w_tile(6, g, begin, t, x, dy, v, z);
+}
+
+static void winograd_w_finish(int m, const Winograd *g, int c, const float *sums, float *dw) {
+  if (m == 4)
+    winograd_weight_channel(4, g, c, sums, dw);
+  else
+    winograd_weight_channel(6, g, c, sums, dw);
+}
+
+static void winograd_w_run(int m, const Winograd *g, int n, const float *x, const float *dy, float *dw,
+                           float *workspace, const Work *work) {
   (void)work;
   int alpha = m + 2, positions = alpha * alpha;
   int tile_rows = conv_ceil(g->out_h, m), tile_columns = conv_ceil(g->out_w, m);
@@ -134,14 +163,8 @@ VEC_INLINE void winograd_w_run(int m, const Winograd *g, int n, const float *x, 
   for (int64_t begin = 0; begin < tiles; begin += chunk) {
     int count = tiles - begin < chunk ? (int)(tiles - begin) : chunk;
     WORK_PARALLEL_FOR(work)
-    for (int t = 0; t < count; t++) {
-      int64_t flat = begin + t, image = flat / (tile_rows * tile_columns);
-      int h = (int)(flat / tile_columns % tile_rows) * m, w = (int)(flat % tile_columns) * m;
-      winograd_input_tile(m, g, x + image * g->in_h * g->in_w * g->in_ld, h - g->pad_top, w - g->pad_left,
-                          (ptrdiff_t)chunk * in_line, v + (ptrdiff_t)t * in_line);
-      winograd_gradient_tile(m, g, dy + image * g->out_h * g->out_w * g->out_ld, h, w,
-                             (ptrdiff_t)chunk * out_line, z + (ptrdiff_t)t * out_line);
-    }
+    for (int t = 0; t < count; t++)
+      winograd_w_transform(m, g, begin, t, x, dy, v, z);
     WORK_PARALLEL_FOR_DYNAMIC(work)
     for (int task = 0; task < positions * column_tiles; task++) {
       int p = task / column_tiles, k = task % column_tiles * TILE_COLUMNS;
@@ -164,6 +187,6 @@ VEC_INLINE void winograd_w_run(int m, const Winograd *g, int n, const float *x, 
   }
   WORK_PARALLEL_FOR(work)
   for (int c = 0; c < g->in_c; c++)
-    winograd_weight_channel(m, g, c, sums, dw);
+    winograd_w_finish(m, g, c, sums, dw);
 }
 #endif

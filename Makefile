@@ -38,8 +38,8 @@ $(BUILD)/netc: $(OBJECTS)
 	$(say) "  LINK    $@"
 	$(quiet)$(CC) $(CFLAGS) $(EXTRA) -o $@ $(OBJECTS) $(HDF5_LIBS) -lz -lm
 
-# The kernels that this file includes for their sizes are only called in emitted programs.
-$(BUILD)/compiler/kernel_sizes.o $(BUILD)/compiler/weights/weights.o: WARNINGS += -Wno-unused-function
+# These include kernels and other runtime parts of which they call some.
+$(BUILD)/compiler/kernel_sizes.o $(BUILD)/compiler/weights/weights.o $(BUILD)/compiler/weights/prepare.o: WARNINGS += -Wno-unused-function
 
 $(BUILD)/%.o: %.c $(BUILD)/grammar/net.tab.h
 	@mkdir -p $(@D)

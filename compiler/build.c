@@ -45,7 +45,10 @@ static int emit_files(Session *session, const CommandLine *line, const char *fol
   int error = make_folder(folder), status;
   if (error)
     return failed("make the folder", folder, error);
-  if (line->weights && !weights_blob(session->module, line->weights, line->half, &session->arena, &blob))
+  WeightKind kind = line->half                    ? WEIGHTS_HALF
+                    : line->infer && !line->embed ? WEIGHTS_PREPARED
+                                                  : WEIGHTS_FLOAT;
+  if (line->weights && !weights_blob(session->module, line->weights, kind, &session->arena, &blob))
     return 1;
   if (line->half)
     printf("weights as 16-bit floats: %zu bytes; the largest change is %.2g of the largest weight of its "
@@ -53,7 +56,8 @@ static int emit_files(Session *session, const CommandLine *line, const char *fol
            blob.length, blob.half_error);
   EmitOptions options = {.infer = line->infer,
                          .isa = line->isa ? set_macro(line->isa) : NULL, /* NULL for auto */
-                         .blob = line->embed ? &blob : NULL};
+                         .weights = blob.bytes ? &blob : NULL,
+                         .embed = line->embed};
   emit_program(session->module, &options, &c_file, &h_file);
   status = write_text(&c_file, arena_printf(&session->arena, "%s/%s.c", folder, name));
   if (!status && h_file.length)

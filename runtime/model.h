@@ -198,6 +198,8 @@ typedef struct ModelInfo {
   int class_count;
   const void *blob; /* weights inside the program (api/blob.h), or NULL */
   size_t blob_bytes;
+  uint64_t prepared_hash; /* of weights that can be used in place (api/place.h), or 0 */
+  size_t constant_floats; /* packed and folded weights of an instance */
 } ModelInfo;
 
 /* ---- emitted for each network ---- */
@@ -208,6 +210,17 @@ static const char *model_isa(void);
 /* Bytes an instance needs for steps and predictions of up to `batch` images: weights, optimizer state,
  * activations. */
 static size_t model_bytes(int batch, int threads);
+/* The same without weights: of an instance that uses prepared weights in place. */
+static size_t model_place_bytes(int batch, int threads);
+/* An instance on prepared weights, which it only reads; see model_new. */
+static Model *model_new_in_place(void *memory, int batch, int threads, const float *params,
+                                 const float *constants);
+/* Bytes from the instance on that a prediction of one image touches. */
+static size_t model_first_bytes(int batch, int threads);
+/* Whether it is one. */
+static bool model_in_place(const Model *model);
+/* Makes the packed and folded weights that prediction needs now, not at the next prediction. */
+static void model_prepare_now(Model *model);
 /* Heap or caller's memory (64-byte aligned, model_bytes long) when `memory` is not NULL.  NULL: out of
  * memory. */
 static Model *model_new(void *memory, int batch, int threads);

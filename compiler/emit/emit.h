@@ -4,9 +4,10 @@
 #include "../ir.h"
 
 typedef struct EmitOptions {
-  bool infer;                    /* prediction only: libc and libm */
-  const char *isa;               /* isa.h's name of the one instruction set, or NULL: chosen when it runs */
-  const struct WeightBlob *blob; /* weights that go into the program, or NULL (weights/weights.h) */
+  bool infer;      /* prediction only: libc and libm */
+  const char *isa; /* isa.h's name of the one instruction set, or NULL: chosen when it runs */
+  const struct WeightBlob *weights; /* that go with the program, or NULL (weights/weights.h) */
+  bool embed;                       /* the program carries them itself */
 } EmitOptions;
 
 /* Weights of up to so many bytes are embedded as text; more than that the C compiler would be slow at, so the
@@ -58,7 +59,9 @@ const char *emit_penalty(Emitter *emitter, const Call *regularizer, const char *
 void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file);
 /* Pieces of it: functions.c, tables.c */
 void emit_functions(const Module *module, StrBuf *out);
-void emit_tables(const Module *module, const struct WeightBlob *blob, StrBuf *out);
+/* Whether a function reads what `prepare` makes; after emit_functions. */
+bool emit_is_prepared(const Module *module, int function);
+void emit_tables(const Module *module, const EmitOptions *options, StrBuf *out);
 void emit_schedules(const Module *module, StrBuf *out);
 /* "block1_conv1" -> a C identifier. */
 const char *emit_identifier(Arena *arena, const char *name);

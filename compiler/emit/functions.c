@@ -321,15 +321,17 @@ static void emit_group(Emitter *emitter, const char *name, const Node *first, co
       emit_each_image(emitter, node);
     else if (!emits_nothing(node))
       node->op->emit(emitter, node);
-  const Value *seen[1024];
-  int count = 0;
+  int room = 0, count = 0;
+  for (const Node *node = first; node != end; node = node->next)
+    room += node->in_count + node->out_count;
+  const Value **seen = arena_array(emitter->arena, const Value *, room + 1);
   for (const Node *node = first; node != end; node = node->next) {
     for (int k = 0; k < node->in_count + node->out_count; k++) {
       const Value *value = k < node->in_count ? node->in[k] : node->out[k - node->in_count];
       bool known = !emitter->names[value->id];
       for (int i = 0; i < count && !known; i++)
         known = seen[i] == value;
-      if (!known && count < 1024)
+      if (!known)
         seen[count++] = value;
     }
   }
@@ -439,6 +441,10 @@ static void emit_groups(Emitter *emitter, StrBuf *out, StrBuf *calls) {
   }
 }
 
+bool emit_is_prepared(const Module *module, int function) {
+  return prepared_functions(module) >> function & 1;
+}
+
 static int function_index(const Function *function) {
   int index = 0;
   while (function->module->functions[index] != function)
@@ -461,10 +467,11 @@ static void emit_function(Emitter *emitter, StrBuf *out) {
   emitter->names = arena_array(emitter->arena, const char *, function->value_count + 1);
   const char *body = calls[0].text ? calls[0].text : "";
   if (function->kind == FUNCTION_STEP) {
-    strbuf_printf(out,
-                  "\nstatic float model_run_%s(Model *m, int n, const float *x, const float *target, const float "
-                  "*sample_weight,\n                        const float **y_pred) {\n",
-                  function->name);
+    strbuf_printf(
+        out,
+        "\nstatic float model_run_%s(Model *m, int n, const float *x, const float *target, const float "
+        "*sample_weight,\n                        const float **y_pred) {\n",
+        function->name);
     emit_refresh(function, out);
     int accumulated = plan_accumulation(plan_phase_optimizer(function->module->graph, function->phase));
     const char *updates = accumulated > 1 ? arena_printf(emitter->arena, " / %d", accumulated) : "";

@@ -6,7 +6,13 @@
 #include <ctype.h>
 #include <string.h>
 
-static const char *const public_parts[] = {"api/public.h", "api/public_files.h", "api/public_train.h"};
+/* The parts of the interface: all, all, and one of the last two. */
+static const char *const public_parts[] = {"api/public.h", "api/public_files.h", "api/public_train.h",
+                                           "api/public_place.h"};
+
+static const char *public_part(int part, bool trains) {
+  return public_parts[part == 2 && !trains ? 3 : part];
+}
 
 static bool word_part(char c) {
   return isalnum((unsigned char)c) || c == '_';
@@ -73,13 +79,14 @@ static void keep_functions(Stitch *stitch, const EmbeddedFile *file) {
 }
 
 void emit_api(Stitch *stitch, bool trains) {
-  for (int part = 0; part < 2 + trains; part++)
-    keep_functions(stitch, embedded_find(runtime_files, public_parts[part]));
+  for (int part = 0; part < 3; part++)
+    keep_functions(stitch, embedded_find(runtime_files, public_part(part, trains)));
   stitch_file(stitch, "api/api.h");
-  if (trains)
-    stitch_file(stitch, "api/train.h");
+  stitch_file(stitch, trains ? "api/train.h" : "api/place.h");
   stitch_text(stitch, "\n#ifndef MODEL_NO_FILES");
   stitch_file(stitch, "api/files.h");
+  if (!trains)
+    stitch_file(stitch, "api/place_files.h");
   stitch_text(stitch, "#endif");
 }
 
@@ -149,7 +156,8 @@ void emit_header(const Module *module, StrBuf *out) {
                 upper);
   strbuf_puts(out, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
   add_sizes(module, upper, out);
-  for (int part = 0; part < 2 + (graph->train.loss != NULL); part++)
-    add_declarations(embedded_find(runtime_files, public_parts[part]), graph->name, out);
+  for (int part = 0; part < 3; part++)
+    add_declarations(embedded_find(runtime_files, public_part(part, graph->train.loss != NULL)), graph->name,
+                     out);
   strbuf_puts(out, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
 }

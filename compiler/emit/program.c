@@ -37,6 +37,11 @@ static int64_t fixed_of(const Function *function) {
   return function->fixed_floats;
 }
 
+/* Without `prepare`, which an instance on prepared weights never calls. */
+static int64_t fixed_in_place_of(const Function *function) {
+  return function->kind == FUNCTION_PREPARE ? 0 : function->fixed_floats;
+}
+
 static int64_t scratch_of(const Function *function) {
   return function->scratch_floats;
 }
@@ -99,30 +104,36 @@ static void emit_instance(const Module *module, StrBuf *out) {
       "  const float *x, *target, *sample_weight; /* of the call at work */\n"
       "  float *out;\n"
       "  int batch;\n"
+      "  bool in_place; /* params and constants are somebody else's, and only read */\n"
       "  uint64_t stale; /* bit by function: its packed and folded weights must be made anew */\n"
       "  ModelState state;\n%s"
       "  void *memory; /* to free, or NULL */\n"
       "};\n",
       params, slots, constants, batch, fixed, scratch, trains ? "  Update update;\n" : "");
+  strbuf_printf(out,
+                "\n/* Scratch of one thread: grows with the batch, rounded up to 16 images. */\n"
+                "static size_t model_scratch_floats(int batch) {\n"
+                "  return (size_t)%lld + ((size_t)batch + 15) / 16 * 16 * %lld;\n}\n"
+                "\n/* Values of a batch: steps take it whole, predictions in parts of %d. */\n"
+                "static size_t model_pool_floats(int batch) {\n"
+                "  size_t whole = (size_t)batch * %lld, part = (size_t)(batch < %d ? batch : %d) * %lld;\n"
+                "  return whole > part ? whole : part;\n}\n"
+                "\n/* An instance of so many floats besides what grows with the batch. */\n"
+                "static size_t model_bytes_with(size_t floats, int batch, int threads) {\n"
+                "  floats += model_pool_floats(batch) + (size_t)threads * model_scratch_floats(batch);\n"
+                "  return (sizeof(Model) + 127) / 64 * 64 + floats * sizeof(float);\n}\n"
+                "\nstatic size_t model_bytes(int batch, int threads) {\n"
+                "  return model_bytes_with(%lld, batch, threads);\n}\n"
+                "\nstatic size_t model_place_bytes(int batch, int threads) {\n"
+                "  return model_bytes_with(%lld, batch, threads);\n}\n",
+                scratch, (long long)most(module, scratch_batch_of), FORWARD_BATCH, batch, FORWARD_BATCH,
+                FORWARD_BATCH, (long long)most(module, part_of), fixed + params + slots + constants,
+                (long long)most(module, fixed_in_place_of));
   strbuf_printf(
       out,
-      "\n/* Scratch of one thread: grows with the batch, rounded up to 16 images. */\n"
-      "static size_t model_scratch_floats(int batch) {\n"
-      "  return (size_t)%lld + ((size_t)batch + 15) / 16 * 16 * %lld;\n}\n"
-      "\n/* Values of a batch: steps take it whole, predictions in parts of %d. */\n"
-      "static size_t model_pool_floats(int batch) {\n"
-      "  size_t whole = (size_t)batch * %lld, part = (size_t)(batch < %d ? batch : %d) * %lld;\n"
-      "  return whole > part ? whole : part;\n}\n"
-      "\nstatic size_t model_floats(int batch, int threads) {\n"
-      "  return (size_t)%lld + model_pool_floats(batch) + (size_t)threads * model_scratch_floats(batch);\n}\n"
-      "\nstatic size_t model_bytes(int batch, int threads) {\n"
-      "  return (sizeof(Model) + 127) / 64 * 64 + model_floats(batch, threads) * sizeof(float);\n}\n",
-      scratch, (long long)most(module, scratch_batch_of), FORWARD_BATCH, batch, FORWARD_BATCH, FORWARD_BATCH,
-      (long long)most(module, part_of), params + slots + constants + fixed);
-  strbuf_printf(
-      out,
-      "\nstatic Model *model_new(void *memory, int batch, int threads) {\n"
-      "  void *own = memory ? NULL : aligned_alloc(64, (model_bytes(batch, threads) + 63) / 64 * 64);\n"
+      "\n/* An instance but for what lies behind its values of a batch. */\n"
+      "static Model *model_start(void *memory, size_t bytes, int batch, int threads) {\n"
+      "  void *own = memory ? NULL : aligned_alloc(64, (bytes + 63) / 64 * 64);\n"
       "  Model *m = memory ? memory : own;\n"
       "  if (!m)\n    return NULL;\n"
       "  memset(m, 0, sizeof *m);\n"
@@ -132,15 +143,34 @@ static void emit_instance(const Module *module, StrBuf *out) {
       "  m->stale = ~(uint64_t)0;\n"
       "  m->state.rate_scale = 1;\n"
       "  float *next = (float *)((char *)m + (sizeof(Model) + 63) / 64 * 64);\n"
-      "  m->params = next;\n  next += %lld;\n"
-      "  m->slots = next;\n  next += %lld;\n"
-      "  m->constants = next;\n  next += %lld;\n"
-      "  m->fixed_pool = next;\n  next += %lld;\n"
-      "  m->batch_pool = next;\n  next += model_pool_floats(batch);\n"
       "  m->work = (Work){threads, next, model_scratch_floats(batch)};\n"
+      "  next += (size_t)threads * m->work.scratch_floats;\n"
+      "  m->batch_pool = next;\n"
+      "  return m;\n}\n"
+      "\nstatic Model *model_new(void *memory, int batch, int threads) {\n"
+      "  Model *m = model_start(memory, model_bytes(batch, threads), batch, threads);\n"
+      "  if (!m)\n    return NULL;\n"
+      "  m->params = m->batch_pool + model_pool_floats(batch);\n"
+      "  m->slots = m->params + %lld;\n"
+      "  m->constants = m->slots + %lld;\n"
+      "  m->fixed_pool = m->constants + %lld;\n"
       "  memset(m->params, 0, (size_t)%lld * sizeof(float));\n"
-      "  return m;\n}\n",
-      params, slots, constants, fixed, params + slots);
+      "  return m;\n}\n"
+      "\nstatic Model *model_new_in_place(void *memory, int batch, int threads, const float *params,\n"
+      "                                 const float *constants) {\n"
+      "  Model *m = model_start(memory, model_place_bytes(batch, threads), batch, threads);\n"
+      "  if (!m)\n    return NULL;\n"
+      "  m->params = (float *)(uintptr_t)params; /* only read: nothing here is trained */\n"
+      "  m->constants = (float *)(uintptr_t)constants;\n"
+      "  m->fixed_pool = m->batch_pool + model_pool_floats(batch);\n"
+      "  m->in_place = true;\n"
+      "  m->stale = 0;\n"
+      "  return m;\n}\n"
+      "\nstatic bool model_in_place(const Model *m) {\n  return m->in_place;\n}\n"
+      "\nstatic size_t model_first_bytes(int batch, int threads) {\n"
+      "  return sizeof(Model) + 64 +\n"
+      "         (model_pool_floats(1) + (size_t)threads * model_scratch_floats(batch)) * sizeof(float);\n}\n",
+      params, slots, constants, params + slots);
   strbuf_puts(out, "\nstatic void model_delete(Model *m) {\n  if (m)\n    free(m->memory);\n}\n"
                    "\nstatic float *model_params(Model *m) {\n  return m->params;\n}\n"
                    "\nstatic float *model_slots(Model *m) {\n  return m->slots;\n}\n"
@@ -253,7 +283,7 @@ static void stitch_and_free(Stitch *stitch, StrBuf *text) {
 }
 
 /* Kernels and layers are repeated; the instance stands before them, tables and everything else after. */
-static void stitch_network(Stitch *stitch, const Module *module, const WeightBlob *blob) {
+static void stitch_network(Stitch *stitch, const Module *module, const EmitOptions *options) {
   StrBuf shared = {0}, layers = {0}, rest = {0}, before = {0}, after = {0};
   stitch_file(stitch, "kernels/isa.h");
   stitch_file(stitch, "kernels/work.h");
@@ -269,9 +299,9 @@ static void stitch_network(Stitch *stitch, const Module *module, const WeightBlo
   stitch_and_free(stitch, &layers);
   stitch_repeat(stitch, false);
   emit_set_calls(module, &rest);
-  if (blob && blob->class_count)
-    emit_class_names(blob, module->arena, &rest);
-  emit_tables(module, blob, &rest);
+  if (options->weights && options->weights->class_count)
+    emit_class_names(options->weights, module->arena, &rest);
+  emit_tables(module, options, &rest);
   stitch_and_free(stitch, &rest);
   emit_set_around(module->graph->name, &before, &after);
   stitch_around(stitch, before.text, after.text);
@@ -287,13 +317,13 @@ void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_fi
                       "<stdlib.h>\n#include <string.h>");
   if (options->isa)
     stitch_text(stitch, arena_printf(module->arena, "\n#define ISA_ONLY %s", options->isa));
-  if (options->blob) {
+  if (options->embed) {
     StrBuf blob = {0};
-    emit_blob(module, options->blob, &blob);
+    emit_blob(module, options->weights, &blob);
     stitch_text(stitch, blob.text);
     strbuf_free(&blob);
   }
-  stitch_network(stitch, module, options->blob);
+  stitch_network(stitch, module, options);
   emit_api(stitch, module->graph->train.loss != NULL);
   if (!options->infer) {
     stitch_text(stitch, "\n#ifndef MODEL_NO_MAIN");

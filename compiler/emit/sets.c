@@ -46,17 +46,27 @@ void emit_set_type(const Module *module, StrBuf *out) {
   }
   strbuf_puts(out, "  float (*loss)(Model *m, int n, const float *y_pred, const float *target,\n"
                    "                const float *sample_weight);\n"
-                   "  float (*regularization)(Model *m);\n} ModelCode;\n"
+                   "  float (*regularization)(Model *m);\n  void (*prepare)(Model *m);\n} ModelCode;\n"
                    "\n/* The widest set that the processor has; NULL: it lacks the only one. */\n"
                    "static const ModelCode *model_code_here(void);\n");
 }
 
 void emit_set_table(const Module *module, StrBuf *out) {
+  int forward = 0;
+  while (module->functions[forward] != module->forward)
+    forward++;
+  strbuf_puts(out, "\nstatic void model_run_prepare(Model *m) {\n");
+  if (emit_is_prepared(module, forward))
+    strbuf_printf(out, "  if (m->stale & 0x%llxu)\n    model_prepare_%s(m);\n", 1ull << forward,
+                  module->forward->name);
+  else
+    strbuf_puts(out, "  (void)m;\n");
+  strbuf_puts(out, "}\n");
   strbuf_puts(out, "\nstatic const ModelCode model_code = {\n    VEC_ISA,\n");
   for (int f = 0; f < module->function_count; f++)
     if (is_called(module->functions[f]))
       strbuf_printf(out, "    model_run_%s,\n", module->functions[f]->name);
-  strbuf_puts(out, "    model_run_loss,\n    model_run_regularization,\n};\n");
+  strbuf_puts(out, "    model_run_loss,\n    model_run_regularization,\n    model_run_prepare,\n};\n");
 }
 
 void emit_set_calls(const Module *module, StrBuf *out) {
@@ -81,7 +91,8 @@ void emit_set_calls(const Module *module, StrBuf *out) {
               "\nstatic float model_loss(Model *m, int n, const float *y_pred, const float *target,\n"
               "                        const float *sample_weight) {\n"
               "  return m->code->loss(m, n, y_pred, target, sample_weight);\n}\n"
-              "\nstatic float model_regularization(Model *m) {\n  return m->code->regularization(m);\n}\n");
+              "\nstatic float model_regularization(Model *m) {\n  return m->code->regularization(m);\n}\n"
+              "\nstatic void model_prepare_now(Model *m) {\n  m->code->prepare(m);\n}\n");
 }
 
 static void add_inclusion(int set, StrBuf *out) {

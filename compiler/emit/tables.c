@@ -2,6 +2,7 @@
  * all. */
 #include "emit.h"
 #include "plans.h"
+#include "../weights/prepare.h"
 #include "../weights/weights.h"
 #include <math.h>
 #include <stdio.h>
@@ -246,8 +247,9 @@ static void emit_resize(const Graph *graph, StrBuf *out) {
                 pad ? "true" : "false", opencv ? "true" : "false");
 }
 
-static void emit_info(const Module *module, const WeightBlob *blob, Arena *arena, StrBuf *out) {
+static void emit_info(const Module *module, const EmitOptions *options, Arena *arena, StrBuf *out) {
   const Graph *graph = module->graph;
+  const WeightBlob *weights = options->weights;
   const TrainSpec *train = &graph->train;
   Shape in = graph->input->shape, y = graph->output->shape;
   const char *source = strrchr(graph->path, '/') ? strrchr(graph->path, '/') + 1 : graph->path;
@@ -265,10 +267,10 @@ static void emit_info(const Module *module, const WeightBlob *blob, Arena *arena
     strbuf_printf(out, "    .height = %d, .width = %d, .channels = %d,\n", in.dim[0], in.dim[1], in.dim[2]);
   else
     strbuf_printf(out, "    .height = 0, .width = 0, .channels = %lld,\n", (long long)shape_count(in));
-  if (blob)
-    strbuf_printf(out, "    .blob = model_blob, .blob_bytes = %zu,\n", blob->length);
-  if (blob && blob->class_count)
-    strbuf_printf(out, "    .class_names = model_class_names, .class_count = %d,\n", blob->class_count);
+  if (options->embed)
+    strbuf_printf(out, "    .blob = model_blob, .blob_bytes = %zu,\n", weights->length);
+  if (weights && weights->class_count)
+    strbuf_printf(out, "    .class_names = model_class_names, .class_count = %d,\n", weights->class_count);
   emit_preprocess(graph, out);
   emit_resize(graph, out);
   strbuf_printf(out,
@@ -280,6 +282,9 @@ static void emit_info(const Module *module, const WeightBlob *blob, Arena *arena
                 graph->layer_count, module->weight_count ? "model_weights" : "NULL", module->weight_count);
   strbuf_printf(out, "    .param_floats = %lld, .slot_count = %d, .slot_floats = %lld,\n",
                 (long long)module->param_floats, module->slot_count, (long long)module->slot_floats);
+  strbuf_printf(out, "    .constant_floats = %lld, .prepared_hash = 0x%016llxu,\n",
+                (long long)module->constant_floats,
+                (unsigned long long)(train->loss || !prepare_possible(module) ? 0 : prepare_hash(module)));
   if (graph->weight_source_count)
     strbuf_printf(out, "    .sources = model_sources, .source_count = %d,\n", graph->weight_source_count);
   if (train->loss)
@@ -308,7 +313,7 @@ static void emit_class_weights(const Module *module, StrBuf *out) {
   strbuf_puts(out, "};\n");
 }
 
-void emit_tables(const Module *module, const WeightBlob *blob, StrBuf *out) {
+void emit_tables(const Module *module, const EmitOptions *options, StrBuf *out) {
   Arena arena = {0};
   emit_layers(module, &arena, out);
   emit_weights(module, &arena, out);
@@ -316,6 +321,6 @@ void emit_tables(const Module *module, const WeightBlob *blob, StrBuf *out) {
   emit_phases(module, &arena, out);
   emit_metrics(module, &arena, out);
   emit_class_weights(module, out);
-  emit_info(module, blob, &arena, out);
+  emit_info(module, options, &arena, out);
   arena_free(&arena);
 }

@@ -1,3 +1,4 @@
+#include "prepare.h"
 #include "weights.h"
 #include <math.h>
 #include <stdio.h>
@@ -35,7 +36,9 @@ static ModelInfo network_info(const Module *module, Arena *arena) {
                      .layer_count = graph->layer_count,
                      .weights = weights,
                      .weight_count = module->weight_count,
-                     .param_floats = (size_t)module->param_floats};
+                     .param_floats = (size_t)module->param_floats,
+                     .constant_floats = (size_t)module->constant_floats,
+                     .prepared_hash = prepare_possible(module) ? prepare_hash(module) : 0};
 }
 
 static double half_error(const ModelInfo *info, const float *params) {
@@ -64,22 +67,48 @@ static void take_class_names(const char *path, Arena *arena, WeightBlob *blob) {
   h5_texts_free(&names);
 }
 
-bool weights_blob(const Module *module, const char *path, bool half, Arena *arena, WeightBlob *blob) {
+/* Kind 3 of blob.h: prepared weights, then all weights as an instance holds them. */
+static bool write_prepared(const Module *module, const ModelInfo *info, const float *params,
+                           WeightBlob *blob) {
+  size_t before = blob_prepared_before(info->constant_floats);
+  float *constants = calloc(info->constant_floats + 1, sizeof *constants);
+  blob->length = before + info->param_floats * 4;
+  blob->bytes = calloc(blob->length, 1);
+  bool good = constants && blob->bytes && prepare_run(module, params, constants);
+  if (good) {
+    blob_put_floats(blob->bytes + BLOB_HEAD, constants, info->constant_floats, false);
+    blob_put_floats(blob->bytes + before, params, info->param_floats, false);
+    blob_finish(info, BLOB_PREPARED, blob->bytes, blob->length);
+  }
+  free(constants);
+  return good;
+}
+
+static bool write_plain(const ModelInfo *info, const float *params, bool half, WeightBlob *blob) {
+  blob->length = blob_bytes(info, half);
+  blob->bytes = malloc(blob->length);
+  if (blob->bytes)
+    blob_write(info, params, half, blob->bytes);
+  return blob->bytes;
+}
+
+bool weights_blob(const Module *module, const char *path, WeightKind kind, Arena *arena, WeightBlob *blob) {
   *blob = (WeightBlob){0};
   ModelInfo info = network_info(module, arena);
   float *params = calloc(info.param_floats + 1, sizeof *params);
-  blob->length = blob_bytes(&info, half);
-  blob->bytes = malloc(blob->length);
-  Fault fault = {0};
+  Fault fault = {"out of memory"};
   LoadResult result;
-  bool good = params && blob->bytes &&
-              load_weights(&info, params, path, &(LoadOptions){.by_name = false}, &result, &fault);
+  bool good = params && load_weights(&info, params, path, &(LoadOptions){.by_name = false}, &result, &fault);
   if (good) {
-    blob->half_error = half ? half_error(&info, params) : 0;
-    blob_write(&info, params, half, blob->bytes);
+    blob->half_error = kind == WEIGHTS_HALF ? half_error(&info, params) : 0;
+    fault_set(&fault, "out of memory");
+    good = kind == WEIGHTS_PREPARED && info.prepared_hash
+               ? write_prepared(module, &info, params, blob)
+               : write_plain(&info, params, kind == WEIGHTS_HALF, blob);
     take_class_names(path, arena, blob);
-  } else {
-    fprintf(stderr, "netc: %s\n", params && blob->bytes ? fault.text : "out of memory");
+  }
+  if (!good) {
+    fprintf(stderr, "netc: %s\n", fault.text);
     weights_free(blob);
   }
   free(params);

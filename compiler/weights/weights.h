@@ -11,8 +11,14 @@ typedef struct WeightBlob {
   int class_count;
 } WeightBlob;
 
+typedef enum WeightKind {
+  WEIGHTS_FLOAT,
+  WEIGHTS_HALF,     /* 16-bit floats */
+  WEIGHTS_PREPARED, /* to be used in place: packed and folded as well, where prepare.h can */
+} WeightKind;
+
 /* Pairs the file's layers with the network's, by order or by name as the file has them; every mismatch is
  * reported on stderr and false returned. */
-bool weights_blob(const Module *module, const char *path, bool half, Arena *arena, WeightBlob *blob);
+bool weights_blob(const Module *module, const char *path, WeightKind kind, Arena *arena, WeightBlob *blob);
 void weights_free(WeightBlob *blob);
 #endif

@@ -75,6 +75,8 @@ const char *model_status_text(ModelStatus status) {
     return "the weights belong to another network";
   case MODEL_ERROR_NOT_FINITE:
     return "the loss is not a finite number";
+  case MODEL_ERROR_READ_ONLY:
+    return "the instance uses its weights in place and cannot change them";
   case MODEL_ERROR_PROCESSOR:
     return "the processor lacks the instruction set that the network was compiled for";
   }
@@ -91,11 +93,8 @@ size_t model_size(int batch, int threads) {
   return api_before(batch) + api_round(model_bytes(batch, threads));
 }
 
-ModelStatus model_create(Model **model, void *memory, size_t memory_bytes, int batch, int threads) {
-  size_t size = model_size(batch, threads);
-  if (!model)
-    return MODEL_ERROR_NULL;
-  *model = NULL;
+/* Where an instance of `size` bytes begins: the caller's memory, or the heap's; the head says which. */
+static ModelStatus api_memory(void *memory, size_t memory_bytes, size_t size, char **start) {
   if (!size)
     return MODEL_ERROR_RANGE;
   if ((uintptr_t)memory % MODEL_ALIGNMENT)
@@ -107,20 +106,27 @@ ModelStatus model_create(Model **model, void *memory, size_t memory_bytes, int b
   void *own = memory ? NULL : aligned_alloc(MODEL_ALIGNMENT, size);
   if (!memory && !own)
     return MODEL_ERROR_MEMORY;
-  char *start = memory ? memory : own;
-  ((ApiHead *)(void *)start)->own = own;
+  *start = memory ? memory : own;
+  ((ApiHead *)(void *)*start)->own = own;
+  return MODEL_OK;
+}
+
+ModelStatus model_create(Model **model, void *memory, size_t memory_bytes, int batch, int threads) {
+  if (!model)
+    return MODEL_ERROR_NULL;
+  *model = NULL;
+  char *start;
+  ModelStatus status = api_memory(memory, memory_bytes, model_size(batch, threads), &start);
+  if (status != MODEL_OK)
+    return status;
   Model *made = model_new(start + api_before(batch), batch, threads);
-  if (made && model_info.blob) {
-    ModelStatus status = blob_read(&model_info, model_info.blob, model_info.blob_bytes, model_params(made));
+  if (model_info.blob) {
+    status = blob_read(&model_info, model_info.blob, model_info.blob_bytes, model_params(made));
     if (status != MODEL_OK) {
-      free(own);
+      free(((ApiHead *)(void *)start)->own);
       return status;
     }
     model_weights_changed(made);
-  }
-  if (!made) {
-    free(own);
-    return MODEL_ERROR_MEMORY;
   }
   *model = made;
   return MODEL_OK;
@@ -132,6 +138,13 @@ void model_destroy(Model *model) {
   void *own = api_head(model)->own;
   model_delete(model);
   free(own);
+}
+
+ModelStatus model_prepare(Model *model) {
+  if (!model)
+    return MODEL_ERROR_NULL;
+  model_prepare_now(model);
+  return MODEL_OK;
 }
 
 ModelStatus model_preprocess(int n, const uint8_t *pixels, float *x) {
@@ -259,6 +272,8 @@ ModelStatus model_get_tensor(Model *model, int index, float *values, size_t coun
 
 ModelStatus model_set_tensor(Model *model, int index, const float *values, size_t count) {
   ModelStatus status = api_tensor_call(model, index, values, count);
+  if (status == MODEL_OK && model_in_place(model))
+    status = MODEL_ERROR_READ_ONLY;
   if (status != MODEL_OK)
     return status;
   memcpy(model_params(model) + model_info.weights[index].offset, values,
@@ -270,6 +285,8 @@ ModelStatus model_set_tensor(Model *model, int index, const float *values, size_
 ModelStatus model_initialize(Model *model, uint64_t seed) {
   if (!model)
     return MODEL_ERROR_NULL;
+  if (model_in_place(model))
+    return MODEL_ERROR_READ_ONLY;
   if (!init_weights(&model_info, seed, model_params(model)))
     return MODEL_ERROR_MEMORY;
   model_weights_changed(model);
@@ -292,6 +309,8 @@ ModelStatus model_save_bytes(Model *model, int half, void *bytes, size_t length)
 ModelStatus model_load_bytes(Model *model, const void *bytes, size_t length) {
   if (!model || !bytes)
     return MODEL_ERROR_NULL;
+  if (model_in_place(model))
+    return MODEL_ERROR_READ_ONLY;
   ModelStatus status = blob_read(&model_info, bytes, length, model_params(model));
   if (status == MODEL_OK)
     model_weights_changed(model);

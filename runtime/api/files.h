@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "api.h"
+#include "map.h"
 #include "public_files.h"
 
 ModelStatus model_save_file(Model *model, int half, const char *path) {
@@ -33,16 +34,12 @@ ModelStatus model_save_file(Model *model, int half, const char *path) {
 ModelStatus model_load_file(Model *model, const char *path) {
   if (!model || !path)
     return MODEL_ERROR_NULL;
-  size_t most = model_saved_bytes(0);
-  unsigned char *bytes = malloc(most);
+  size_t length;
+  const void *bytes = map_open(path, &length);
   if (!bytes)
-    return MODEL_ERROR_MEMORY;
-  FILE *file = fopen(path, "rb");
-  size_t length = file ? fread(bytes, 1, most, file) : 0;
-  ModelStatus status = file && !ferror(file) ? model_load_bytes(model, bytes, length) : MODEL_ERROR_FILE;
-  if (file)
-    fclose(file);
-  free(bytes);
+    return MODEL_ERROR_FILE;
+  ModelStatus status = model_load_bytes(model, bytes, length);
+  map_close(bytes, length);
   return status;
 }
 #endif

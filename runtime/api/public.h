@@ -23,6 +23,7 @@ typedef enum ModelStatus {
   MODEL_ERROR_VERSION,    /* weights in a format of another version */
   MODEL_ERROR_FOREIGN,    /* weights of another network */
   MODEL_ERROR_NOT_FINITE, /* the loss is not a number any more */
+  MODEL_ERROR_READ_ONLY,  /* the instance uses its weights in place and cannot change them */
   MODEL_ERROR_PROCESSOR,  /* the processor lacks the one instruction set that this was compiled for */
 } ModelStatus;
 
@@ -37,8 +38,8 @@ enum { MODEL_ALIGNMENT = 64 };
  * range. */
 size_t model_size(int batch, int threads);
 
-/* The instruction set that instances compute with: "avx512", "avx2", "neon" or "portable", the widest that was
- * compiled and that the processor has.  NULL: it has none of them, and model_create says so. */
+/* The instruction set that instances compute with: "avx512", "avx2", "neon" or "portable", the widest that
+ * was compiled and that the processor has.  NULL: it has none of them, and model_create says so. */
 const char *model_instruction_set(void);
 
 /* Makes an instance in the caller's memory (aligned to MODEL_ALIGNMENT, model_size bytes or more), or on the
@@ -58,6 +59,9 @@ ModelStatus model_predict(Model *model, int n, const float *x, float *y);
 /* The same from raw 8-bit pixels of the network's size: the preprocessing that training used is applied. */
 ModelStatus model_predict_pixels(Model *model, int n, const uint8_t *pixels, float *y);
 
+/* Packs the weights for prediction now; without it the first prediction after weights changed does. */
+ModelStatus model_prepare(Model *model);
+
 /* What the preprocessing makes of n images of raw pixels. */
 ModelStatus model_preprocess(int n, const uint8_t *pixels, float *x);
 
@@ -70,7 +74,7 @@ ModelStatus model_preprocess_image(const uint8_t *pixels, int height, int width,
 /* 0: a number is out of range, or the network takes no images. */
 size_t model_image_bytes(int height, int width, int channels);
 
-/* The name of a class of the weights inside the program, or NULL. */
+/* The name of a class, where the program was emitted with weights that have names; else NULL. */
 const char *model_class_name(int index);
 
 /* ---- weights ---- */

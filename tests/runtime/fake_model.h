@@ -51,6 +51,15 @@ static const char *model_isa(void) {
   return "portable";
 }
 
+static bool model_in_place(const Model *m) {
+  (void)m;
+  return false;
+}
+
+static void model_prepare_now(Model *m) {
+  (void)m;
+}
+
 static Model *model_new(void *memory, int batch, int threads) {
   Model *m = memory ? memory : malloc(model_bytes(batch, threads));
   if (!m)

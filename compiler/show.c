@@ -36,10 +36,11 @@ static void show_ints(const Param *param, const Attr *attr, StrBuf *out) {
                   (long long)ints[2], (long long)ints[3]);
     return;
   }
-  strbuf_puts(out, shape ? "" : "(");
+  bool single = shape || (param->kind == P_INTS && attr->count == 1);
+  strbuf_puts(out, single ? "" : "(");
   for (int i = 0; i < attr->count; i++)
     strbuf_printf(out, "%s%lld", !i ? "" : shape ? "x" : ", ", (long long)ints[i]);
-  strbuf_puts(out, shape ? "" : attr->count == 1 ? ",)" : ")");
+  strbuf_puts(out, single ? "" : attr->count == 1 ? ",)" : ")");
 }
 
 void show_attr(const Param *param, const Attr *attr, StrBuf *out) {

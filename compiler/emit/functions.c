@@ -13,11 +13,14 @@ int64_t node_flops(const Node *node) {
 }
 
 void emit_line(Emitter *emitter, const char *format, ...) {
-  va_list args;
-  char line[4096];
+  va_list args, again;
   va_start(args, format);
-  vsnprintf(line, sizeof line, format, args);
+  va_copy(again, args);
+  int length = vsnprintf(NULL, 0, format, args);
   va_end(args);
+  char *line = arena_array(emitter->arena, char, length + 1); /* a merge may name thousands of inputs */
+  vsnprintf(line, (size_t)length + 1, format, again);
+  va_end(again);
   strbuf_printf(emitter->out, "  %s\n", line);
 }
 

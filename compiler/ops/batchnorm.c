@@ -1,5 +1,4 @@
-#include "infer.h"
-#include "lowering.h"
+#include "axes.h"
 #include "../emit/emit.h"
 #include "../kernel_sizes.h"
 #include <string.h>
@@ -12,8 +11,9 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
   int axis = infer_axis(layer, "axis", call_int(call, "axis"), arena, diag);
   if (axis < 0)
     return false;
-  if (axis != in.rank - 1) {
-    diag_error(diag, infer_span(layer, "axis"), "`batchnorm` normalizes the last axis (channels) only");
+  if (call_bool(call, "renorm")) {
+    diag_error(diag, infer_span(layer, "renorm"), "batch renormalization is not done here");
+    diag_help(diag, "`group_normalization` or `layer_normalization` do not depend on the batch");
     return false;
   }
   if (!infer_between(layer, "momentum", 0, 1.0000001, diag) || !infer_between(layer, "epsilon", 0, 1, diag))
@@ -59,7 +59,8 @@ static int norm_channels(const Value *x) {
 }
 
 static Value *batchnorm_lower(Builder *builder, const Layer *layer, Value **inputs) {
-  Value *in[5] = {inputs[0]}, *gamma = ir_weight(builder, layer, "gamma"),
+  Axes axes = axes_checked(layer, "axis");
+  Value *in[5] = {axes_to_end(builder, inputs[0], axes)}, *gamma = ir_weight(builder, layer, "gamma"),
         *beta = ir_weight(builder, layer, "beta");
   int count = 1;
   if (gamma)
@@ -74,13 +75,13 @@ static Value *batchnorm_lower(Builder *builder, const Layer *layer, Value **inpu
   node->attr.ints[1] = beta != NULL;
   node->attr.floats[0] = call_float(&layer->call, "epsilon");
   node->attr.floats[1] = call_float(&layer->call, "momentum");
-  Value *y = ir_output(node, layer->shape, true, layer->name);
-  Shape channels = {1, {norm_channels(inputs[0])}};
+  Value *y = ir_output(node, in[0]->shape, true, layer->name);
+  Shape channels = {1, {norm_channels(in[0])}};
   if (train) {
     ir_output(node, channels, false, arena_printf(builder->module->arena, "%s.batch_mean", layer->name));
     ir_output(node, channels, false, arena_printf(builder->module->arena, "%s.batch_invstd", layer->name));
   }
-  return y;
+  return axes_restore(builder, y, axes, layer->shape);
 }
 
 static void infer_emit(Emitter *e, const Node *node) {
@@ -196,7 +197,8 @@ const OpDef op_batchnorm = {
             .formula = "y = gamma * (x - mean) / sqrt(variance + epsilon) + beta",
             .params =
                 {
-                    {"axis", P_INT, "-1", .doc = "what is normalized by itself; only the last axis"},
+                    {"axis", P_INT, "-1",
+                     .doc = "each of its entries is normalized by itself: 1 is the first axis, -1 the last"},
                     {"momentum", P_FLOAT, "0.99",
                      .doc = "moving = momentum * moving + (1 - momentum) * batch"},
                     {"epsilon", P_FLOAT, "0.001", .doc = "added to the variance"},
@@ -210,6 +212,9 @@ const OpDef op_batchnorm = {
                     PARAM_REGULARIZER("gamma"),
                     PARAM_CONSTRAINT("beta"),
                     PARAM_CONSTRAINT("gamma"),
+                    {"renorm", P_BOOL, "false", .doc = "batch renormalization: only false"},
+                    {"synchronized", P_BOOL, "false",
+                     .doc = "over all devices: there is one, so both mean the same"},
                 },
         },
     .min_inputs = 1,
@@ -224,6 +229,7 @@ const OpDef op_batchnorm = {
             {"batchnorm(momentum = 0.9, epsilon = 1e-5)", "3x3x6"},
             {"batchnorm(scale = false)", "4x4x2"},
             {"batchnorm(center = false)", "7"},
+            {"batchnorm(axis = 1)", "4x5x3"},
             {NULL, NULL},
         },
 };

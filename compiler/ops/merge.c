@@ -41,7 +41,7 @@ static Value *broadcast_to(Builder *builder, Value *x, Shape shape) {
 }
 
 static Value *merge_lower(Builder *builder, const Layer *layer, Value **inputs) {
-  Value *same[256];
+  Value **same = arena_array(builder->module->arena, Value *, layer->input_count + 1);
   for (int i = 0; i < layer->input_count; i++)
     same[i] = broadcast_to(builder, inputs[i], layer->shape);
   Node *node = ir_node(builder, layer->op->kind, layer->input_count, same);
@@ -102,8 +102,9 @@ static void multiply_gradient(Builder *builder, Node *node, Value **dy, const bo
   for (int i = 0; i < node->in_count; i++) {
     if (!needed[i])
       continue;
-    Value *in[256] = {dy[0]};
+    Value **in = arena_array(builder->module->arena, Value *, node->in_count + 2);
     int count = 1;
+    in[0] = dy[0];
     for (int k = 0; k < node->in_count; k++)
       if (k != i)
         in[count++] = node->in[k];
@@ -123,7 +124,9 @@ static void extreme_gradient(Builder *builder, Node *node, Value **dy, const boo
   for (int i = 0; i < node->in_count; i++) {
     if (!needed[i])
       continue;
-    Value *in[256] = {dy[0], node->out[0]};
+    Value **in = arena_array(builder->module->arena, Value *, node->in_count + 3);
+    in[0] = dy[0];
+    in[1] = node->out[0];
     for (int k = 0; k < node->in_count; k++)
       in[2 + k] = node->in[k];
     Node *grad = ir_node(builder, OP_extreme_bwd, 2 + node->in_count, in);

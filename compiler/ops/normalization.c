@@ -1,6 +1,5 @@
 /* layer_normalization, group_normalization: normalised within each image. */
-#include "infer.h"
-#include "lowering.h"
+#include "axes.h"
 #include "../emit/emit.h"
 #include "../kernel_sizes.h"
 #include <string.h>
@@ -17,17 +16,14 @@ static void add_gamma_beta(Layer *layer, Shape shape) {
 }
 
 static bool layer_normalization_infer(Layer *layer, Arena *arena, Diag *diag) {
-  int axis = infer_axis(layer, "axis", call_int(&layer->call, "axis"), arena, diag);
-  if (axis < 0)
+  Axes axes;
+  if (!axes_of(layer, "axis", arena, diag, &axes) || !infer_keep(layer, arena, diag))
     return false;
-  Shape in = layer->inputs[0]->shape;
-  if (axis != in.rank - 1) {
-    diag_error(diag, infer_span(layer, "axis"), "`layer_normalization` works on the last axis");
-    return false;
-  }
-  if (!infer_keep(layer, arena, diag))
-    return false;
-  add_gamma_beta(layer, (Shape){1, {in.dim[axis]}});
+  const Attr *order = call_attr(&layer->call, "axis");
+  Shape shape = {.rank = axes.count}; /* in the order in which the axes are named, as Keras stores it */
+  for (int i = 0; i < axes.count; i++)
+    shape.dim[i] = layer->shape.dim[infer_axis(layer, "axis", order->ints[i], arena, diag)];
+  add_gamma_beta(layer, shape);
   return true;
 }
 
@@ -37,10 +33,6 @@ static bool group_normalization_infer(Layer *layer, Arena *arena, Diag *diag) {
     return false;
   Shape in = layer->inputs[0]->shape;
   int64_t groups = call_int(&layer->call, "groups");
-  if (axis != in.rank - 1) {
-    diag_error(diag, infer_span(layer, "axis"), "`group_normalization` works on the last axis");
-    return false;
-  }
   if (groups != -1 && (groups < 1 || in.dim[axis] % groups)) {
     diag_error(diag, infer_span(layer, "groups"), "%lld groups do not divide %d channels", (long long)groups,
                in.dim[axis]);
@@ -55,12 +47,15 @@ static bool group_normalization_infer(Layer *layer, Arena *arena, Diag *diag) {
 
 /* ---- IR: group_norm(x [, gamma] [, beta]) -> y, mean, 1 / deviation of each group; and its gradient ----
  * Layer normalization is the same with every row of the last axis as an image of one pixel and one group.
- * ints[0..1]: gamma, beta present; ints[2]: groups, ints[3]: rows per image (1 for group normalization). */
+ * Axes that do not stand last are brought there; gamma and beta are [channels] in memory, whatever their
+ * shape. ints[0..1]: gamma, beta present; ints[2]: groups, ints[3]: rows per image (1 for group
+ * normalization). */
 
 static Value *norm_lower(Builder *builder, const Layer *layer, Value **inputs) {
-  Value *in[3] = {inputs[0]}, *gamma = ir_weight(builder, layer, "gamma"),
+  Axes axes = axes_checked(layer, "axis");
+  Value *in[3] = {axes_to_end(builder, inputs[0], axes)}, *gamma = ir_weight(builder, layer, "gamma"),
         *beta = ir_weight(builder, layer, "beta");
-  Shape shape = layer->shape;
+  Shape shape = in[0]->shape;
   int count = 1, channels = shape.dim[shape.rank - 1];
   if (gamma)
     in[count++] = gamma;
@@ -78,7 +73,7 @@ static Value *norm_lower(Builder *builder, const Layer *layer, Value **inputs) {
   Shape groups_shape = {1, {(int)(node->attr.ints[2] * node->attr.ints[3])}};
   ir_output(node, groups_shape, true, arena_printf(builder->module->arena, "%s.mean", layer->name));
   ir_output(node, groups_shape, true, arena_printf(builder->module->arena, "%s.invstd", layer->name));
-  return y;
+  return axes_restore(builder, y, axes, layer->shape);
 }
 
 /* "n * 4, 1, 12, 1": images, pixels, channels, groups as group_norm_fwd wants them. */
@@ -105,8 +100,8 @@ static void norm_gradient(Builder *builder, Node *node, Value **dy, const bool *
   grad->attr = node->attr;
   Shape channels = {1, {node->in[0]->shape.dim[node->in[0]->shape.rank - 1]}};
   dx[0] = ir_output(grad, node->in[0]->shape, true, node->in[0]->name);
-  Value *dgamma = ir_output(grad, channels, false, "gamma"),
-        *dbeta = ir_output(grad, channels, false, "beta");
+  Value *dgamma = ir_output(grad, gamma ? node->in[1]->shape : channels, false, "gamma"),
+        *dbeta = ir_output(grad, beta ? node->in[1 + gamma]->shape : channels, false, "beta");
   if (gamma)
     dx[1] = dgamma;
   if (beta)
@@ -133,9 +128,10 @@ const OpDef op_layer_normalization = {
                   .name = "layer_normalization",
                   .aliases = "layernorm layer_norm",
                   .keras_class = "LayerNormalization",
-                  .doc = "the numbers of the last axis to mean 0 and variance 1",
+                  .doc = "the numbers along an axis, or several, to mean 0 and variance 1",
                   "y = gamma * (x - mean) / sqrt(variance + epsilon) + beta",
-                  {{"axis", P_INT, "-1", .doc = "the axis that is normalised: the last"},
+                  {{"axis", P_INTS, "-1",
+                    .doc = "the axis, or axes, over which it is done: 1 is the first, -1 the last"},
                    {"epsilon", P_FLOAT, "0.001", .doc = "added to the variance", .range = ">= 0"},
                    GAMMA_BETA_PARAMS}},
     .min_inputs = 1,
@@ -145,6 +141,8 @@ const OpDef op_layer_normalization = {
     .not_differentiable = true /* lowered to group_norm */,
     .samples = (const OpSample[]){{"layer_normalization()", "4x5x6"},
                                   {"layer_normalization(epsilon = 1e-5)", "8"},
+                                  {"layer_normalization((1, 2, 3))", "4x3x5"},
+                                  {"layer_normalization(axis = 2)", "4x3x5"},
                                   {0}},
 };
 
@@ -159,7 +157,7 @@ const OpDef op_group_normalization = {
          .doc = "each group of channels of an image to mean 0 and variance 1",
          "y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, statistics over height, width and group",
          {{"groups", P_INT, "32", .doc = "into so many groups the channels are split; -1: each its own"},
-          {"axis", P_INT, "-1", .doc = "the channels: the last"},
+          {"axis", P_INT, "-1", .doc = "the channels: 1 is the first axis, -1 the last"},
           {"epsilon", P_FLOAT, "0.001", .doc = "added to the variance", .range = ">= 0"},
           GAMMA_BETA_PARAMS}},
     .min_inputs = 1,
@@ -167,8 +165,10 @@ const OpDef op_group_normalization = {
     .infer = group_normalization_infer,
     .lower = norm_lower,
     .not_differentiable = true /* lowered to group_norm */,
-    .samples =
-        (const OpSample[]){{"group_normalization(2)", "4x5x6"}, {"group_normalization(-1)", "3x3x4"}, {0}},
+    .samples = (const OpSample[]){{"group_normalization(2)", "4x5x6"},
+                                  {"group_normalization(-1)", "3x3x4"},
+                                  {"group_normalization(2, axis = 1)", "4x3x2"},
+                                  {0}},
 };
 
 const OpDef op_group_norm = {

@@ -1,4 +1,5 @@
 #include "infer.h"
+#include "axes.h"
 #include "lowering.h"
 #include "../emit/emit.h"
 #include "../kernel_sizes.h"
@@ -81,33 +82,35 @@ static void reshape_emit(Emitter *e, const Node *node) {
   (void)node; /* the same memory under another shape */
 }
 
-/* ---- IR: permute(x); ints[a]: the input's axis that becomes axis a, over three axes ---- */
+/* ---- IR: permute(x); ints[a]: the input's axis that becomes axis a, over four axes ---- */
 
 static Value *permute_lower(Builder *builder, const Layer *layer, Value **inputs) {
   const Attr *dims = call_attr(&layer->call, "dims");
-  Value *y = ir_unary(builder, OP_permute, inputs[0], layer->shape);
-  int front = 3 - dims->count; /* axes of length 1 in front */
-  for (int a = 0; a < 3; a++)
-    y->def->attr.ints[a] = a < front ? a : dims->ints[a - front] - 1 + front;
-  return y;
+  int order[SHAPE_MAX_RANK];
+  for (int a = 0; a < dims->count; a++)
+    order[a] = (int)dims->ints[a] - 1;
+  return axes_permute(builder, inputs[0], order);
 }
 
 static void permute_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
   (void)needed;
   dx[0] = ir_unary(builder, OP_permute, dy[0], node->in[0]->shape);
   dx[0]->name = node->in[0]->name;
-  for (int a = 0; a < 3; a++)
+  for (int a = 0; a < SHAPE_MAX_RANK; a++)
     dx[0]->def->attr.ints[node->attr.ints[a]] = a;
 }
 
 static void permute_emit(Emitter *e, const Node *node) {
   Shape in = node->in[0]->shape;
-  int d[3] = {1, 1, 1};
+  int d[SHAPE_MAX_RANK] = {1, 1, 1, 1};
+  const int64_t *order = node->attr.ints;
   for (int i = 0; i < in.rank; i++)
-    d[3 - in.rank + i] = in.dim[i];
-  emit_line(e, "permute3(n, (const int[]){%d, %d, %d}, (const int[]){%lld, %lld, %lld}, %s, %s, &m->work);",
-            d[0], d[1], d[2], (long long)node->attr.ints[0], (long long)node->attr.ints[1],
-            (long long)node->attr.ints[2], emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+    d[SHAPE_MAX_RANK - in.rank + i] = in.dim[i];
+  emit_line(
+      e,
+      "permute4(n, (const int[]){%d, %d, %d, %d}, (const int[]){%lld, %lld, %lld, %lld}, %s, %s, &m->work);",
+      d[0], d[1], d[2], d[3], (long long)order[0], (long long)order[1], (long long)order[2],
+      (long long)order[3], emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
 const OpDef op_flatten = {
@@ -160,5 +163,8 @@ const OpDef op_permute = {
     .lower = permute_lower,
     .gradient = permute_gradient,
     .emit = permute_emit,
-    .samples = (const OpSample[]){{"permute((3, 1, 2))", "2x3x4"}, {"permute((2, 1))", "3x5"}, {NULL, NULL}},
+    .samples = (const OpSample[]){{"permute((3, 1, 2))", "2x3x4"},
+                                  {"permute((4, 1, 3, 2))", "2x3x4x5"},
+                                  {"permute((2, 1))", "3x5"},
+                                  {NULL, NULL}},
 };

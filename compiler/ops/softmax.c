@@ -1,26 +1,20 @@
-#include "infer.h"
-#include "lowering.h"
+#include "axes.h"
 #include "../emit/emit.h"
 #include "../kernel_sizes.h"
 #include <string.h>
 
 static bool infer(Layer *layer, Arena *arena, Diag *diag) {
-  int axis = infer_axis(layer, "axis", call_int(&layer->call, "axis"), arena, diag);
-  if (axis < 0)
-    return false;
-  if (axis != layer->inputs[0]->shape.rank - 1) {
-    diag_error(diag, infer_span(layer, "axis"), "`%s` works along the last axis only",
-               layer->op->signature.name);
-    diag_help(diag, "bring the axis to the end with `permute`");
-    return false;
-  }
-  return infer_keep(layer, arena, diag);
+  Axes axes;
+  return axes_of(layer, "axis", arena, diag, &axes) && infer_keep(layer, arena, diag);
 }
 
-/* ---- IR: softmax(x), log_softmax(x) over the last axis, and their gradients from y ---- */
+/* ---- IR: softmax(x), log_softmax(x) over the last axis, and their gradients from y; other axes
+ * are brought there ---- */
 
 static Value *softmax_lower(Builder *builder, const Layer *layer, Value **inputs) {
-  return ir_unary(builder, layer->op->kind, inputs[0], layer->shape);
+  Axes axes = axes_checked(layer, "axis");
+  Value *x = axes_to_end(builder, inputs[0], axes);
+  return axes_restore(builder, ir_unary(builder, layer->op->kind, x, x->shape), axes, layer->shape);
 }
 
 static void softmax_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
@@ -53,34 +47,44 @@ const OpDef op_softmax = {
     .signature = {.kind = SIG_LAYER,
                   .name = "softmax",
                   .keras_class = "Softmax",
-                  .doc = "probabilities that sum to one along the last axis",
+                  .doc = "probabilities that sum to one along an axis, or several",
                   .formula = "y[k] = exp(x[k]) / sum over j of exp(x[j])",
-                  .params = {{"axis", P_INT, "-1", .doc = "the axis that sums to one; only the last"}}},
+                  .params = {{"axis", P_INTS, "-1",
+                              .doc = "the axis, or axes, that sum to one: 1 is the first, -1 the last"}}},
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer,
     .lower = softmax_lower,
     .gradient = softmax_gradient,
     .emit = softmax_emit,
-    .samples = (const OpSample[]){{"softmax()", "5"}, {"softmax()", "3x3x4"}, {NULL, NULL}},
+    .samples = (const OpSample[]){{"softmax()", "5"},
+                                  {"softmax()", "3x3x4"},
+                                  {"softmax(axis = 1)", "3x5x4"},
+                                  {"softmax((1, -1))", "3x5x4"},
+                                  {NULL, NULL}},
 };
 
 const OpDef op_log_softmax = {
     .kind = OP_log_softmax,
     .name = "log_softmax",
-    .signature = {.kind = SIG_LAYER,
-                  .name = "log_softmax",
-                  .keras_class = "Activation",
-                  .doc = "logarithm of the softmax along the last axis",
-                  .formula = "y[k] = x[k] - log(sum over j of exp(x[j]))",
-                  .params = {{"axis", P_INT, "-1", .doc = "the axis that sums to one; only the last"}}},
+    .signature =
+        {.kind = SIG_LAYER,
+         .name = "log_softmax",
+         .keras_class = "Activation",
+         .doc = "logarithm of the softmax along an axis, or several",
+         .formula = "y[k] = x[k] - log(sum over j of exp(x[j]))",
+         .params = {{"axis", P_INTS, "-1",
+                     .doc =
+                         "the axis, or axes, whose exponentials sum to one: 1 is the first, -1 the last"}}},
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = infer,
     .lower = softmax_lower,
     .gradient = softmax_gradient,
     .emit = softmax_emit,
-    .samples = (const OpSample[]){{"log_softmax()", "5"}, {"log_softmax()", "2x3x4"}, {NULL, NULL}},
+    .samples =
+        (const OpSample[]){
+            {"log_softmax()", "5"}, {"log_softmax()", "2x3x4"}, {"log_softmax(2)", "2x5x4"}, {NULL, NULL}},
 };
 
 const OpDef op_softmax_bwd = {

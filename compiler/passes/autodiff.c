@@ -38,8 +38,10 @@ static void accumulate(Autodiff *diff, const Value *value, Value *grad) {
 }
 
 static void differentiate(Autodiff *diff, Node *node) {
-  Value *out_grads[NODE_MAX_OUTPUTS], *in_grads[256] = {0};
-  bool in_needed[256], any = false, wanted = false;
+  Value *out_grads[NODE_MAX_OUTPUTS];
+  Value **in_grads = arena_array(diff->builder.module->arena, Value *, node->in_count + 1);
+  bool *in_needed = arena_array(diff->builder.module->arena, bool, node->in_count + 1);
+  bool any = false, wanted = false;
   for (int i = 0; i < node->out_count; i++) {
     out_grads[i] = diff->grads[node->out[i]->id];
     any = any || out_grads[i];
@@ -116,7 +118,7 @@ static void differentiate_step(Module *module, Function *function) {
   add_activity_penalties(&diff, function, last);
   for (Node *node = last; node; node = node->prev)
     differentiate(&diff, node);
-  Value *norm_inputs[4096];
+  Value **norm_inputs = arena_array(module->arena, Value *, module->weight_count + 1);
   int trained = 0;
   for (int w = 0; w < module->weight_count; w++) {
     Value *weight = function->weight_values[w];

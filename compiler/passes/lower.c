@@ -22,7 +22,7 @@ static Lowering begin(Module *module, Function *function, bool training) {
 
 static void lower_layer(Lowering *lowering, const Layer *layer) {
   Builder *builder = &lowering->builder;
-  Value *inputs[256];
+  Value **inputs = arena_array(builder->module->arena, Value *, layer->input_count + 1);
   for (int k = 0; k < layer->input_count; k++)
     inputs[k] = lowering->outputs[layer->inputs[k]->index];
   builder->layer = layer;
@@ -67,7 +67,7 @@ static void lower_features(Module *module, Function *function, const bool *reach
   for (int i = 0; i < graph->layer_count; i++)
     if (reached[i] && cut->in_prefix[i])
       lower_layer(&lowering, graph->layers[i]);
-  Value *parts[256];
+  Value **parts = arena_array(module->arena, Value *, cut->layer_count + 1);
   for (int i = 0; i < cut->layer_count; i++) {
     Value *value = lowering.outputs[cut->layers[i]->index];
     parts[i] = value->shape.rank == 1

@@ -187,18 +187,19 @@ static void crop_fwd(int n, int h, int w, int c, int top, int left, int out_h, i
   }
 }
 
-/* y[n][i][j][k], its dimensions d[order[0..2]], from x [n, d[0], d[1], d[2]]: y axis a is x axis order[a]
- * (from 0). */
-static void permute3(int n, const int *d, const int *order, const float *x, float *y, const Work *work) {
+/* y, its dimensions d[order[0..3]], from x [n, d[0], d[1], d[2], d[3]]: y's axis a is x's axis order[a] (from
+ * 0). */
+static void permute4(int n, const int *d, const int *order, const float *x, float *y, const Work *work) {
   (void)work;
-  int64_t stride[3] = {(int64_t)d[1] * d[2], d[2], 1};
-  int64_t e0 = d[order[0]], e1 = d[order[1]], e2 = d[order[2]], whole = e0 * e1 * e2;
-  int64_t s0 = stride[order[0]], s1 = stride[order[1]], s2 = stride[order[2]];
+  int64_t stride[4] = {(int64_t)d[1] * d[2] * d[3], (int64_t)d[2] * d[3], d[3], 1}, whole = d[0] * stride[0];
+  int64_t e1 = d[order[1]], e2 = d[order[2]], e3 = d[order[3]], e012 = d[order[0]] * e1 * e2;
+  int64_t s0 = stride[order[0]], s1 = stride[order[1]], s2 = stride[order[2]], s3 = stride[order[3]];
   WORK_PARALLEL_FOR(work)
-  for (int64_t row = 0; row < n * e0 * e1; row++) {
-    const float *from = x + row / (e0 * e1) * whole + row / e1 % e0 * s0 + row % e1 * s1;
-    for (int64_t k = 0; k < e2; k++)
-      y[row * e2 + k] = from[k * s2];
+  for (int64_t row = 0; row < n * e012; row++) {
+    const float *from =
+        x + row / e012 * whole + row % e012 / (e1 * e2) * s0 + row / e2 % e1 * s1 + row % e2 * s2;
+    for (int64_t k = 0; k < e3; k++)
+      y[row * e3 + k] = from[k * s3];
   }
 }
 #endif

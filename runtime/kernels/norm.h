@@ -103,4 +103,38 @@ static void layer_norm_bwd(int64_t rows, int c, const float *x, const float *gam
                            const Work *work) {
   group_norm_bwd((int)rows, 1, c, 1, x, gamma, save_mean, save_invstd, dy, dx, dgamma, dbeta, work);
 }
+
+/* 1 / max(norm of x [c], 1e-12): Keras's UnitNormalization. */
+static inline double unit_norm_scale(int c, const float *x) {
+  double squares = 0;
+  for (int i = 0; i < c; i++)
+    squares += (double)x[i] * (double)x[i];
+  return 1 / fmax(sqrt(squares), 1e-12);
+}
+
+/* y = x / max(norm of the row, 1e-12), x [rows][c].  In place allowed. */
+static void unit_norm_fwd(int64_t rows, int c, const float *x, float *y, const Work *work) {
+  (void)work;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t row = 0; row < rows; row++) {
+    double scale = unit_norm_scale(c, x + row * c);
+    for (int i = 0; i < c; i++)
+      y[row * c + i] = (float)((double)x[row * c + i] * scale);
+  }
+}
+
+/* dx = (dy - u sum(u dy)) / norm, u = x / norm; below 1e-12 the norm is a constant: dx = dy / 1e-12.  dx may
+ * be dy. */
+static void unit_norm_bwd(int64_t rows, int c, const float *x, const float *dy, float *dx, const Work *work) {
+  (void)work;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t row = 0; row < rows; row++) {
+    const float *from = x + row * c, *slope = dy + row * c;
+    double scale = unit_norm_scale(c, from), along = 0;
+    for (int i = 0; i < c && scale < 1e12; i++)
+      along += (double)from[i] * scale * (double)slope[i];
+    for (int i = 0; i < c; i++)
+      dx[row * c + i] = (float)(((double)slope[i] - (double)from[i] * scale * along) * scale);
+  }
+}
 #endif

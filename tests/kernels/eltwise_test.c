@@ -55,22 +55,23 @@ Test(eltwise, padding_and_cropping) {
 
 Test(eltwise, permutation) {
   enum { N = 2 };
-  const int d[3] = {3, 4, 5},
-            orders[][3] = {{0, 1, 2}, {2, 0, 1}, {1, 2, 0}, {2, 1, 0}, {0, 2, 1}, {1, 0, 2}};
+  const int d[4] = {3, 2, 2, 5}, orders[][4] = {{0, 1, 2, 3}, {2, 0, 1, 3}, {3, 1, 2, 0}, {3, 2, 1, 0},
+                                                {0, 2, 3, 1}, {1, 3, 0, 2}, {0, 1, 3, 2}, {1, 0, 2, 3}};
   float *x = test_tensor(N * 60), *y = test_blank(N * 60), *back = test_blank(N * 60);
   Work work = test_work(2, 0);
   for (size_t s = 0; s < sizeof orders / sizeof orders[0]; s++) {
     const int *order = orders[s];
-    int e[3] = {d[order[0]], d[order[1]], d[order[2]]}, inverse[3];
-    for (int axis = 0; axis < 3; axis++)
+    int e[4] = {d[order[0]], d[order[1]], d[order[2]], d[order[3]]}, inverse[4];
+    for (int axis = 0; axis < 4; axis++)
       inverse[order[axis]] = axis;
-    permute3(N, d, order, x, y, &work);
+    permute4(N, d, order, x, y, &work);
     for (int i = 0; i < N * 60; i++) {
-      int at[3] = {i / 20 % 3, i / 5 % 4, i % 5};
-      int to = ((i / 60 * e[0] + at[order[0]]) * e[1] + at[order[1]]) * e[2] + at[order[2]];
+      int at[4] = {i / 20 % 3, i / 10 % 2, i / 5 % 2, i % 5};
+      int to = (((i / 60 * e[0] + at[order[0]]) * e[1] + at[order[1]]) * e[2] + at[order[2]]) * e[3] +
+               at[order[3]];
       cr_assert(y[to] == x[i]);
     }
-    permute3(N, e, inverse, y, back, &work);
+    permute4(N, e, inverse, y, back, &work);
     test_same_bits("there and back", N * 60, back, x);
   }
   TEST_FREE(x, y, back, work.scratch);

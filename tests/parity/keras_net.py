@@ -19,7 +19,7 @@ NAMES = {
     "Dropout": "dropout", "Add": "add", "Multiply": "multiply", "Average": "average", "Maximum": "maximum",
     "Minimum": "minimum", "Subtract": "subtract", "Concatenate": "concat",
 }
-IGNORED = {"noise_shape", "renorm", "renorm_clipping", "renorm_momentum", "rms_scaling"}
+IGNORED = {"noise_shape", "renorm_clipping", "renorm_momentum", "rms_scaling"}
 
 
 def value_text(value):
@@ -38,8 +38,6 @@ def value_text(value):
 def call_text(class_name, config, name):
     """`conv2d(filters = 5, ..., name = "c1")`"""
     args = [f"{key} = {value_text(value)}" for key, value in sorted(config.items()) if key not in IGNORED]
-    if class_name == "LayerNormalization":
-        args = [a.replace("axis = (-1,)", "axis = -1") for a in args]
     return f"{NAMES[class_name]}({', '.join(args + [f'name = {json.dumps(name)}'])})"
 
 

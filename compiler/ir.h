@@ -69,6 +69,7 @@ struct Node {
   NodeAttr attr;
   const Layer *layer; /* where it comes from, for messages and names; or NULL */
   bool backward;
+  bool again;   /* makes a forward value a second time, for the gradients that need it */
   int position; /* ir_number */
 };
 

@@ -43,7 +43,10 @@ static void print_function(const Function *function, StrBuf *out) {
       strbuf_puts(out, "}");
     }
     if (node->layer)
-      strbuf_printf(out, "  ; %s%s", node->layer->name, node->backward ? " backward" : "");
+      strbuf_printf(out, "  ; %s%s", node->layer->name,
+                    node->backward ? " backward"
+                    : node->again  ? " again"
+                                   : "");
     strbuf_puts(out, "\n");
   }
   strbuf_puts(out, "  return");

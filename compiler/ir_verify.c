@@ -37,6 +37,7 @@ static void verify_value(const Function *function, const Node *node, const char 
 
 static void verify_function(const Function *function, const char *pass) {
   bool *defined = calloc((size_t)function->value_count + 1, sizeof *defined);
+  bool *updated = calloc((size_t)function->value_count + 1, sizeof *updated); /* weights */
   for (const Node *node = function->first; node; node = node->next) {
     if (node->function != function)
       fail(function, node, pass, "a node of another function");
@@ -44,6 +45,11 @@ static void verify_function(const Function *function, const char *pass) {
       fail(function, node, pass, "a broken node list");
     for (int i = 0; i < node->in_count; i++)
       verify_value(function, node, pass, node->in[i], defined);
+    for (int i = 0; i < node->in_count && !node->op->has_effect; i++)
+      if (updated[node->in[i]->id])
+        fail(function, node, pass, "a weight is read after its update");
+    if (node_is(node, OP_update) || node_is(node, OP_dense_update))
+      updated[node->in[0]->id] = true;
     for (int i = 0; i < node->out_count; i++) {
       if (node->out[i]->def != node || node->out[i]->def_output != i)
         fail(function, node, pass, "an output that does not know its node");
@@ -57,6 +63,7 @@ static void verify_function(const Function *function, const char *pass) {
   for (int i = 0; i < function->result_count; i++)
     verify_value(function, NULL, pass, function->results[i], defined);
   free(defined);
+  free(updated);
 }
 
 void ir_verify(const Module *module, const char *pass) {

@@ -44,6 +44,14 @@ static int64_t function_flops(const Function *function) {
   return flops;
 }
 
+/* Whether a step makes the layer's value a second time. */
+static bool made_again(const Function *step, const Layer *layer) {
+  for (const Node *node = step ? step->first : NULL; node; node = node->next)
+    if (node->again && node->layer == layer && !node->op->view)
+      return true;
+  return false;
+}
+
 /* How the layer's main operation is computed, and what runs with it. */
 static const char *algorithm(const Function *function, const Layer *layer) {
   static char text[64];
@@ -62,11 +70,22 @@ static const char *algorithm(const Function *function, const Layer *layer) {
   return text[0] ? text : "-";
 }
 
-static bool frozen_everywhere(const Module *module, const Layer *layer) {
-  for (int p = 0; p < module->graph->train.phase_count; p++)
-    if (!layer->frozen[p])
-      return false;
-  return true;
+/* Whether steps change the layer's weights: "yes", "frozen", "phase 2", "no" where it has none that could be
+ * trained, "" where it has none at all. */
+static const char *training_state(const Module *module, const Layer *layer, char *text, size_t size) {
+  int phases = module->graph->train.phase_count, trained = 0;
+  bool trainable = false;
+  size_t used = 0;
+  for (int k = 0; k < layer->weight_count; k++)
+    trainable = trainable || layer->weights[k].trainable;
+  if (!trainable)
+    return layer->weight_count ? "no" : "";
+  for (int p = 0; p < phases; p++)
+    if (!layer->frozen[p] && used < size) {
+      used += (size_t)snprintf(text + used, size - used, "%s%d", trained ? "," : "phase ", p + 1);
+      trained++;
+    }
+  return trained == phases ? "yes" : trained ? text : "frozen";
 }
 
 static void print_layers(const Module *module, StrBuf *out) {
@@ -75,18 +94,19 @@ static void print_layers(const Module *module, StrBuf *out) {
                 "as");
   for (int i = 0; i < graph->layer_count; i++) {
     const Layer *layer = graph->keras_order[i];
-    char shape[64], params[32], flops[32];
+    char shape[64], params[32], flops[32], phases[48];
     int64_t count = 0;
     for (int k = 0; k < layer->weight_count; k++)
       count += shape_count(layer->weights[k].shape);
     shape_text(layer->shape, shape, sizeof shape);
-    const char *state = !layer->weight_count ? "" : frozen_everywhere(module, layer) ? "frozen" : "yes";
+    const char *state = training_state(module, layer, phases, sizeof phases);
     bool cached =
         module->cuts[0].layer_count && module->cuts[0].in_prefix && module->cuts[0].in_prefix[layer->index];
-    strbuf_printf(out, "%-34s %-16s %13s  %-8s %10s  %s%s\n", layer->name, shape,
+    strbuf_printf(out, "%-34s %-16s %13s  %-8s %10s  %s%s%s\n", layer->name, shape,
                   grouped(params, sizeof params, count), state,
                   count_text(flops, sizeof flops, (double)layer_flops(module->forward, layer), ""),
-                  algorithm(module->forward, layer), cached ? ", once per image" : "");
+                  algorithm(module->forward, layer), cached ? ", once per image" : "",
+                  made_again(module->step[0], layer) ? ", made again" : "");
   }
 }
 
@@ -101,6 +121,33 @@ static void print_totals(const Module *module, StrBuf *out) {
                 grouped(b, sizeof b, all - moving), grouped(c, sizeof c, moving));
   strbuf_printf(out, "prediction    %s per image\n",
                 count_text(a, sizeof a, (double)function_flops(module->forward), "FLOP"));
+}
+
+/* What the step makes again to stay within the memory limit. */
+static void print_recomputed(const Module *module, int p, StrBuf *out) {
+  const Function *step = module->step[p];
+  int64_t again = 0, floats = 0;
+  int values = 0, layers = 0;
+  char a[32], b[32], c[32];
+  for (const Node *node = step->first; node; node = node->next)
+    if (node->again && !node->op->view) {
+      again += node_flops(node);
+      for (int i = 0; i < node->out_count; i++) {
+        values += node->out[i]->batched;
+        floats += node->out[i]->batched ? value_floats(node->out[i]) : 0;
+      }
+    }
+  if (!values)
+    return;
+  for (int i = 0; i < module->graph->layer_count; i++)
+    layers += made_again(step, module->graph->layers[i]);
+  int64_t rest = function_flops(step) - again;
+  strbuf_printf(
+      out,
+      "made again    %d values of %d layers (%s per image) for the limit of %s: %s per image more, %.1f %%\n",
+      values, layers, count_text(a, sizeof a, 4.0 * (double)floats, "B"),
+      count_text(b, sizeof b, (double)module->graph->train.memory_limit, "B"),
+      count_text(c, sizeof c, (double)again, "FLOP"), rest ? 100.0 * (double)again / (double)rest : 0.0);
 }
 
 static void print_phase(const Module *module, int p, StrBuf *out) {
@@ -124,6 +171,7 @@ static void print_phase(const Module *module, int p, StrBuf *out) {
   strbuf_printf(out, "training step %s per image%s%s%s\n", count_text(a, sizeof a, (double)step, "FLOP"),
                 prefix ? "; without the cache " : "",
                 prefix ? count_text(b, sizeof b, (double)(step + prefix), "FLOP") : "", "");
+  print_recomputed(module, p, out);
   int updates = 0;
   for (const Node *node = module->step[p]->first; node; node = node->next)
     updates += node_is(node, OP_update) || node_is(node, OP_dense_update);
@@ -144,13 +192,17 @@ static void print_memory(const Module *module, int threads, StrBuf *out) {
                   count_text(a, sizeof a, 4.0 * (double)module->constant_floats, "B"));
   for (int f = 0; f < module->function_count; f++) {
     const Function *function = module->functions[f];
-    int64_t floats = function->batch_floats * batch + function->fixed_floats;
-    int64_t bound = function->batch_bound * batch + function->fixed_bound;
+    bool parts = function->kind == FUNCTION_FORWARD || function->kind == FUNCTION_FEATURES ||
+                 function->kind == FUNCTION_VARIED;
+    int images = parts && batch > FORWARD_BATCH ? FORWARD_BATCH : batch;
+    int64_t floats = function->batch_floats * images + function->fixed_floats;
+    int64_t bound = function->batch_bound * images + function->fixed_bound;
     if (!floats)
       continue;
-    strbuf_printf(out, "              %-9s `%s` at batch %d; at least %s are alive at once\n",
-                  count_text(a, sizeof a, 4.0 * (double)floats, "B"), function->name, batch,
-                  count_text(b, sizeof b, 4.0 * (double)bound, "B"));
+    strbuf_printf(out, "              %-9s `%s` at batch %d; %s are alive at once, packing adds %.2f %%\n",
+                  count_text(a, sizeof a, 4.0 * (double)floats, "B"), function->name, images,
+                  count_text(b, sizeof b, 4.0 * (double)bound, "B"),
+                  bound ? 100.0 * (double)(floats - bound) / (double)bound : 0.0);
   }
   strbuf_printf(out, "peak          %lld bytes at batch %d on %d threads, images and libraries apart\n",
                 (long long)emit_bytes(module, batch, threads), batch, threads);

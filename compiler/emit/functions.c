@@ -264,7 +264,9 @@ static void function_comment(const Emitter *emitter, const Node *first, const No
   const Layer *layer = first->layer;
   int64_t per_image = 0, once = 0;
   strbuf_printf(out, "\n/* %s%s:", layer ? layer->name : emitter->function->name,
-                first->backward ? ", backward" : "");
+                first->backward ? ", backward"
+                : first->again  ? ", once more"
+                                : "");
   int listed = 0;
   for (const Node *node = first; node != end; node = node->next) {
     strbuf_printf(out, "%s %s", listed++ ? "," : "", node->op->name);
@@ -351,7 +353,7 @@ static void emit_group(Emitter *emitter, const char *name, const Node *first, co
 }
 
 static bool same_group(const Node *a, const Node *b) {
-  return a->layer == b->layer && a->backward == b->backward;
+  return a->layer == b->layer && a->backward == b->backward && a->again == b->again;
 }
 
 /* ---- preparation: constants and who needs them ---- */
@@ -429,7 +431,9 @@ static void emit_groups(Emitter *emitter, StrBuf *out, StrBuf *calls) {
       continue;
     char *name = arena_printf(emitter->arena, "model_%s_%s%s", function->name,
                               first->layer ? emit_identifier(emitter->arena, first->layer->name) : "end",
-                              first->backward ? "_backward" : "");
+                              first->backward ? "_backward"
+                              : first->again  ? "_again"
+                                              : "");
     /* A layer whose operations do not stand together gets numbered functions. */
     int twins = 0;
     for (const Node *node = function->first; node != first; node = node->next)

@@ -50,13 +50,17 @@ static int64_t scratch_batch_of(const Function *function) {
   return function->scratch_batch_floats;
 }
 
-/* Declared in summary.h, which describes it. */
+/* Declared in summary.h, which describes them. */
+int64_t emit_rest_bytes(const Module *module, int batch, int threads) {
+  int64_t scratch = most(module, scratch_of) + (batch + 15) / 16 * 16 * most(module, scratch_batch_of);
+  return 4 * (module->param_floats + module->slot_count * module->slot_floats + module->constant_floats +
+              threads * scratch);
+}
+
 int64_t emit_bytes(const Module *module, int batch, int threads) {
   int64_t part = (batch < FORWARD_BATCH ? batch : FORWARD_BATCH) * most(module, part_of);
   int64_t pool = batch * most(module, batch_of) > part ? batch * most(module, batch_of) : part;
-  int64_t scratch = most(module, scratch_of) + (batch + 15) / 16 * 16 * most(module, scratch_batch_of);
-  return 4 * (module->param_floats + module->slot_count * module->slot_floats + module->constant_floats +
-              most(module, fixed_of) + pool + threads * scratch);
+  return emit_rest_bytes(module, batch, threads) + 4 * (most(module, fixed_of) + pool);
 }
 
 /* The first lines: what this is and how it is compiled. */

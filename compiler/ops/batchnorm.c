@@ -136,6 +136,15 @@ static void train_emit(Emitter *e, const Node *node) {
             emit_value(e, node->out[1]), emit_value(e, node->out[2]), emit_value(e, node->out[0]));
 }
 
+/* batchnorm_again(x [, gamma] [, beta], batch mean, batch invstd): the y of batchnorm_train once more,
+ * without moving the statistics again. */
+static void again_emit(Emitter *e, const Node *node) {
+  NormInputs in = norm_inputs(e, node, 1, true);
+  emit_line(e, "batchnorm_train_apply((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, &m->work);",
+            norm_rows(node->in[0]), norm_channels(node->in[0]), emit_value(e, node->in[0]), in.gamma, in.beta,
+            in.mean, in.variance, emit_value(e, node->out[0]));
+}
+
 static void train_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
   (void)needed;
   int gamma = (int)node->attr.ints[0], beta = (int)node->attr.ints[1];
@@ -248,6 +257,7 @@ const OpDef op_batchnorm_infer_bwd = {
     .kind = OP_batchnorm_infer_bwd,
     .name = "batchnorm_infer_bwd",
     .not_differentiable = true,
+    .in_place = true,
     .scratch_floats = norm_scratch,
     .emit = infer_bwd_emit,
     .print_attrs = norm_print,
@@ -263,10 +273,21 @@ const OpDef op_batchnorm_train = {
     .print_attrs = norm_print,
 };
 
+const OpDef op_batchnorm_again = {
+    .kind = OP_batchnorm_again,
+    .name = "batchnorm_again",
+    .not_differentiable = true,
+    .in_place = true,
+    .scratch_floats = norm_scratch,
+    .emit = again_emit,
+    .print_attrs = norm_print,
+};
+
 const OpDef op_batchnorm_train_bwd = {
     .kind = OP_batchnorm_train_bwd,
     .name = "batchnorm_train_bwd",
     .not_differentiable = true,
+    .in_place = true,
     .scratch_floats = norm_scratch,
     .emit = train_bwd_emit,
     .print_attrs = norm_print,

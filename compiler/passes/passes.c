@@ -4,9 +4,6 @@
 #include <string.h>
 #include <time.h>
 
-/* The plan is made without knowing the machine: limits are checked for so many threads. */
-enum { MEMORY_THREADS = 2 };
-
 const Pass pass_table[] = {
     {"freeze", "find the largest part that is a pure function of the image, to be computed once", pass_freeze,
      false},
@@ -18,6 +15,8 @@ const Pass pass_table[] = {
     {"dce", "drop operations whose results nobody uses", pass_dce, false},
     {"select", "choose an algorithm for each convolution and pack its weights", pass_select, true},
     {"hoist", "compute what depends on unchanging weights once, before the first step", pass_hoist, false},
+    {"recompute", "make forward values a second time where the step would exceed its memory limit",
+     pass_recompute, false},
     {"schedule", "order operations so that few values are alive at a time", pass_schedule, false},
     {"plan", "give every value its place in the arena", pass_plan, false},
 };
@@ -71,6 +70,14 @@ static void collect_weights(Module *module) {
   }
 }
 
+/* A size in the words of the language, rounded up, so that it can be written into the file. */
+static const char *size_words(Arena *arena, int64_t bytes) {
+  bool small = bytes < 16 << 20;
+  int shift = small ? 10 : 20;
+  return arena_printf(arena, "%lld%s", (long long)((bytes + ((int64_t)1 << shift) - 1) >> shift),
+                      small ? "KB" : "MB");
+}
+
 /* `memory` in the train section: an instance that would need more is refused before it runs, with what would
  * do. */
 static void check_memory_limit(const Module *module) {
@@ -81,14 +88,17 @@ static void check_memory_limit(const Module *module) {
   int batch = train->batch;
   while (batch > 0 && emit_bytes(module, batch, MEMORY_THREADS) > train->memory_limit)
     batch--;
-  diag_error(module->diag, train->span, "`%s` needs %.1f MB at batch %d on %d threads, the limit is %.1f MB",
-             module->graph->name, (double)needed * 1e-6, train->batch, MEMORY_THREADS,
-             (double)train->memory_limit * 1e-6);
+  const char *words = size_words(module->arena, needed);
+  diag_error(module->diag, train->span,
+             "`%s` needs %s at batch %d on %d threads, also where values are made again instead of kept; the "
+             "limit is %s",
+             module->graph->name, words, train->batch, MEMORY_THREADS,
+             size_words(module->arena, train->memory_limit));
   if (batch)
-    diag_help(module->diag, "a batch of %d fits", batch);
+    diag_help(module->diag, "`memory %s` would do, or `batch %d` with this limit", words, batch);
   else
-    diag_help(module->diag, "the least that would do is %.1f MB, at batch 1",
-              (double)emit_bytes(module, 1, MEMORY_THREADS) * 1e-6);
+    diag_help(module->diag, "`memory %s` would do, or at `batch 1` %s", words,
+              size_words(module->arena, emit_bytes(module, 1, MEMORY_THREADS)));
 }
 
 Module *passes_run(const Graph *graph, Arena *arena, Diag *diag, const PassOptions *options, bool exact,

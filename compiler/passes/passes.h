@@ -10,6 +10,9 @@ typedef struct Pass {
   bool required; /* cannot be switched off */
 } Pass;
 
+/* The plan is made without knowing the machine: limits are checked for so many threads. */
+enum { MEMORY_THREADS = 2 };
+
 extern const Pass pass_table[];
 extern const int pass_count;
 
@@ -25,15 +28,24 @@ Module *passes_run(const Graph *graph, Arena *arena, Diag *diag, const PassOptio
                    StrBuf *dump);
 const Pass *pass_find(const char *name); /* or NULL */
 
-void pass_freeze(Module *module);   /* freeze.c */
-void pass_lower(Module *module);    /* lower.c */
-void pass_autodiff(Module *module); /* autodiff.c */
-void pass_fold(Module *module);     /* fold.c */
-void pass_fuse(Module *module);     /* fuse.c */
-void pass_dce(Module *module);      /* dce.c */
-void pass_select(Module *module);   /* select.c */
-void pass_hoist(Module *module);    /* hoist.c */
-void pass_schedule(Module *module); /* schedule.c */
-void pass_plan(Module *module);     /* plan.c */
+void pass_freeze(Module *module);    /* freeze.c */
+void pass_lower(Module *module);     /* lower.c */
+void pass_autodiff(Module *module);  /* autodiff.c */
+void pass_fold(Module *module);      /* fold.c */
+void pass_fuse(Module *module);      /* fuse.c */
+void pass_dce(Module *module);       /* dce.c */
+void pass_select(Module *module);    /* select.c */
+void pass_hoist(Module *module);     /* hoist.c */
+void pass_recompute(Module *module); /* recompute.c */
+void pass_schedule(Module *module);  /* schedule.c */
+/* Moves the updates of one training step forward. */
+void schedule_updates(Function *function);
+void pass_plan(Module *module); /* plan.c */
 void plan_without_reuse(Module *module);
+/* One function: sets batch_floats, fixed_floats and the bounds; offsets too.  plan_bounds leaves the floats
+ * at the bounds and packs nothing. */
+void plan_function(Function *function);
+void plan_bounds(Function *function);
+/* Places for what `prepare` makes. */
+void plan_constants(Module *module);
 #endif

@@ -4,8 +4,10 @@
  * count floats per image (place = n * offset), in the fixed pool plain floats.  Values whose lives overlap
  * never overlap in memory; a view lies where its source lies, an in-place result where an input dies.
  *
- * Packing: greedy first fit over several orders (largest first, longest-lived first, ...), the best kept; the
- * lower bound is the most floats alive at any node. */
+ * Packing: greedy first fit over several orders (largest first, longest-lived first, ...), the best kept;
+ * where it is above the lower bound (the most floats alive at any node), what sticks out at the top is moved
+ * forward in the order and packed again.  The 2-dimensional strip packing behind it is NP-hard; on real
+ * networks the bound is reached. */
 #include "passes.h"
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +18,7 @@ typedef struct Buffer {
   int begin, end; /* node positions, both inclusive */
 } Buffer;
 
-enum { ALIGN_FLOATS = 16 };
+enum { ALIGN_FLOATS = 16, REPACK_ROUNDS = 200, REPACK_WORK = 20000000 };
 
 static int64_t padded(int64_t floats) {
   return (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
@@ -44,51 +46,73 @@ static bool outside(const Function *function, const Value *root) {
   return false;
 }
 
-static int last_use(const Function *function, const Value *root, int positions) {
-  int last = -1;
-  for (int i = 0; i < function->result_count; i++)
-    if (root_of(function->results[i]) == root)
-      return positions;
+/* last[id]: the position of the last node that reads or makes a value; `positions` for results. */
+static void find_last_uses(const Function *function, int positions, int *last) {
+  for (int i = 0; i < function->value_count; i++)
+    last[i] = -1;
   for (const Node *node = function->first; node; node = node->next) {
     for (int i = 0; i < node->in_count; i++)
-      if (root_of(node->in[i]) == root)
-        last = node->position;
+      last[node->in[i]->id] = node->position;
     for (int i = 0; i < node->out_count; i++)
-      if (root_of(node->out[i]) == root && node->position > last)
-        last = node->position;
+      last[node->out[i]->id] = node->position;
   }
-  return last;
+  for (int i = 0; i < function->result_count; i++)
+    last[function->results[i]->id] = positions;
 }
 
-/* Views share their source's memory; in-place operators that of an input which dies there. */
-static void share_storage(Function *function, int positions, bool in_place) {
+/* `value` takes the memory of `source`, which lives as long as both. */
+static void share(Value *value, Value *source, int *last) {
+  Value *root = root_of(source);
+  value->storage = source;
+  if (last[value->id] > last[root->id])
+    last[root->id] = last[value->id];
+}
+
+/* Whether input k may become the output's memory: it dies here, and no other input lies in it. */
+static bool dies_into(const Function *function, const Node *node, int k, const int *last) {
+  const Value *root = root_of(node->in[k]);
+  if (value_floats(node->in[k]) != value_floats(node->out[0]) ||
+      node->in[k]->batched != node->out[0]->batched || outside(function, root) ||
+      last[root->id] != node->position)
+    return false;
+  for (int i = 0; i < node->in_count; i++)
+    if (i != k && root_of(node->in[i]) == root)
+      return false;
+  return true;
+}
+
+/* Views share their source's memory; in-place operators that of an input which dies there.  The two inputs of
+ * a sum or product may change places for it: the result is the same. */
+static void share_storage(Function *function, bool in_place, int *last) {
   for (Node *node = function->first; node; node = node->next)
     for (int i = 0; i < node->out_count; i++)
       node->out[i]->storage = node->out[i];
-  for (Node *node = function->first; node; node = node->next) {
+  for (Node *node = function->last; node;
+       node = node->prev) /* users first: lives reach back through chains */
     if (node->op->view)
-      node->out[0]->storage = node->in[0];
-    else if (in_place && node->op->in_place && node->in_count &&
-             value_floats(node->in[0]) == value_floats(node->out[0]) &&
-             node->in[0]->batched == node->out[0]->batched) {
-      Value *root = root_of(node->in[0]);
-      bool twice = false;
-      for (int i = 1; i < node->in_count; i++)
-        twice = twice || root_of(node->in[i]) == root;
-      if (!outside(function, root) && !twice && last_use(function, root, positions) == node->position)
-        node->out[0]->storage = node->in[0];
+      share(node->out[0], node->in[0], last);
+  for (Node *node = function->first; in_place && node; node = node->next) {
+    if (!node->op->in_place || !node->in_count)
+      continue;
+    if (node->in_count == 2 && (node_is(node, OP_add) || node_is(node, OP_multiply)) &&
+        !dies_into(function, node, 0, last) && dies_into(function, node, 1, last)) {
+      Value *first = node->in[0];
+      node->in[0] = node->in[1];
+      node->in[1] = first;
     }
+    if (dies_into(function, node, 0, last))
+      share(node->out[0], node->in[0], last);
   }
 }
 
-static int collect(Function *function, int positions, bool batched, Buffer *buffers) {
+static int collect(Function *function, bool batched, const int *last, Buffer *buffers) {
   int count = 0;
   for (Node *node = function->first; node; node = node->next)
     for (int i = 0; i < node->out_count; i++) {
       Value *value = node->out[i];
       if (value->storage != value || value->batched != batched || outside(function, value))
         continue;
-      int end = last_use(function, value, positions);
+      int end = last[value->id];
       buffers[count++] = (Buffer){value, padded(value_floats(value)), 0, node->position,
                                   end < node->position ? node->position : end};
     }
@@ -158,11 +182,51 @@ static int earlier_first(const void *a, const void *b) {
   return x->begin != y->begin ? x->begin - y->begin : larger_first(a, b);
 }
 
-static int64_t pack(Buffer *buffers, int count) {
+static void keep_offsets(const Buffer *buffers, int count) {
+  for (int i = 0; i < count; i++)
+    buffers[i].value->offset = buffers[i].offset;
+}
+
+/* Moves what reaches the top forward in the order and packs again. */
+static int64_t repack(Buffer *buffers, int count, Buffer **order, int64_t best, int64_t bound) {
+  Buffer **trial = malloc(sizeof *trial * (size_t)(count + 1));
+  uint32_t draw = 1;
+  int64_t top = place(order, count);
+  int64_t rounds = REPACK_WORK / ((int64_t)count * count + 1), enough = bound + bound / 200;
+  rounds = rounds < REPACK_ROUNDS ? rounds : REPACK_ROUNDS;
+  for (int64_t round = 0; round < rounds && best > enough; round++) {
+    memcpy(trial, order, sizeof *trial * (size_t)count);
+    for (int i = 0; i < count; i++) {
+      draw = draw * 1664525u + 1013904223u; /* Numerical Recipes' generator: the same plan every time */
+      if (trial[i]->offset + trial[i]->floats != top && draw >> 24)
+        continue;
+      Buffer *moved = trial[i];
+      int to = (int)((draw >> 8) % (uint32_t)(i + 1));
+      memmove(trial + to + 1, trial + to, sizeof *trial * (size_t)(i - to));
+      trial[to] = moved;
+    }
+    int64_t other = place(trial, count);
+    if (other > top) {
+      place(order, count);
+      continue;
+    }
+    top = other;
+    memcpy(order, trial, sizeof *trial * (size_t)count);
+    if (top < best) {
+      best = top;
+      keep_offsets(buffers, count);
+    }
+  }
+  free(trial);
+  return best;
+}
+
+static int64_t pack(Buffer *buffers, int count, int64_t bound) {
   int (*const orders[])(const void *, const void *) = {larger_first, longer_first, area_first, earlier_first};
-  Buffer **order = malloc(sizeof *order * (size_t)(count + 1));
+  Buffer **order = malloc(sizeof *order * (size_t)(count + 1)),
+         **best_order = malloc(sizeof *order * (size_t)(count + 1));
   int64_t best = -1;
-  for (size_t o = 0; o < sizeof orders / sizeof *orders; o++) {
+  for (size_t o = 0; o < sizeof orders / sizeof *orders && best != bound; o++) {
     for (int i = 0; i < count; i++)
       order[i] = &buffers[i];
     qsort(order, (size_t)count, sizeof *order, orders[o]);
@@ -170,22 +234,28 @@ static int64_t pack(Buffer *buffers, int count) {
     if (best >= 0 && top >= best)
       continue;
     best = top;
-    for (int i = 0; i < count; i++)
-      buffers[i].value->offset = buffers[i].offset;
+    memcpy(best_order, order, sizeof *order * (size_t)count);
+    keep_offsets(buffers, count);
   }
+  if (best > bound)
+    best = repack(buffers, count, best_order, best, bound);
   free(order);
+  free(best_order);
   return best < 0 ? 0 : best;
 }
 
-static int64_t bound(const Buffer *buffers, int count, int positions) {
-  int64_t most = 0;
+/* The most floats alive at any node. */
+static int64_t most_alive(const Buffer *buffers, int count, int positions) {
+  int64_t *change = calloc((size_t)positions + 3, sizeof *change), live = 0, most = 0;
+  for (int i = 0; i < count; i++) {
+    change[buffers[i].begin] += buffers[i].floats;
+    change[buffers[i].end + 1] -= buffers[i].floats;
+  }
   for (int p = 0; p <= positions; p++) {
-    int64_t live = 0;
-    for (int i = 0; i < count; i++)
-      if (buffers[i].begin <= p && p <= buffers[i].end)
-        live += buffers[i].floats;
+    live += change[p];
     most = live > most ? live : most;
   }
+  free(change);
   return most;
 }
 
@@ -198,18 +268,29 @@ static int64_t side_by_side(Buffer *buffers, int count) {
   return top;
 }
 
-static void plan_function(Function *function, bool reuse) {
+typedef enum PlanMode { PLAN_SIDE_BY_SIDE, PLAN_BOUND, PLAN_PACK } PlanMode;
+
+static void plan_values(Function *function, PlanMode mode) {
   ir_number(function);
   int positions = function->last ? function->last->position + 1 : 0;
-  share_storage(function, positions, reuse);
+  int *last = malloc(sizeof *last * ((size_t)function->value_count + 1));
+  find_last_uses(function, positions, last);
+  share_storage(function, mode != PLAN_SIDE_BY_SIDE, last);
   Buffer *buffers = calloc((size_t)function->value_count + 1, sizeof *buffers);
   for (int batched = 0; batched < 2; batched++) {
-    int count = collect(function, positions, batched, buffers);
-    int64_t floats = reuse ? pack(buffers, count) : side_by_side(buffers, count);
+    int count = collect(function, batched, last, buffers);
+    int64_t bound = most_alive(buffers, count, positions), floats = bound;
+    if (mode != PLAN_BOUND)
+      floats = mode == PLAN_PACK ? pack(buffers, count, bound) : side_by_side(buffers, count);
     *(batched ? &function->batch_floats : &function->fixed_floats) = floats;
-    *(batched ? &function->batch_bound : &function->fixed_bound) = bound(buffers, count, positions);
+    *(batched ? &function->batch_bound : &function->fixed_bound) = bound;
   }
   free(buffers);
+  free(last);
+}
+
+static void plan_scratch(Function *function) {
+  function->scratch_floats = function->scratch_batch_floats = 0;
   for (Node *node = function->first; node; node = node->next) {
     if (!node->op->scratch_floats)
       continue;
@@ -222,8 +303,17 @@ static void plan_function(Function *function, bool reuse) {
   }
 }
 
+void plan_bounds(Function *function) {
+  plan_values(function, PLAN_BOUND);
+}
+
+void plan_function(Function *function) {
+  plan_values(function, PLAN_PACK);
+  plan_scratch(function);
+}
+
 /* Constants live as long as the weights: side by side in a block of their own. */
-static void plan_constants(Module *module) {
+void plan_constants(Module *module) {
   Function *prepare = module->prepare;
   module->constant_floats = 0;
   for (int i = 0; i < prepare->result_count; i++) {
@@ -232,16 +322,16 @@ static void plan_constants(Module *module) {
   }
 }
 
-static void plan_all(Module *module, bool reuse) {
+void pass_plan(Module *module) {
   for (int f = 0; f < module->function_count; f++)
-    plan_function(module->functions[f], reuse);
+    plan_function(module->functions[f]);
   plan_constants(module);
 }
 
-void pass_plan(Module *module) {
-  plan_all(module, true);
-}
-
 void plan_without_reuse(Module *module) {
-  plan_all(module, false);
+  for (int f = 0; f < module->function_count; f++) {
+    plan_values(module->functions[f], PLAN_SIDE_BY_SIDE);
+    plan_scratch(module->functions[f]);
+  }
+  plan_constants(module);
 }

@@ -25,19 +25,20 @@ static Node *last_obstacle(const Node *node) {
   return NULL;
 }
 
-void pass_schedule(Module *module) {
-  for (int f = 0; f < module->function_count; f++) {
-    Function *function = module->functions[f];
-    if (function->kind != FUNCTION_STEP)
+void schedule_updates(Function *function) {
+  for (Node *node = function->first, *next; node; node = next) {
+    next = node->next;
+    if (!node_is(node, OP_update) && !node_is(node, OP_dense_update))
       continue;
-    for (Node *node = function->first, *next; node; node = next) {
-      next = node->next;
-      if (!node_is(node, OP_update) && !node_is(node, OP_dense_update))
-        continue;
-      Node *obstacle = last_obstacle(node);
-      Node *place = obstacle ? obstacle->next : function->first;
-      if (place != node)
-        move_before(function, node, place);
-    }
+    Node *obstacle = last_obstacle(node);
+    Node *place = obstacle ? obstacle->next : function->first;
+    if (place != node)
+      move_before(function, node, place);
   }
+}
+
+void pass_schedule(Module *module) {
+  for (int f = 0; f < module->function_count; f++)
+    if (module->functions[f]->kind == FUNCTION_STEP)
+      schedule_updates(module->functions[f]);
 }

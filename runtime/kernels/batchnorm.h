@@ -109,6 +109,20 @@ static void batchnorm_infer(int64_t rows, int c, const float *x, const float *ga
   batchnorm_affine(rows, c, x, scale, offset, y, work);
 }
 
+/* y = gamma (x - save_mean) save_invstd + beta: what batchnorm_train_fwd ends with, and what makes its y
+ * again to the bit.  gamma and beta may be NULL.  In place allowed.  Scratch. */
+static void batchnorm_train_apply(int64_t rows, int c, const float *x, const float *gamma, const float *beta,
+                                  const float *save_mean, const float *save_invstd, float *y,
+                                  const Work *work) {
+  float *scale = batchnorm_floats(work, c, 0), *offset = scale + c;
+  for (int i = 0; i < c; i++) {
+    double slope = (gamma ? (double)gamma[i] : 1) * (double)save_invstd[i];
+    scale[i] = (float)slope;
+    offset[i] = (float)((beta ? (double)beta[i] : 0) - (double)save_mean[i] * slope);
+  }
+  batchnorm_affine(rows, c, x, scale, offset, y, work);
+}
+
 /* On the batch's own statistics: save_mean and save_invstd [c] are kept for the gradient; the moving ones
  * become moving * momentum + batch * (1 - momentum), with the population variance.  The variance is taken
  * around the mean of a few rows, so that a mean far from zero does not drown it.  In place allowed.  Scratch.
@@ -117,7 +131,7 @@ static void batchnorm_train_fwd(int64_t rows, int c, const float *x, const float
                                 float epsilon, float momentum, float *moving_mean, float *moving_var,
                                 float *save_mean, float *save_invstd, float *y, const Work *work) {
   int64_t samples = rows < BATCHNORM_SAMPLES ? rows : BATCHNORM_SAMPLES;
-  float *shift = batchnorm_floats(work, c, 0), *scale = shift, *offset = shift + c;
+  float *shift = batchnorm_floats(work, c, 0);
   for (int i = 0; i < c; i++)
     shift[i] = 0;
   for (int64_t k = 0; k < samples; k++)
@@ -129,15 +143,12 @@ static void batchnorm_train_fwd(int64_t rows, int c, const float *x, const float
     double away = total.first[i] / (double)rows, mean = (double)shift[i] + away;
     double var = total.second[i] / (double)rows - away * away;
     var = var > 0 ? var : 0;
-    double invstd = 1 / sqrt(var + (double)epsilon), slope = (gamma ? (double)gamma[i] : 1) * invstd;
     save_mean[i] = (float)mean;
-    save_invstd[i] = (float)invstd;
+    save_invstd[i] = (float)(1 / sqrt(var + (double)epsilon));
     moving_mean[i] = moving_mean[i] * momentum + (float)mean * (1 - momentum);
     moving_var[i] = moving_var[i] * momentum + (float)var * (1 - momentum);
-    scale[i] = (float)slope;
-    offset[i] = (float)((beta ? (double)beta[i] : 0) - mean * slope);
   }
-  batchnorm_affine(rows, c, x, scale, offset, y, work);
+  batchnorm_train_apply(rows, c, x, gamma, beta, save_mean, save_invstd, y, work);
 }
 
 /* dgamma = sum dy (x - mean) invstd, dbeta = sum dy (either may be NULL);

@@ -81,7 +81,7 @@ with tempfile.TemporaryDirectory() as folder:
             check(disabled, worst < 1e-4, f"off by {worst:.3g}")
         else:
             check(disabled, other_log == log and np.array_equal(other, pred), f"off by {worst:.3g}")
-    for name in ("freeze", "lower", "autodiff", "fold", "fuse", "dce", "select", "hoist", "schedule", "plan"):
+    for name in ("freeze", "lower", "autodiff", "fold", "fuse", "dce", "select", "hoist", "recompute", "schedule", "plan"):
         done = subprocess.run([netc, "dump", source, "--after", name], capture_output=True, text=True)
         check(f"dump {name}", done.returncode == 0 and (name == "freeze" or "function forward" in done.stdout))
 print(f"passes: {passed} passed, {failed} failed")

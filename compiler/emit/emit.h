@@ -55,6 +55,16 @@ void emit_average(Emitter *emitter, const Value *weight);
 const char *emit_penalty(Emitter *emitter, const Call *regularizer, const char *weight, int64_t count,
                          int columns);
 
+/* What an instance is made of, in floats: weights with all that is made of them; other values that are no
+ * batch's, with and without weights of its own; the most values of a step per image of the batch, and of a
+ * prediction per image of its part; scratch of one thread, and more of it per image; features per image. */
+typedef struct MemorySizes {
+  int64_t weights, fixed, fixed_in_place, batch, part, scratch, scratch_batch, features;
+} MemorySizes;
+MemorySizes emit_sizes(const Module *module);
+/* The most that struct Model itself takes. */
+enum { INSTANCE_BYTES = 512 };
+
 /* The C file and the header, whole. */
 void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file);
 /* Pieces of it: functions.c, tables.c */

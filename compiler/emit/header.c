@@ -90,28 +90,49 @@ void emit_api(Stitch *stitch, bool trains) {
   stitch_text(stitch, "#endif");
 }
 
-static void add_example(const char *name, StrBuf *out) {
-  static const char text[] = " * A complete program that predicts one image of raw pixels:\n *\n"
-                             " *   #include \"@.h\"\n"
-                             " *   #include <stdio.h>\n *\n"
-                             " *   int main(void) {\n"
-                             " *     static uint8_t image[MODEL_INPUTS];\n"
-                             " *     float y[MODEL_OUTPUTS];\n"
-                             " *     Model *model;\n"
-                             " *     ModelStatus status = model_create(&model, NULL, 0, 1, 1);\n"
-                             " *     if (status == MODEL_OK)\n"
-                             " *       status = model_load_file(model, \"@.weights.bin\");\n"
-                             " *     if (status == MODEL_OK)\n"
-                             " *       status = model_predict_pixels(model, 1, image, y);\n"
-                             " *     if (status == MODEL_OK)\n"
-                             " *       printf(\"%g\\n\", y[0]);\n"
-                             " *     else\n"
-                             " *       fprintf(stderr, \"%s\\n\", model_status_text(status));\n"
-                             " *     model_destroy(model);\n"
-                             " *     return status != MODEL_OK;\n"
+/* A complete program; `@` stands for the network's name.  Tests take it out of the header and run it. */
+static void add_example(const char *name, bool trains, StrBuf *out) {
+  static const char start[] = " *   #include \"@.h\"\n"
+                              " *   #include <stdio.h>\n *\n"
+                              " *   int main(void) {\n"
+                              " *     static uint8_t image[MODEL_INPUTS];\n"
+                              " *     float y[MODEL_OUTPUTS];\n";
+  static const char predicts[] =
+      " *     const void *weights = NULL;\n"
+      " *     size_t length = 0;\n"
+      " *     Model *model = NULL;\n"
+      " *     ModelStatus status = model_map_file(\"@.weights.bin\", &weights, &length);\n"
+      " *     if (status == MODEL_OK)\n"
+      " *       status = model_create_in_place(&model, NULL, 0, 1, 1, weights, length);\n"
+      " *     if (status == MODEL_OK)\n"
+      " *       status = model_predict_pixels(model, 1, image, y);\n";
+  static const char learns[] =
+      " *     float target[MODEL_TARGETS] = {1}, loss = 0;\n"
+      " *     Model *model = NULL;\n"
+      " *     ModelStatus status = model_create(&model, NULL, 0, 1, 1);\n"
+      " *     if (status == MODEL_OK)\n"
+      " *       status = model_initialize(model, 1); // or model_load_file(model, \"@.weights.bin\")\n"
+      " *     if (status == MODEL_OK)\n"
+      " *       status = model_train_step_pixels(model, 1, image, target, NULL, &loss);\n"
+      " *     if (status == MODEL_OK)\n"
+      " *       status = model_save_file(model, 0, \"@.weights.bin\");\n"
+      " *     if (status == MODEL_OK)\n"
+      " *       status = model_predict_pixels(model, 1, image, y);\n";
+  static const char end[] = " *     if (status == MODEL_OK)\n"
+                            " *       printf(\"%g\\n\", (double)y[0]);\n"
+                            " *     else\n"
+                            " *       fprintf(stderr, \"%s\\n\", model_status_text(status));\n"
+                            " *     model_destroy(model);\n";
+  static const char unmap[] = " *     model_unmap_file(weights, length);\n";
+  static const char last[] = " *     return status != MODEL_OK;\n"
                              " *   }\n */\n";
-  StrBuf filled = {0};
-  for (const char *p = text; *p; p++) {
+  StrBuf text = {0}, filled = {0};
+  strbuf_printf(&text, " * A complete program that %s one image of raw pixels:\n *\n",
+                trains ? "trains on and predicts" : "predicts");
+  const char *const parts[] = {start, trains ? learns : predicts, end, trains ? "" : unmap, last};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    strbuf_puts(&text, parts[i]);
+  for (const char *p = text.text; *p; p++) {
     if (*p == '@')
       strbuf_puts(&filled, name);
     else
@@ -119,6 +140,37 @@ static void add_example(const char *name, StrBuf *out) {
   }
   add_named(filled.text, filled.text + filled.length, name, out);
   strbuf_free(&filled);
+  strbuf_free(&text);
+}
+
+/* Sizes of instances as constant expressions, for memory that is reserved when a program is compiled. */
+static void add_memory(const Module *module, const char *upper, StrBuf *out) {
+  MemorySizes sizes = emit_sizes(module);
+  bool trains = module->graph->train.loss;
+  strbuf_printf(out,
+                "/* Enough bytes for an instance (model_size may ask for a little less), as a constant: for\n"
+                " *   static _Alignas(64) unsigned char memory[%s_BYTES(batch, threads)];\n"
+                " * batch and threads as for the functions, both at least 1. */\n",
+                upper);
+  strbuf_printf(out,
+                "#define %s_BYTES_WITH(floats, batch, threads) \\\n"
+                "  ((size_t)%d + 4 * ((size_t)(floats) + (size_t)(batch) * %lld + 32 + \\\n"
+                "   ((size_t)(batch) * %lld > (size_t)((batch) < %d ? (batch) : %d) * %lld \\\n"
+                "    ? (size_t)(batch) * %lld : (size_t)((batch) < %d ? (batch) : %d) * %lld) + \\\n"
+                "   (size_t)(threads) * (%lld + ((size_t)(batch) + 15) / 16 * 16 * %lld)))\n",
+                upper, INSTANCE_BYTES + 256,
+                (long long)(shape_count(module->graph->input->shape) + sizes.features),
+                (long long)sizes.batch, FORWARD_BATCH, FORWARD_BATCH, (long long)sizes.part,
+                (long long)sizes.batch, FORWARD_BATCH, FORWARD_BATCH, (long long)sizes.part,
+                (long long)sizes.scratch, (long long)sizes.scratch_batch);
+  strbuf_printf(out, "#define %s_BYTES(batch, threads) %s_BYTES_WITH(%lld, batch, threads)\n", upper, upper,
+                (long long)(sizes.weights + sizes.fixed));
+  if (!trains)
+    strbuf_printf(out,
+                  "/* The same for model_create_in_place. */\n"
+                  "#define %s_BYTES_IN_PLACE(batch, threads) %s_BYTES_WITH(%lld, batch, threads)\n",
+                  upper, upper, (long long)sizes.fixed_in_place);
+  strbuf_puts(out, "\n");
 }
 
 static void add_sizes(const Module *module, const char *upper, StrBuf *out) {
@@ -129,7 +181,13 @@ static void add_sizes(const Module *module, const char *upper, StrBuf *out) {
                   in.dim[1], upper, in.dim[2]);
   strbuf_printf(out, "  %s_INPUTS = %lld,  /* numbers per image that go in */\n", upper,
                 (long long)shape_count(in));
-  strbuf_printf(out, "  %s_OUTPUTS = %lld, /* and come out */\n};\n\n", upper, (long long)shape_count(y));
+  strbuf_printf(out, "  %s_OUTPUTS = %lld, /* and come out */\n", upper, (long long)shape_count(y));
+  const TrainSpec *train = &module->graph->train;
+  bool sparse = train->loss && strstr(train->loss->signature->name, "sparse");
+  if (train->loss)
+    strbuf_printf(out, "  %s_TARGETS = %lld, /* and the loss is told */\n", upper,
+                  (long long)(sparse ? shape_count(y) / y.dim[y.rank - 1] : shape_count(y)));
+  strbuf_puts(out, "};\n\n");
 }
 
 void emit_header(const Module *module, StrBuf *out) {
@@ -144,18 +202,24 @@ void emit_header(const Module *module, StrBuf *out) {
       "where\n"
       " * more than one thread is wanted.  -D%s_NO_FILES leaves out what needs a file system.  No function "
       "ends\n"
-      " * the program, prints, or keeps global state; memory is taken by %s_create and, for whole files and\n"
-      " * orthogonal starting weights, for the time of the call.  Instances are independent: any number, in "
-      "any\n"
-      " * threads, one thread at a time each.  This file may be used, changed and passed on without "
+      " * the program, prints, or keeps global state; memory is taken by %s_create, and for the time of a "
+      "call "
+      "to\n"
+      " * save a file or to draw orthogonal weights.  Instances are independent: any number, in any threads, "
+      "one\n"
+      " * thread at a time each.  This file may be used, changed and passed on without "
       "conditions\n"
       " * (MIT-0).\n *\n",
       graph->name, source, NETC_VERSION, graph->name, upper, upper, graph->name);
-  add_example(graph->name, out);
+  add_example(graph->name, graph->train.loss, out);
   strbuf_printf(out, "#ifndef %s_H\n#define %s_H\n#include <stddef.h>\n#include <stdint.h>\n\n", upper,
                 upper);
   strbuf_puts(out, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
   add_sizes(module, upper, out);
+  StrBuf memory = {0};
+  add_memory(module, upper, &memory);
+  add_named(memory.text, memory.text + memory.length, graph->name, out);
+  strbuf_free(&memory);
   for (int part = 0; part < 3; part++)
     add_declarations(embedded_find(runtime_files, public_part(part, graph->train.loss != NULL)), graph->name,
                      out);

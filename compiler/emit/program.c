@@ -63,6 +63,22 @@ int64_t emit_bytes(const Module *module, int batch, int threads) {
   return emit_rest_bytes(module, batch, threads) + 4 * (most(module, fixed_of) + pool);
 }
 
+MemorySizes emit_sizes(const Module *module) {
+  MemorySizes sizes = {
+      .weights = module->param_floats + module->slot_count * module->slot_floats + module->constant_floats,
+      .fixed = most(module, fixed_of),
+      .fixed_in_place = most(module, fixed_in_place_of),
+      .batch = most(module, batch_of),
+      .part = most(module, part_of),
+      .scratch = most(module, scratch_of),
+      .scratch_batch = most(module, scratch_batch_of),
+  };
+  for (int p = 0; module->graph->train.loss && p < module->graph->train.phase_count; p++)
+    if (module->features[p] && module->cuts[p].feature_floats > sizes.features)
+      sizes.features = module->cuts[p].feature_floats;
+  return sizes;
+}
+
 /* The first lines: what this is and how it is compiled. */
 static void emit_head(const Module *module, const EmitOptions *options, StrBuf *out) {
   const Graph *graph = module->graph;
@@ -112,8 +128,8 @@ static void emit_instance(const Module *module, StrBuf *out) {
       "  uint64_t stale; /* bit by function: its packed and folded weights must be made anew */\n"
       "  ModelState state;\n%s"
       "  void *memory; /* to free, or NULL */\n"
-      "};\n",
-      params, slots, constants, batch, fixed, scratch, trains ? "  Update update;\n" : "");
+      "};\n_Static_assert(sizeof(Model) <= %d, \"MODEL_BYTES counts too little\");\n",
+      params, slots, constants, batch, fixed, scratch, trains ? "  Update update;\n" : "", INSTANCE_BYTES);
   strbuf_printf(out,
                 "\n/* Scratch of one thread: grows with the batch, rounded up to 16 images. */\n"
                 "static size_t model_scratch_floats(int batch) {\n"
@@ -146,7 +162,7 @@ static void emit_instance(const Module *module, StrBuf *out) {
       "  m->batch = batch;\n"
       "  m->stale = ~(uint64_t)0;\n"
       "  m->state.rate_scale = 1;\n"
-      "  float *next = (float *)((char *)m + (sizeof(Model) + 63) / 64 * 64);\n"
+      "  float *next = (float *)(void *)((char *)m + (sizeof(Model) + 63) / 64 * 64);\n"
       "  m->work = (Work){threads, next, model_scratch_floats(batch)};\n"
       "  next += (size_t)threads * m->work.scratch_floats;\n"
       "  m->batch_pool = next;\n"
@@ -316,7 +332,9 @@ static void stitch_network(Stitch *stitch, const Module *module, const EmitOptio
 void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file) {
   emit_head(module, options, c_file);
   Stitch *stitch = stitch_new();
-  stitch_text(stitch, "#ifndef MODEL_AGAIN\n#define _POSIX_C_SOURCE 200809L\n#define _DEFAULT_SOURCE\n"
+  stitch_text(stitch, "#ifndef MODEL_AGAIN\n"
+                      "#ifndef _POSIX_C_SOURCE\n#define _POSIX_C_SOURCE 200809L\n#endif\n"
+                      "#ifndef _DEFAULT_SOURCE\n#define _DEFAULT_SOURCE\n#endif\n"
                       "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n#include "
                       "<stdlib.h>\n#include <string.h>");
   if (options->isa)

@@ -28,6 +28,7 @@ help:
 	@echo "make            build/netc, the compiler"
 	@echo "make demo       install what is missing, train on real images, predict"
 	@echo "make check      install what is missing, run every test"
+	@echo "make check-compilers   the emitted file under every gcc and clang of Debian 12"
 	@echo "make bench      time the kernels against the processor"
 	@echo "make format     format the sources; format-check only looks"
 	@echo "make install    to PREFIX ($(PREFIX)), below DESTDIR"

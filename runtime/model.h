@@ -103,11 +103,19 @@ typedef enum ModelMetricKind {
   MODEL_METRIC_BINARY_ACCURACY, /* a: threshold */
   MODEL_METRIC_TOP_K,           /* a: k */
   MODEL_METRIC_SPARSE_TOP_K,
-  MODEL_METRIC_PRECISION, /* a: threshold, as of all that count positives */
+  /* a: threshold; b > 0: only the b largest outputs count as positive, whatever the threshold; c > 0: only
+   * class c - 1 is looked at.  So for all that count positives. */
+  MODEL_METRIC_PRECISION,
   MODEL_METRIC_RECALL,
-  MODEL_METRIC_F1,  /* b != 0: a is the threshold, else the largest output counts; option: macro, micro,
-                       weighted */
-  MODEL_METRIC_AUC, /* a: number of thresholds (200 where below 2); option: ROC, PR */
+  MODEL_METRIC_F1, /* b != 0: a is the threshold, else the largest output counts; c: beta, 1 where 0; option:
+                      macro, micro, weighted */
+  /* a: number of thresholds (200 where below 2); b: 0 interpolation, 1 minoring, 2 majoring; c != 0: from
+   * logits; d != 0: each label by itself; option: ROC, PR, PRGAIN */
+  MODEL_METRIC_AUC,
+  MODEL_METRIC_PRECISION_AT_RECALL, /* a: number of thresholds; b: what the other rate must reach */
+  MODEL_METRIC_RECALL_AT_PRECISION,
+  MODEL_METRIC_SENSITIVITY_AT_SPECIFICITY,
+  MODEL_METRIC_SPECIFICITY_AT_SENSITIVITY,
   MODEL_METRIC_TRUE_POSITIVES,
   MODEL_METRIC_FALSE_POSITIVES,
   MODEL_METRIC_TRUE_NEGATIVES,
@@ -115,9 +123,20 @@ typedef enum ModelMetricKind {
   MODEL_METRIC_MEAN_SQUARED_ERROR,
   MODEL_METRIC_ROOT_MEAN_SQUARED_ERROR,
   MODEL_METRIC_MEAN_ABSOLUTE_ERROR,
-  MODEL_METRIC_CATEGORICAL_CROSSENTROPY,
+  MODEL_METRIC_MEAN_ABSOLUTE_PERCENTAGE_ERROR,
+  MODEL_METRIC_MEAN_SQUARED_LOGARITHMIC_ERROR,
+  MODEL_METRIC_LOG_COSH,
+  MODEL_METRIC_COSINE_SIMILARITY,
+  MODEL_METRIC_KL_DIVERGENCE,
+  MODEL_METRIC_POISSON,
+  MODEL_METRIC_HINGE,
+  MODEL_METRIC_SQUARED_HINGE,
+  MODEL_METRIC_CATEGORICAL_HINGE,
+  MODEL_METRIC_CATEGORICAL_CROSSENTROPY, /* a != 0: from logits; b: label smoothing */
+  MODEL_METRIC_SPARSE_CATEGORICAL_CROSSENTROPY,
   MODEL_METRIC_BINARY_CROSSENTROPY,
-  MODEL_METRIC_R2,
+  MODEL_METRIC_R2, /* a: regressors of the adjusted score; option: uniform_average, variance_weighted_average
+                    */
 } ModelMetricKind;
 
 typedef struct ModelMetric {
@@ -125,6 +144,7 @@ typedef struct ModelMetric {
   ModelMetricKind kind;
   double a, b;
   const char *option; /* "macro", "PR", ... or NULL */
+  double c, d;
 } ModelMetric;
 
 typedef struct ModelEarlyStopping {

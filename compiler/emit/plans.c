@@ -85,52 +85,101 @@ static MetricPlan accuracy(const Graph *graph, const char *name) {
   Shape y = graph->output->shape;
   bool binary = y.dim[y.rank - 1] == 1;
   if (binary)
-    return (MetricPlan){name, "MODEL_METRIC_BINARY_ACCURACY", .5, 0, NULL};
+    return (MetricPlan){name, "MODEL_METRIC_BINARY_ACCURACY", .5, 0, NULL, 0, 0};
   if (strstr(loss, "sparse"))
-    return (MetricPlan){name, "MODEL_METRIC_SPARSE_CATEGORICAL_ACCURACY", 0, 0, NULL};
-  return (MetricPlan){name, "MODEL_METRIC_CATEGORICAL_ACCURACY", 0, 0, NULL};
+    return (MetricPlan){name, "MODEL_METRIC_SPARSE_CATEGORICAL_ACCURACY", 0, 0, NULL, 0, 0};
+  return (MetricPlan){name, "MODEL_METRIC_CATEGORICAL_ACCURACY", 0, 0, NULL, 0, 0};
+}
+
+/* "none" and a parameter that the metric lacks count as `otherwise`. */
+static double number_of(const Call *call, const char *param, double otherwise) {
+  if (!has_param(call, param))
+    return otherwise;
+  const Attr *attr = call_attr(call, param);
+  return attr->kind == ATTR_BOOL ? (double)attr->boolean : call_number(call, param, otherwise);
+}
+
+/* Of all that count positives: without a threshold it is one half, or nothing where the largest outputs
+ * count. */
+static MetricPlan decisions(const Call *call, MetricPlan plan) {
+  plan.b = number_of(call, "top_k", 0);
+  plan.c = number_of(call, "class_id", -1) + 1;
+  plan.a = number_of(call, "thresholds", plan.b > 0 ? -1e10 : 0.5);
+  return plan;
+}
+
+static MetricPlan area(const Call *call, MetricPlan plan) {
+  const char *method = call_text(call, "summation_method");
+  plan.a = number_of(call, "num_thresholds", 200);
+  plan.b = !strcmp(method, "minoring") ? 1 : !strcmp(method, "majoring") ? 2 : 0;
+  plan.c = number_of(call, "from_logits", 0);
+  plan.d = number_of(call, "multi_label", 0);
+  return plan;
+}
+
+static MetricPlan f_score(const Call *call, MetricPlan plan) {
+  plan.a = number_of(call, "threshold", 0);
+  plan.b = call_attr(call, "threshold")->kind != ATTR_NONE;
+  plan.c = number_of(call, "beta", 1);
+  return plan;
 }
 
 MetricPlan plan_metric(const Call *call, const Graph *graph) {
   static const struct {
-    const char *name, *kind, *a, *b, *option;
-  } plain[] = {
-      {"categorical_accuracy", "CATEGORICAL_ACCURACY", NULL, NULL, NULL},
-      {"sparse_categorical_accuracy", "SPARSE_CATEGORICAL_ACCURACY", NULL, NULL, NULL},
-      {"binary_accuracy", "BINARY_ACCURACY", "threshold", NULL, NULL},
-      {"top_k_categorical_accuracy", "TOP_K", "k", NULL, NULL},
-      {"sparse_top_k_categorical_accuracy", "SPARSE_TOP_K", "k", NULL, NULL},
-      {"precision", "PRECISION", NULL, NULL, NULL},
-      {"recall", "RECALL", NULL, NULL, NULL},
-      {"f1_score", "F1", NULL, NULL, "average"},
-      {"auc", "AUC", NULL, NULL, "curve"},
-      {"true_positives", "TRUE_POSITIVES", NULL, NULL, NULL},
-      {"false_positives", "FALSE_POSITIVES", NULL, NULL, NULL},
-      {"true_negatives", "TRUE_NEGATIVES", NULL, NULL, NULL},
-      {"false_negatives", "FALSE_NEGATIVES", NULL, NULL, NULL},
-      {"mean_squared_error", "MEAN_SQUARED_ERROR", NULL, NULL, NULL},
-      {"root_mean_squared_error", "ROOT_MEAN_SQUARED_ERROR", NULL, NULL, NULL},
-      {"mean_absolute_error", "MEAN_ABSOLUTE_ERROR", NULL, NULL, NULL},
-      {"categorical_crossentropy", "CATEGORICAL_CROSSENTROPY", NULL, NULL, NULL},
-      {"binary_crossentropy", "BINARY_CROSSENTROPY", NULL, NULL, NULL},
-      {"r2_score", "R2", NULL, NULL, NULL},
+    const char *name, *kind;
+    const char *a, *b, *option; /* parameters */
+    MetricPlan (*more)(const Call *call, MetricPlan plan);
+  } metrics[] = {
+      {"categorical_accuracy", "CATEGORICAL_ACCURACY", NULL, NULL, NULL, NULL},
+      {"sparse_categorical_accuracy", "SPARSE_CATEGORICAL_ACCURACY", NULL, NULL, NULL, NULL},
+      {"binary_accuracy", "BINARY_ACCURACY", "threshold", NULL, NULL, NULL},
+      {"top_k_categorical_accuracy", "TOP_K", "k", NULL, NULL, NULL},
+      {"sparse_top_k_categorical_accuracy", "SPARSE_TOP_K", "k", NULL, NULL, NULL},
+      {"precision", "PRECISION", NULL, NULL, NULL, decisions},
+      {"recall", "RECALL", NULL, NULL, NULL, decisions},
+      {"f1_score", "F1", NULL, NULL, "average", f_score},
+      {"fbeta_score", "F1", NULL, NULL, "average", f_score},
+      {"auc", "AUC", NULL, NULL, "curve", area},
+      {"precision_at_recall", "PRECISION_AT_RECALL", "num_thresholds", "recall", NULL, NULL},
+      {"recall_at_precision", "RECALL_AT_PRECISION", "num_thresholds", "precision", NULL, NULL},
+      {"sensitivity_at_specificity", "SENSITIVITY_AT_SPECIFICITY", "num_thresholds", "specificity", NULL,
+       NULL},
+      {"specificity_at_sensitivity", "SPECIFICITY_AT_SENSITIVITY", "num_thresholds", "sensitivity", NULL,
+       NULL},
+      {"true_positives", "TRUE_POSITIVES", NULL, NULL, NULL, decisions},
+      {"false_positives", "FALSE_POSITIVES", NULL, NULL, NULL, decisions},
+      {"true_negatives", "TRUE_NEGATIVES", NULL, NULL, NULL, decisions},
+      {"false_negatives", "FALSE_NEGATIVES", NULL, NULL, NULL, decisions},
+      {"mean_squared_error", "MEAN_SQUARED_ERROR", NULL, NULL, NULL, NULL},
+      {"root_mean_squared_error", "ROOT_MEAN_SQUARED_ERROR", NULL, NULL, NULL, NULL},
+      {"mean_absolute_error", "MEAN_ABSOLUTE_ERROR", NULL, NULL, NULL, NULL},
+      {"mean_absolute_percentage_error", "MEAN_ABSOLUTE_PERCENTAGE_ERROR", NULL, NULL, NULL, NULL},
+      {"mean_squared_logarithmic_error", "MEAN_SQUARED_LOGARITHMIC_ERROR", NULL, NULL, NULL, NULL},
+      {"log_cosh", "LOG_COSH", NULL, NULL, NULL, NULL},
+      {"cosine_similarity", "COSINE_SIMILARITY", NULL, NULL, NULL, NULL},
+      {"kl_divergence", "KL_DIVERGENCE", NULL, NULL, NULL, NULL},
+      {"poisson", "POISSON", NULL, NULL, NULL, NULL},
+      {"hinge", "HINGE", NULL, NULL, NULL, NULL},
+      {"squared_hinge", "SQUARED_HINGE", NULL, NULL, NULL, NULL},
+      {"categorical_hinge", "CATEGORICAL_HINGE", NULL, NULL, NULL, NULL},
+      {"categorical_crossentropy", "CATEGORICAL_CROSSENTROPY", "from_logits", "label_smoothing", NULL, NULL},
+      {"sparse_categorical_crossentropy", "SPARSE_CATEGORICAL_CROSSENTROPY", "from_logits", NULL, NULL, NULL},
+      {"binary_crossentropy", "BINARY_CROSSENTROPY", "from_logits", "label_smoothing", NULL, NULL},
+      {"r2_score", "R2", "num_regressors", NULL, "class_aggregation", NULL},
   };
   const char *name = call->signature->name;
   if (!strcmp(name, "accuracy"))
     return accuracy(graph, name);
-  for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
-    if (strcmp(plain[i].name, name))
+  for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
+    if (strcmp(metrics[i].name, name))
       continue;
-    MetricPlan plan = {name, NULL, .5, 0, NULL};
-    static char kinds[sizeof plain / sizeof *plain][64];
-    snprintf(kinds[i], sizeof kinds[i], "MODEL_METRIC_%s", plain[i].kind);
-    plan.kind = kinds[i];
-    if (plain[i].a && has_param(call, plain[i].a))
-      plan.a = call_attr(call, plain[i].a)->kind == ATTR_INT ? (double)call_int(call, plain[i].a)
-                                                             : call_float(call, plain[i].a);
-    if (plain[i].option && has_param(call, plain[i].option))
-      plan.option = call_text(call, plain[i].option);
-    return plan;
+    static char kinds[sizeof metrics / sizeof *metrics][64];
+    snprintf(kinds[i], sizeof kinds[i], "MODEL_METRIC_%s", metrics[i].kind);
+    MetricPlan plan = {.name = name, .kind = kinds[i]};
+    plan.a = metrics[i].a ? number_of(call, metrics[i].a, 0) : 0;
+    plan.b = metrics[i].b ? number_of(call, metrics[i].b, 0) : 0;
+    plan.option = metrics[i].option ? call_text(call, metrics[i].option) : NULL;
+    return metrics[i].more ? metrics[i].more(call, plan) : plan;
   }
   fprintf(stderr, "netc: bug: metric `%s` has no plan\n", name);
   abort();

@@ -16,6 +16,7 @@ typedef struct MetricPlan {
   const char *kind; /* a ModelMetricKind enumerator */
   double a, b;
   const char *option;
+  double c, d; /* a to d: as model.h says of the kind */
 } MetricPlan;
 
 /* `accuracy` becomes one of its three kinds by the loss and the width of the output, as in Keras's compile.

@@ -176,10 +176,22 @@ static void emit_metrics(const Module *module, Arena *arena, StrBuf *out) {
   strbuf_puts(out, "\nstatic const ModelMetric model_metrics[] = {\n");
   for (int i = 0; i < graph->train.metric_count; i++) {
     MetricPlan plan = plan_metric(graph->train.metrics[i], graph);
-    strbuf_printf(out, "    {%s, %s, %.17g, %.17g, %s},\n", emit_string(arena, plan.name), plan.kind, plan.a,
-                  plan.b, plan.option ? emit_string(arena, plan.option) : "NULL");
+    strbuf_printf(out, "    {%s, %s, %.17g, %.17g, %s, %.17g, %.17g},\n", emit_string(arena, plan.name),
+                  plan.kind, plan.a, plan.b, plan.option ? emit_string(arena, plan.option) : "NULL", plan.c,
+                  plan.d);
   }
   strbuf_puts(out, "};\n");
+}
+
+/* Whether mode `auto` of a callback waits for larger values: of accuracies and rates; errors, losses and
+ * counts of mistakes are to become small. */
+static bool grows(const char *monitor) {
+  static const char *const shrink[] = {"loss",    "error",   "crossentropy", "divergence", "hinge",
+                                       "poisson", "logcosh", "log_cosh",     "false_"};
+  for (size_t i = 0; i < sizeof shrink / sizeof *shrink; i++)
+    if (strstr(monitor, shrink[i]))
+      return false;
+  return true;
 }
 
 static void emit_callbacks(const Module *module, Arena *arena, StrBuf *out) {
@@ -187,8 +199,7 @@ static void emit_callbacks(const Module *module, Arena *arena, StrBuf *out) {
   for (int i = 0; i < graph->train.callback_count; i++) {
     const Call *call = graph->train.callbacks[i];
     const char *monitor = call_text(call, "monitor"), *mode = call_text(call, "mode");
-    bool maximize = !strcmp(mode, "max") ||
-                    (!strcmp(mode, "auto") && !strstr(monitor, "loss") && !strstr(monitor, "error"));
+    bool maximize = !strcmp(mode, "max") || (!strcmp(mode, "auto") && grows(monitor));
     if (!strcmp(call->signature->name, "early_stopping")) {
       const Attr *baseline = call_attr(call, "baseline");
       strbuf_printf(

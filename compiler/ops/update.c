@@ -126,6 +126,12 @@ void emit_average(Emitter *e, const Value *weight) {
   emit_line(e, "  update_average(%lld, m->state.step < %d ? 0 : %s, %s, %s, &m->work);",
             (long long)value_floats(weight), steps, emit_float(e, attr_number(optimizer, "ema_momentum")),
             emit_value(e, weight), extra_slot(e, weight->weight, plan_all_slots(optimizer) - 1));
+  int64_t every = (int64_t)attr_number(optimizer, "ema_overwrite_frequency");
+  if (every > 0) {
+    emit_line(e, "if (!m->state.probe && (m->state.step / %d + 1) %% %lld == 0)", steps, (long long)every);
+    emit_line(e, "  memcpy(%s, %s, %lld * sizeof(float));", emit_value(e, weight),
+              extra_slot(e, weight->weight, plan_all_slots(optimizer) - 1), (long long)value_floats(weight));
+  }
 }
 
 static void accumulate_emit(Emitter *e, const Node *node) {

@@ -4,7 +4,22 @@
 #define PLAIN(label, other, class, text, what)                                                               \
   { .kind = SIG_METRIC, .name = label, .aliases = other, .keras_class = class, .doc = text, .formula = what }
 #define THRESHOLD                                                                                            \
-  { "thresholds", P_FLOAT, "0.5", .doc = "a prediction above it counts as 1" }
+  { "thresholds", P_FLOAT, "none", .doc = "a prediction above it counts as 1; none: 0.5, or any with top_k" }
+#define TOP_K_AND_CLASS                                                                                      \
+  {"top_k", P_INT, "none", .doc = "only so many largest outputs of an image count as 1", .range = "> 0"}, {  \
+    "class_id", P_INT, "none", .doc = "only this class counts, from 0", .range = ">= 0"                      \
+  }
+#define FROM_LOGITS                                                                                          \
+  { "from_logits", P_BOOL, "false", .doc = "the output is not a probability yet" }
+#define SMOOTHING                                                                                            \
+  { "label_smoothing", P_FLOAT, "0.0", .doc = "targets are drawn towards equal ones", .range = "[0, 1]" }
+#define AT(label, class, param, text)                                                                        \
+  {                                                                                                          \
+    .kind = SIG_METRIC, .name = label, .keras_class = class, .doc = text, .params = {                        \
+      {param, P_FLOAT, NULL, .doc = "what it must reach", .range = "[0, 1]"},                                \
+      {"num_thresholds", P_INT, "200", .doc = "how many thresholds are tried", .range = ">= 2"}              \
+    }                                                                                                        \
+  }
 
 static const Signature table[] = {
     PLAIN("accuracy", "acc", "Accuracy",
@@ -36,13 +51,13 @@ static const Signature table[] = {
      .keras_class = "Precision",
      .doc = "how many of the outputs called 1 are right",
      .formula = "true positives / (true positives + false positives)",
-     .params = {THRESHOLD}},
+     .params = {THRESHOLD, TOP_K_AND_CLASS}},
     {.kind = SIG_METRIC,
      .name = "recall",
      .keras_class = "Recall",
      .doc = "how many of the targets 1 are found",
      .formula = "true positives / (true positives + false negatives)",
-     .params = {THRESHOLD}},
+     .params = {THRESHOLD, TOP_K_AND_CLASS}},
     {.kind = SIG_METRIC,
      .name = "f1_score",
      .aliases = "f1",
@@ -54,14 +69,35 @@ static const Signature table[] = {
                 {"threshold", P_FLOAT, "none", .doc = "none: the largest output is the prediction",
                  .range = "[0, 1]"}}},
     {.kind = SIG_METRIC,
+     .name = "fbeta_score",
+     .aliases = "fbeta",
+     .keras_class = "FBetaScore",
+     .doc = "f1_score with recall counting beta times as much as precision",
+     .formula = "(1 + beta^2) * precision * recall / (beta^2 * precision + recall)",
+     .params = {{"average", P_CHOICE, "macro", "macro micro weighted",
+                 .doc = "how the classes' values become one"},
+                {"beta", P_FLOAT, "1.0", .doc = "weight of recall", .range = "> 0"},
+                {"threshold", P_FLOAT, "none", .doc = "none: the largest output is the prediction",
+                 .range = "[0, 1]"}}},
+    {.kind = SIG_METRIC,
      .name = "auc",
      .keras_class = "AUC",
      .doc = "area under the curve, approximated by thresholds",
      .params = {{"num_thresholds", P_INT, "200", .doc = "points of the curve", .range = ">= 2"},
-                {"curve", P_CHOICE, "ROC", "ROC PR",
-                 .doc = "true against false positive rate, or precision against recall"},
+                {"curve", P_CHOICE, "ROC", "ROC PR PRGAIN",
+                 .doc = "true against false positive rate, precision against recall, or the gains of both"},
                 {"summation_method", P_CHOICE, "interpolation", "interpolation minoring majoring",
-                 .doc = "rule of integration"}}},
+                 .doc = "rule of integration"},
+                {"multi_label", P_BOOL, "false", .doc = "the mean of each output's own area"},
+                FROM_LOGITS}},
+    AT("precision_at_recall", "PrecisionAtRecall", "recall",
+       "the best precision among thresholds of this recall"),
+    AT("recall_at_precision", "RecallAtPrecision", "precision",
+       "the best recall among thresholds of this precision"),
+    AT("sensitivity_at_specificity", "SensitivityAtSpecificity", "specificity",
+       "the best recall among thresholds of this true negative rate"),
+    AT("specificity_at_sensitivity", "SpecificityAtSensitivity", "sensitivity",
+       "the best true negative rate among thresholds of this recall"),
     {.kind = SIG_METRIC,
      .name = "true_positives",
      .keras_class = "TruePositives",
@@ -87,10 +123,44 @@ static const Signature table[] = {
     PLAIN("root_mean_squared_error", "rmse", "RootMeanSquaredError", "its square root",
           "sqrt(mean of (y - p)^2)"),
     PLAIN("mean_absolute_error", "mae", "MeanAbsoluteError", "mean of differences' sizes", "mean of |y - p|"),
-    PLAIN("categorical_crossentropy", NULL, "CategoricalCrossentropy", "the loss as a metric", NULL),
-    PLAIN("binary_crossentropy", NULL, "BinaryCrossentropy", "the loss as a metric", NULL),
-    PLAIN("r2_score", NULL, "R2Score", "coefficient of determination",
-          "1 - sum of (y - p)^2 / sum of (y - mean(y))^2"),
+    PLAIN("mean_absolute_percentage_error", "mape", "MeanAbsolutePercentageError",
+          "differences in per cent of the target", "100 * mean of |y - p| / max(|y|, 1e-7)"),
+    PLAIN("mean_squared_logarithmic_error", "msle", "MeanSquaredLogarithmicError",
+          "squared differences of logarithms", "mean of (log(1 + y) - log(1 + p))^2, both at least 1e-7"),
+    PLAIN("log_cosh", "logcosh log_cosh_error", "LogCoshError",
+          "logarithm of the difference's hyperbolic cosine", "mean of log(cosh(p - y))"),
+    PLAIN("cosine_similarity", NULL, "CosineSimilarity", "cosine between target and prediction",
+          "sum of y * p / (|y| * |p|)"),
+    PLAIN("kl_divergence", "kld kullback_leibler_divergence", "KLDivergence", "Kullback-Leibler divergence",
+          "sum of y * log(y / p), both clipped to [1e-7, 1]"),
+    PLAIN("poisson", NULL, "Poisson", "for counts", "mean of p - y * log(p + 1e-7)"),
+    PLAIN("hinge", NULL, "Hinge", "for targets -1 and 1 (0 becomes -1)", "mean of max(1 - y * p, 0)"),
+    PLAIN("squared_hinge", NULL, "SquaredHinge", "the square of `hinge`", "mean of max(1 - y * p, 0)^2"),
+    PLAIN("categorical_hinge", NULL, "CategoricalHinge", "the right class against the best wrong one",
+          "max(max of (1 - y) * p - sum of y * p + 1, 0)"),
+    {.kind = SIG_METRIC,
+     .name = "categorical_crossentropy",
+     .keras_class = "CategoricalCrossentropy",
+     .doc = "the loss as a metric",
+     .params = {FROM_LOGITS, SMOOTHING}},
+    {.kind = SIG_METRIC,
+     .name = "sparse_categorical_crossentropy",
+     .keras_class = "SparseCategoricalCrossentropy",
+     .doc = "the loss as a metric",
+     .params = {FROM_LOGITS}},
+    {.kind = SIG_METRIC,
+     .name = "binary_crossentropy",
+     .keras_class = "BinaryCrossentropy",
+     .doc = "the loss as a metric",
+     .params = {FROM_LOGITS, SMOOTHING}},
+    {.kind = SIG_METRIC,
+     .name = "r2_score",
+     .keras_class = "R2Score",
+     .doc = "coefficient of determination",
+     .formula = "1 - sum of (y - p)^2 / sum of (y - mean(y))^2",
+     .params = {{"class_aggregation", P_CHOICE, "uniform_average",
+                 "uniform_average variance_weighted_average", .doc = "how the outputs' scores become one"},
+                {"num_regressors", P_INT, "0", .doc = "of the adjusted score", .range = ">= 0"}}},
 };
 
 const Signature *vocab_metrics(int *count) {

@@ -14,7 +14,13 @@
       {"global_clipnorm", P_FLOAT, "none", .doc = "all gradients together are scaled to at most this norm",  \
        .range = "> 0"},                                                                                      \
       {"use_ema", P_BOOL, "false", .doc = "keep a moving average of the weights and end with it"},           \
-      {"ema_momentum", P_FLOAT, "0.99", .doc = "of that average", .range = "[0, 1]"}, {                      \
+      {"ema_momentum", P_FLOAT, "0.99", .doc = "of that average", .range = "[0, 1]"},                        \
+      {"ema_overwrite_frequency", P_INT, "none",                                                             \
+       .doc = "updates after which the average takes the weights' place; none: at the end only",             \
+       .range = "> 0"},                                                                                      \
+      {"loss_scale_factor", P_FLOAT, "none",                                                                 \
+       .doc = "for half precision: nothing changes with 32-bit floats", .range = "> 0"},                     \
+  {                                                                                                          \
     "gradient_accumulation_steps", P_INT, "none", .doc = "steps whose mean gradient makes one update",       \
                                                   .range = "> 0"                                             \
   }

@@ -10,9 +10,8 @@
 
 #include "../model.h"
 #include "../system.h"
-
-/* Keras's epsilon. */
-#define METRICS_EPSILON 1e-7
+#include "metrics_curve.h"
+#include "metrics_mean.h"
 
 typedef struct Metrics {
   const ModelInfo *info;
@@ -21,17 +20,17 @@ typedef struct Metrics {
   double *one_hot; /* [output_floats], one sample's target spread out */
 } Metrics;
 
-/* How many thresholds an AUC has: 200 as in Keras unless the metric says otherwise. */
-static size_t metrics_thresholds(const ModelMetric *metric) {
-  return metric->a >= 2 ? (size_t)metric->a : 200;
-}
-
 static size_t metrics_numbers(const ModelInfo *info, const ModelMetric *metric) {
   switch (metric->kind) {
   case MODEL_METRIC_F1:
   case MODEL_METRIC_R2:
     return 4 * info->output_floats + 1;
   case MODEL_METRIC_AUC:
+    return 2 * metrics_thresholds(metric) * metrics_curve_labels(info, metric);
+  case MODEL_METRIC_PRECISION_AT_RECALL:
+  case MODEL_METRIC_RECALL_AT_PRECISION:
+  case MODEL_METRIC_SENSITIVITY_AT_SPECIFICITY:
+  case MODEL_METRIC_SPECIFICITY_AT_SENSITIVITY:
     return 2 * metrics_thresholds(metric);
   default:
     return 4;
@@ -104,12 +103,24 @@ static double metrics_in_top(const float *y_pred, size_t count, size_t own, doub
   return (double)larger < k;
 }
 
+/* Whether output c is among the k largest; of equal ones the first are. */
+static bool metrics_among(const float *y_pred, size_t count, size_t c, double k) {
+  size_t before = 0;
+  for (size_t i = 0; i < count; i++)
+    before += y_pred[i] > y_pred[c] || (y_pred[i] == y_pred[c] && i < c);
+  return (double)before < k;
+}
+
 /* numbers: true positives, false positives, true negatives, false negatives; each output is a decision of its
  * own. */
-static void metrics_count_decisions(const double *truth, const float *y_pred, size_t count, double threshold,
-                                    double *numbers) {
+static void metrics_count_decisions(const ModelMetric *metric, const double *truth, const float *y_pred,
+                                    size_t count, double *numbers) {
   for (size_t c = 0; c < count; c++) {
-    bool said = (double)y_pred[c] > threshold, is = truth[c] != 0;
+    if (metric->c > 0 && (double)(c + 1) != metric->c)
+      continue;
+    bool said = (double)y_pred[c] > metric->a, is = truth[c] != 0;
+    if (metric->b > 0)
+      said = said && metrics_among(y_pred, count, c, metric->b);
     numbers[said ? (is ? 0 : 1) : (is ? 3 : 2)]++;
   }
 }
@@ -129,40 +140,6 @@ static void metrics_count_f1(const ModelMetric *metric, const double *truth, con
   }
 }
 
-/* numbers: per threshold the truths and the others that lie in its bucket (threshold i, threshold i + 1]. */
-static void metrics_count_auc(const ModelMetric *metric, const double *truth, const float *y_pred,
-                              size_t count, double *numbers) {
-  size_t thresholds = metrics_thresholds(metric);
-  for (size_t c = 0; c < count; c++) {
-    double value = y_pred[c] < 0 ? 0 : y_pred[c] > 1 ? 1 : (double)y_pred[c];
-    double bucket = ceil(value * (double)(thresholds - 1)) - 1;
-    size_t at = bucket > 0 ? (size_t)bucket : 0;
-    numbers[truth[c] != 0 ? at : thresholds + at]++;
-  }
-}
-
-static double metrics_categorical_crossentropy(const double *truth, const float *y_pred, size_t count) {
-  double sum = 0, loss = 0;
-  for (size_t c = 0; c < count; c++)
-    sum += (double)y_pred[c];
-  for (size_t c = 0; c < count; c++) {
-    double p = (double)y_pred[c] / sum;
-    p = p < METRICS_EPSILON ? METRICS_EPSILON : p > 1 - METRICS_EPSILON ? 1 - METRICS_EPSILON : p;
-    loss -= truth[c] * log(p);
-  }
-  return loss;
-}
-
-static double metrics_binary_crossentropy(const double *truth, const float *y_pred, size_t count) {
-  double loss = 0;
-  for (size_t c = 0; c < count; c++) {
-    double p = (double)y_pred[c];
-    p = p < METRICS_EPSILON ? METRICS_EPSILON : p > 1 - METRICS_EPSILON ? 1 - METRICS_EPSILON : p;
-    loss -= truth[c] * log(p) + (1 - truth[c]) * log(1 - p);
-  }
-  return loss / (double)count;
-}
-
 /* numbers of a mean: sum and how many. */
 static void metrics_count_mean(const ModelInfo *info, const ModelMetric *metric, const double *truth,
                                const float *target, const float *y_pred, double *numbers) {
@@ -178,24 +155,40 @@ static void metrics_count_mean(const ModelInfo *info, const ModelMetric *metric,
   case MODEL_METRIC_SPARSE_TOP_K:
     value = metrics_in_top(y_pred, count, metrics_target_class(info, target), metric->a);
     break;
-  case MODEL_METRIC_MEAN_SQUARED_ERROR:
-    for (size_t c = 0; c < count; c++)
-      value += ((double)y_pred[c] - truth[c]) * ((double)y_pred[c] - truth[c]) / (double)count;
-    break;
   case MODEL_METRIC_ROOT_MEAN_SQUARED_ERROR:
     weight = (double)count;
     for (size_t c = 0; c < count; c++)
-      value += ((double)y_pred[c] - truth[c]) * ((double)y_pred[c] - truth[c]);
+      value += metrics_error(metric->kind, truth[c], (double)y_pred[c]);
     break;
-  case MODEL_METRIC_MEAN_ABSOLUTE_ERROR:
+  case MODEL_METRIC_KL_DIVERGENCE: /* a sum over the outputs */
     for (size_t c = 0; c < count; c++)
-      value += fabs((double)y_pred[c] - truth[c]) / (double)count;
+      value += metrics_error(metric->kind, truth[c], (double)y_pred[c]);
+    break;
+  case MODEL_METRIC_MEAN_SQUARED_ERROR:
+  case MODEL_METRIC_MEAN_ABSOLUTE_ERROR:
+  case MODEL_METRIC_MEAN_ABSOLUTE_PERCENTAGE_ERROR:
+  case MODEL_METRIC_MEAN_SQUARED_LOGARITHMIC_ERROR:
+  case MODEL_METRIC_LOG_COSH:
+  case MODEL_METRIC_POISSON:
+  case MODEL_METRIC_HINGE:
+  case MODEL_METRIC_SQUARED_HINGE:
+    for (size_t c = 0; c < count; c++)
+      value += metrics_error(metric->kind, truth[c], (double)y_pred[c]) / (double)count;
+    break;
+  case MODEL_METRIC_COSINE_SIMILARITY:
+    value = metrics_cosine(truth, y_pred, count);
+    break;
+  case MODEL_METRIC_CATEGORICAL_HINGE:
+    value = metrics_categorical_hinge(truth, y_pred, count);
     break;
   case MODEL_METRIC_CATEGORICAL_CROSSENTROPY:
-    value = metrics_categorical_crossentropy(truth, y_pred, count);
+    value = metrics_categorical_crossentropy(metric, truth, y_pred, count);
+    break;
+  case MODEL_METRIC_SPARSE_CATEGORICAL_CROSSENTROPY:
+    value = metrics_sparse_crossentropy(metric, metrics_target_class(info, target), y_pred, count);
     break;
   case MODEL_METRIC_BINARY_CROSSENTROPY:
-    value = metrics_binary_crossentropy(truth, y_pred, count);
+    value = metrics_binary_crossentropy(metric, truth, y_pred, count);
     break;
   default: /* the categorical accuracies */
     value = metrics_target_class(info, target) == metrics_argmax(y_pred, count);
@@ -221,13 +214,17 @@ static void metrics_update(Metrics *metrics, int n, const float *target, const f
       case MODEL_METRIC_FALSE_POSITIVES:
       case MODEL_METRIC_TRUE_NEGATIVES:
       case MODEL_METRIC_FALSE_NEGATIVES:
-        metrics_count_decisions(metrics->one_hot, y_pred, count, metric->a, numbers);
+        metrics_count_decisions(metric, metrics->one_hot, y_pred, count, numbers);
         break;
       case MODEL_METRIC_F1:
         metrics_count_f1(metric, metrics->one_hot, y_pred, count, numbers);
         break;
       case MODEL_METRIC_AUC:
-        metrics_count_auc(metric, metrics->one_hot, y_pred, count, numbers);
+      case MODEL_METRIC_PRECISION_AT_RECALL:
+      case MODEL_METRIC_RECALL_AT_PRECISION:
+      case MODEL_METRIC_SENSITIVITY_AT_SPECIFICITY:
+      case MODEL_METRIC_SPECIFICITY_AT_SENSITIVITY:
+        metrics_count_curve(info, metric, metrics->one_hot, y_pred, numbers);
         break;
       case MODEL_METRIC_R2:
         for (size_t c = 0; c < count; c++) {
@@ -246,20 +243,17 @@ static void metrics_update(Metrics *metrics, int n, const float *target, const f
   }
 }
 
-static double metrics_ratio(double part, double whole) {
-  return whole > 0 ? part / whole : 0;
-}
-
 static double metrics_f1_value(const ModelMetric *metric, const double *numbers, size_t count) {
   const double *hit = numbers, *wrong = numbers + count, *missed = numbers + 2 * count,
                *truths = numbers + 3 * count;
   bool micro = metric->option && !strcmp(metric->option, "micro");
   bool weighted = metric->option && !strcmp(metric->option, "weighted");
+  double beta = metric->c != 0 ? metric->c * metric->c : 1; /* squared */
   double all_hit = 0, all_wrong = 0, all_missed = 0, all_truths = 0, sum = 0;
   for (size_t c = 0; c < count; c++) {
     double precision = hit[c] / (hit[c] + wrong[c] + METRICS_EPSILON);
     double recall = hit[c] / (hit[c] + missed[c] + METRICS_EPSILON);
-    double f1 = 2 * precision * recall / (precision + recall + METRICS_EPSILON);
+    double f1 = (1 + beta) * precision * recall / (beta * precision + recall + METRICS_EPSILON);
     sum += weighted ? f1 * truths[c] : f1;
     all_hit += hit[c];
     all_wrong += wrong[c];
@@ -269,48 +263,25 @@ static double metrics_f1_value(const ModelMetric *metric, const double *numbers,
   if (micro) {
     double precision = all_hit / (all_hit + all_wrong + METRICS_EPSILON);
     double recall = all_hit / (all_hit + all_missed + METRICS_EPSILON);
-    return 2 * precision * recall / (precision + recall + METRICS_EPSILON);
+    return (1 + beta) * precision * recall / (beta * precision + recall + METRICS_EPSILON);
   }
   return weighted ? sum / (all_truths + METRICS_EPSILON) : sum / (double)count;
 }
 
-/* The area under the curve of Keras's AUC, summation "interpolation": trapezoids for ROC; for PR the formula
- * of Davis and Goadrich (2006) that Keras's documentation names. */
-static double metrics_auc_value(const ModelMetric *metric, const double *numbers) {
-  size_t thresholds = metrics_thresholds(metric);
-  bool precision_recall = metric->option && !strcmp(metric->option, "PR");
-  double truths = 0, others = 0, area = 0;
-  for (size_t t = 0; t < thresholds; t++) {
-    truths += numbers[t];
-    others += numbers[thresholds + t];
-  }
-  /* from the highest threshold down: `next_` stands for the one above */
-  double next_hit = numbers[thresholds - 1], next_wrong = numbers[2 * thresholds - 1];
-  for (size_t t = thresholds - 1; t-- > 0;) {
-    double hit = next_hit + numbers[t], wrong = next_wrong + numbers[thresholds + t];
-    if (precision_recall) {
-      double said = hit + wrong, next_said = next_hit + next_wrong, more = hit - next_hit;
-      double slope = metrics_ratio(more, said - next_said), intercept = next_hit - slope * next_said;
-      double ratio = said > 0 && next_said > 0 ? said / next_said : 1;
-      area += metrics_ratio(slope * (more + intercept * log(ratio)), truths);
-    } else {
-      double width = metrics_ratio(wrong, others) - metrics_ratio(next_wrong, others);
-      area += width * (metrics_ratio(hit, truths) + metrics_ratio(next_hit, truths)) / 2;
-    }
-    next_hit = hit;
-    next_wrong = wrong;
-  }
-  return area;
-}
-
-static double metrics_r2_value(const double *numbers, size_t count) {
-  double samples = numbers[4 * count], sum = 0;
+/* The mean of the outputs' scores, or their mean by variance; adjusted for regressors where there are some.
+ */
+static double metrics_r2_value(const ModelMetric *metric, const double *numbers, size_t count) {
+  bool by_variance = metric->option && !strcmp(metric->option, "variance_weighted_average");
+  double samples = numbers[4 * count], sum = 0, weights = 0;
   for (size_t c = 0; c < count; c++) {
     double mean = metrics_ratio(numbers[c], samples);
     double total = numbers[count + c] - numbers[c] * mean, score = 1 - numbers[2 * count + c] / total;
-    sum += isfinite(score) ? score : 0;
+    double weight = by_variance ? total : 1;
+    sum += isfinite(score) ? weight * score : 0;
+    weights += weight;
   }
-  return sum / (double)count;
+  double score = sum / weights, free = samples - metric->a - 1;
+  return metric->a > 0 && free > 0 ? 1 - (1 - score) * (samples - 1) / free : score;
 }
 
 /* Metric m's value over what was taken in since the reset. */
@@ -333,9 +304,14 @@ static double metrics_value(const Metrics *metrics, int m) {
   case MODEL_METRIC_F1:
     return metrics_f1_value(metric, numbers, metrics->info->output_floats);
   case MODEL_METRIC_AUC:
-    return metrics_auc_value(metric, numbers);
+    return metrics_auc_value(metrics->info, metric, numbers);
+  case MODEL_METRIC_PRECISION_AT_RECALL:
+  case MODEL_METRIC_RECALL_AT_PRECISION:
+  case MODEL_METRIC_SENSITIVITY_AT_SPECIFICITY:
+  case MODEL_METRIC_SPECIFICITY_AT_SENSITIVITY:
+    return metrics_best_at(metric, numbers);
   case MODEL_METRIC_R2:
-    return metrics_r2_value(numbers, metrics->info->output_floats);
+    return metrics_r2_value(metric, numbers, metrics->info->output_floats);
   case MODEL_METRIC_ROOT_MEAN_SQUARED_ERROR:
     return sqrt(metrics_ratio(numbers[0], numbers[1]));
   default:

@@ -297,7 +297,7 @@ static const ModelPhase fake_phases[] = {
 
 static const ModelMetric fake_metrics[] = {
     {"accuracy", FAKE_CLASSES == 1 ? MODEL_METRIC_BINARY_ACCURACY : MODEL_METRIC_CATEGORICAL_ACCURACY, 0.5, 0,
-     NULL}};
+     NULL, 0, 0}};
 
 static const ModelInfo model_info = {
     .name = "fake",

@@ -13,27 +13,27 @@ typedef struct MetricCase {
 } MetricCase;
 
 static const MetricCase metric_cases[] = {
-    {"auc", {"auc", MODEL_METRIC_AUC, 0, 0, NULL}},
-    {"binary_accuracy", {"m", MODEL_METRIC_BINARY_ACCURACY, 0.5, 0, NULL}},
-    {"binary_accuracy_at_threshold", {"m", MODEL_METRIC_BINARY_ACCURACY, 0.5, 0, NULL}},
-    {"binary_accuracy_threshold0.7", {"m", MODEL_METRIC_BINARY_ACCURACY, 0.7, 0, NULL}},
-    {"binary_crossentropy", {"m", MODEL_METRIC_BINARY_CROSSENTROPY, 0, 0, NULL}},
-    {"categorical_accuracy", {"m", MODEL_METRIC_CATEGORICAL_ACCURACY, 0, 0, NULL}},
-    {"categorical_accuracy_ties", {"m", MODEL_METRIC_CATEGORICAL_ACCURACY, 0, 0, NULL}},
-    {"categorical_crossentropy", {"m", MODEL_METRIC_CATEGORICAL_CROSSENTROPY, 0, 0, NULL}},
-    {"f1_macro", {"m", MODEL_METRIC_F1, 0, 0, "macro"}},
-    {"false_positives", {"m", MODEL_METRIC_FALSE_POSITIVES, 0.5, 0, NULL}},
-    {"mean_absolute_error", {"m", MODEL_METRIC_MEAN_ABSOLUTE_ERROR, 0, 0, NULL}},
-    {"mean_squared_error", {"m", MODEL_METRIC_MEAN_SQUARED_ERROR, 0, 0, NULL}},
-    {"precision", {"m", MODEL_METRIC_PRECISION, 0.5, 0, NULL}},
-    {"precision_multiclass", {"m", MODEL_METRIC_PRECISION, 0.5, 0, NULL}},
-    {"r2_score", {"m", MODEL_METRIC_R2, 0, 0, NULL}},
-    {"recall", {"m", MODEL_METRIC_RECALL, 0.5, 0, NULL}},
-    {"recall_multiclass", {"m", MODEL_METRIC_RECALL, 0.5, 0, NULL}},
-    {"root_mean_squared_error", {"m", MODEL_METRIC_ROOT_MEAN_SQUARED_ERROR, 0, 0, NULL}},
-    {"sparse_categorical_accuracy", {"m", MODEL_METRIC_SPARSE_CATEGORICAL_ACCURACY, 0, 0, NULL}},
-    {"top_2_categorical_accuracy", {"m", MODEL_METRIC_TOP_K, 2, 0, NULL}},
-    {"true_positives", {"m", MODEL_METRIC_TRUE_POSITIVES, 0.5, 0, NULL}},
+    {"auc", {"auc", MODEL_METRIC_AUC, 0, 0, NULL, 0, 0}},
+    {"binary_accuracy", {"m", MODEL_METRIC_BINARY_ACCURACY, 0.5, 0, NULL, 0, 0}},
+    {"binary_accuracy_at_threshold", {"m", MODEL_METRIC_BINARY_ACCURACY, 0.5, 0, NULL, 0, 0}},
+    {"binary_accuracy_threshold0.7", {"m", MODEL_METRIC_BINARY_ACCURACY, 0.7, 0, NULL, 0, 0}},
+    {"binary_crossentropy", {"m", MODEL_METRIC_BINARY_CROSSENTROPY, 0, 0, NULL, 0, 0}},
+    {"categorical_accuracy", {"m", MODEL_METRIC_CATEGORICAL_ACCURACY, 0, 0, NULL, 0, 0}},
+    {"categorical_accuracy_ties", {"m", MODEL_METRIC_CATEGORICAL_ACCURACY, 0, 0, NULL, 0, 0}},
+    {"categorical_crossentropy", {"m", MODEL_METRIC_CATEGORICAL_CROSSENTROPY, 0, 0, NULL, 0, 0}},
+    {"f1_macro", {"m", MODEL_METRIC_F1, 0, 0, "macro", 0, 0}},
+    {"false_positives", {"m", MODEL_METRIC_FALSE_POSITIVES, 0.5, 0, NULL, 0, 0}},
+    {"mean_absolute_error", {"m", MODEL_METRIC_MEAN_ABSOLUTE_ERROR, 0, 0, NULL, 0, 0}},
+    {"mean_squared_error", {"m", MODEL_METRIC_MEAN_SQUARED_ERROR, 0, 0, NULL, 0, 0}},
+    {"precision", {"m", MODEL_METRIC_PRECISION, 0.5, 0, NULL, 0, 0}},
+    {"precision_multiclass", {"m", MODEL_METRIC_PRECISION, 0.5, 0, NULL, 0, 0}},
+    {"r2_score", {"m", MODEL_METRIC_R2, 0, 0, NULL, 0, 0}},
+    {"recall", {"m", MODEL_METRIC_RECALL, 0.5, 0, NULL, 0, 0}},
+    {"recall_multiclass", {"m", MODEL_METRIC_RECALL, 0.5, 0, NULL, 0, 0}},
+    {"root_mean_squared_error", {"m", MODEL_METRIC_ROOT_MEAN_SQUARED_ERROR, 0, 0, NULL, 0, 0}},
+    {"sparse_categorical_accuracy", {"m", MODEL_METRIC_SPARSE_CATEGORICAL_ACCURACY, 0, 0, NULL, 0, 0}},
+    {"top_2_categorical_accuracy", {"m", MODEL_METRIC_TOP_K, 2, 0, NULL, 0, 0}},
+    {"true_positives", {"m", MODEL_METRIC_TRUE_POSITIVES, 0.5, 0, NULL, 0, 0}},
 };
 
 static float *read_floats(hid_t file, const char *group, const char *name, H5Shape *shape) {
@@ -87,7 +87,7 @@ Test(metrics, running_values_are_keras) {
 Test(metrics, areas_at_their_ends) {
   const float good[4] = {0.1f, 0.2f, 0.8f, 0.9f}, target[4] = {0, 0, 1, 1};
   for (int kind = 0; kind < 2; kind++) {
-    ModelMetric metric = {"auc", MODEL_METRIC_AUC, 0, 0, kind ? "PR" : "ROC"};
+    ModelMetric metric = {"auc", MODEL_METRIC_AUC, 0, 0, kind ? "PR" : "ROC", 0, 0};
     ModelInfo info = {.metrics = &metric,
                       .metric_count = 1,
                       .output_floats = 1,

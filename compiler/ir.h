@@ -44,7 +44,15 @@ struct Value {
 enum { NODE_MAX_OUTPUTS = 4 };
 
 /* Convolution algorithms; names as in runtime/kernels. */
-typedef enum ConvAlgorithm { CONV_UNCHOSEN, CONV_DIRECT, CONV_WINOGRAD4, CONV_WINOGRAD6 } ConvAlgorithm;
+/* _RAW: from Keras's weights, with nothing packed before. */
+typedef enum ConvAlgorithm {
+  CONV_UNCHOSEN,
+  CONV_DIRECT,
+  CONV_WINOGRAD4,
+  CONV_WINOGRAD6,
+  CONV_WINOGRAD4_RAW,
+  CONV_WINOGRAD6_RAW,
+} ConvAlgorithm;
 
 /* What an operator needs besides its inputs; each uses the fields it wants. */
 typedef struct NodeAttr {

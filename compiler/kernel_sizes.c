@@ -23,9 +23,13 @@ static const struct {
     [CONV_WINOGRAD4] = {conv2d_fwd_winograd4_packed_floats, conv2d_bwd_x_winograd4_packed_floats,
                         conv2d_fwd_winograd4_scratch_floats, conv2d_bwd_x_winograd4_scratch_floats,
                         conv2d_bwd_w_winograd4_scratch_floats, conv2d_bwd_w_winograd4_workspace_floats},
+    [CONV_WINOGRAD4_RAW] = {NULL, NULL, conv2d_fwd_winograd4_raw_scratch_floats,
+                            conv2d_bwd_x_winograd4_raw_scratch_floats, NULL, NULL},
     [CONV_WINOGRAD6] = {conv2d_fwd_winograd6_packed_floats, conv2d_bwd_x_winograd6_packed_floats,
                         conv2d_fwd_winograd6_scratch_floats, conv2d_bwd_x_winograd6_scratch_floats,
                         conv2d_bwd_w_winograd6_scratch_floats, conv2d_bwd_w_winograd6_workspace_floats},
+    [CONV_WINOGRAD6_RAW] = {NULL, NULL, conv2d_fwd_winograd6_raw_scratch_floats,
+                            conv2d_bwd_x_winograd6_raw_scratch_floats, NULL, NULL},
 };
 
 int64_t kernel_conv2d_packed_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
@@ -69,6 +73,16 @@ bool kernel_conv2d_fits(const Conv2d *conv, ConvAlgorithm algorithm) {
   return algorithm == CONV_WINOGRAD4   ? conv2d_winograd4_fits(conv)
          : algorithm == CONV_WINOGRAD6 ? conv2d_winograd6_fits(conv)
                                        : true;
+}
+
+ConvAlgorithm kernel_conv2d_raw(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
+  if (algorithm == CONV_WINOGRAD4 &&
+      (op == OP_conv2d ? conv2d_fwd_winograd4_takes_raw(conv) : conv2d_bwd_x_winograd4_takes_raw(conv)))
+    return CONV_WINOGRAD4_RAW;
+  if (algorithm == CONV_WINOGRAD6 &&
+      (op == OP_conv2d ? conv2d_fwd_winograd6_takes_raw(conv) : conv2d_bwd_x_winograd6_takes_raw(conv)))
+    return CONV_WINOGRAD6_RAW;
+  return algorithm;
 }
 
 bool kernel_act_bwd_needs_x(Act act) {

@@ -61,9 +61,11 @@ static const char *algorithm(const Function *function, const Layer *layer) {
       continue;
     if (node_is(node, OP_conv2d))
       snprintf(text, sizeof text, "%s",
-               node->attr.algorithm == CONV_WINOGRAD4   ? "winograd 4x4"
-               : node->attr.algorithm == CONV_WINOGRAD6 ? "winograd 6x6"
-                                                        : "direct");
+               node->attr.algorithm == CONV_WINOGRAD4 || node->attr.algorithm == CONV_WINOGRAD4_RAW
+                   ? "winograd 4x4"
+               : node->attr.algorithm == CONV_WINOGRAD6 || node->attr.algorithm == CONV_WINOGRAD6_RAW
+                   ? "winograd 6x6"
+                   : "direct");
     else if (!text[0])
       snprintf(text, sizeof text, "%s", node->op->name);
   }

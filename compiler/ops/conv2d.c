@@ -116,7 +116,9 @@ static const char *variant(const Node *node) {
   static const char *const names[] = {[CONV_UNCHOSEN] = "direct",
                                       [CONV_DIRECT] = "direct",
                                       [CONV_WINOGRAD4] = "winograd4",
-                                      [CONV_WINOGRAD6] = "winograd6"};
+                                      [CONV_WINOGRAD6] = "winograd6",
+                                      [CONV_WINOGRAD4_RAW] = "winograd4_raw",
+                                      [CONV_WINOGRAD6_RAW] = "winograd6_raw"};
   return names[node->attr.algorithm];
 }
 

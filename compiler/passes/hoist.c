@@ -4,18 +4,8 @@
 #include "passes.h"
 #include <string.h>
 
-/* Winograd's weights are four to seven times as many as the layer's own.  Features are computed once per
- * image and many images at a time: there large ones are made anew for each call, in memory that layers share,
- * rather than kept for the whole run. */
-enum { PACKED_KEPT_FLOATS = 1 << 20 };
-
-static bool made_anew(const Function *function, const Node *node) {
-  return function->kind == FUNCTION_FEATURES && node_is(node, OP_conv2d_pack) &&
-         node->attr.algorithm != CONV_DIRECT && shape_count(node->out[0]->shape) > PACKED_KEPT_FLOATS;
-}
-
 static bool movable(const Function *function, const Node *node) {
-  if (node->op->has_effect || node->op->random || !node->in_count || made_anew(function, node))
+  if (node->op->has_effect || node->op->random || !node->in_count)
     return false;
   for (int i = 0; i < node->in_count; i++)
     if (!ir_unchanging(function, node->in[i]))

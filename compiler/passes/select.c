@@ -27,6 +27,27 @@ static ConvAlgorithm choose(const Module *module, const Node *node) {
   return by_4 < .6 * direct ? CONV_WINOGRAD4 : CONV_DIRECT;
 }
 
+/* Whether a value will be made once, in `prepare`. */
+static bool settled(const Function *function, const Value *value) {
+  if (value->kind != VALUE_TEMP)
+    return ir_unchanging(function, value);
+  const Node *def = value->def;
+  if (def->op->has_effect || def->op->random || !def->in_count)
+    return false;
+  for (int i = 0; i < def->in_count; i++)
+    if (!settled(function, def->in[i]))
+      return false;
+  return true;
+}
+
+/* Whether packed weights would be kept.  Winograd's are four to seven times as many as the layer's own:
+ * features are computed once per image and many images at a time, so there memory is worth more than the
+ * little time that making them again for each call takes. */
+static bool keeps_packed(const Node *node) {
+  return node->function->kind != FUNCTION_FEATURES && node->function->kind != FUNCTION_VARIED &&
+         settled(node->function, node->in[1]);
+}
+
 static void select_node(Module *module, Node *node) {
   node->attr.algorithm = choose(module, node);
   if (node_is(node, OP_conv2d_bwd_w)) {
@@ -35,6 +56,10 @@ static void select_node(Module *module, Node *node) {
       ir_output(node, (Shape){1, {(int)workspace}}, false, "workspace");
     return;
   }
+  if (!keeps_packed(node))
+    node->attr.algorithm = kernel_conv2d_raw(&node->attr.conv, node->attr.algorithm, node->op->kind);
+  if (node->attr.algorithm == CONV_WINOGRAD4_RAW || node->attr.algorithm == CONV_WINOGRAD6_RAW)
+    return;
   Builder builder = {.module = module,
                      .function = node->function,
                      .layer = node->layer,

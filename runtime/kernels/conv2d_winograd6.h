@@ -21,20 +21,39 @@ static size_t conv2d_fwd_winograd6_packed_floats(const Conv2d *g) {
 
 static void conv2d_fwd_winograd6_pack(const Conv2d *g, const float *w, float *packed, const Work *work) {
   Winograd shape = winograd_fwd(g);
-  winograd_pack(6, &shape, w, g->out_c, 1, false, packed, work);
+  WinogradWeights weights = winograd_fwd_weights(g, w);
+  winograd_pack(6, &shape, &weights, packed, work);
 }
 
 /* Scratch per thread. */
 static size_t conv2d_fwd_winograd6_scratch_floats(const Conv2d *g) {
   Winograd shape = winograd_fwd(g);
-  return winograd_scratch_floats(6, &shape);
+  return winograd_scratch_floats(6, &shape, false);
 }
 
 /* y = act(x * w + bias + residual), y overwritten; `e` may be NULL.  y may be e->residual. */
 static void conv2d_fwd_winograd6(const Conv2d *g, int n, const float *x, const float *packed,
                                  const Epilogue *e, float *y, const Work *work) {
   Winograd shape = winograd_fwd(g);
-  winograd_run(6, &shape, n, x, packed, e, y, work);
+  winograd_run(6, &shape, n, x, &(const WinogradWeights){.packed = packed}, e, y, work);
+}
+
+/* The same, to the bit, from Keras's weights w; worth it where weights are large and used for many images. */
+static bool conv2d_fwd_winograd6_takes_raw(const Conv2d *g) {
+  Winograd shape = winograd_fwd(g);
+  return winograd_fits(g) && winograd_shares_tiles(6, &shape);
+}
+
+static size_t conv2d_fwd_winograd6_raw_scratch_floats(const Conv2d *g) {
+  Winograd shape = winograd_fwd(g);
+  return winograd_scratch_floats(6, &shape, true);
+}
+
+static void conv2d_fwd_winograd6_raw(const Conv2d *g, int n, const float *x, const float *w,
+                                     const Epilogue *e, float *y, const Work *work) {
+  Winograd shape = winograd_fwd(g);
+  WinogradWeights weights = winograd_fwd_weights(g, w);
+  winograd_run(6, &shape, n, x, &weights, e, y, work);
 }
 
 static size_t conv2d_bwd_x_winograd6_packed_floats(const Conv2d *g) {
@@ -44,20 +63,39 @@ static size_t conv2d_bwd_x_winograd6_packed_floats(const Conv2d *g) {
 
 static void conv2d_bwd_x_winograd6_pack(const Conv2d *g, const float *w, float *packed, const Work *work) {
   Winograd shape = winograd_bwd_x(g);
-  winograd_pack(6, &shape, w, 1, g->out_c, true, packed, work);
+  WinogradWeights weights = winograd_bwd_x_weights(g, w);
+  winograd_pack(6, &shape, &weights, packed, work);
 }
 
 /* Scratch per thread. */
 static size_t conv2d_bwd_x_winograd6_scratch_floats(const Conv2d *g) {
   Winograd shape = winograd_bwd_x(g);
-  return winograd_scratch_floats(6, &shape);
+  return winograd_scratch_floats(6, &shape, false);
 }
 
 /* dx = gradient of x for dy, dx overwritten. */
 static void conv2d_bwd_x_winograd6(const Conv2d *g, int n, const float *dy, const float *packed, float *dx,
                                    const Work *work) {
   Winograd shape = winograd_bwd_x(g);
-  winograd_run(6, &shape, n, dy, packed, NULL, dx, work);
+  winograd_run(6, &shape, n, dy, &(const WinogradWeights){.packed = packed}, NULL, dx, work);
+}
+
+/* As for the forward convolution. */
+static bool conv2d_bwd_x_winograd6_takes_raw(const Conv2d *g) {
+  Winograd shape = winograd_bwd_x(g);
+  return winograd_fits(g) && winograd_shares_tiles(6, &shape);
+}
+
+static size_t conv2d_bwd_x_winograd6_raw_scratch_floats(const Conv2d *g) {
+  Winograd shape = winograd_bwd_x(g);
+  return winograd_scratch_floats(6, &shape, true);
+}
+
+static void conv2d_bwd_x_winograd6_raw(const Conv2d *g, int n, const float *dy, const float *w, float *dx,
+                                       const Work *work) {
+  Winograd shape = winograd_bwd_x(g);
+  WinogradWeights weights = winograd_bwd_x_weights(g, w);
+  winograd_run(6, &shape, n, dy, &weights, NULL, dx, work);
 }
 
 /* Shared by all threads. */

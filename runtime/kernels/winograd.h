@@ -12,11 +12,9 @@
 #ifndef NETC_KERNELS_WINOGRAD_H
 #define NETC_KERNELS_WINOGRAD_H
 #include "conv2d_grid.h"
+#include <string.h>
 
-#define WINOGRAD_MOST     64      /* positions of m = 6 */
-#define WINOGRAD_CHANNELS 256     /* output channels transformed back at once */
-#define WINOGRAD_FLOATS   262144  /* of transforms that a thread keeps in cache for tiles of its own */
-#define WINOGRAD_OWN      2500000 /* threads share the tiles where packed weights have more floats */
+#define WINOGRAD_MOST 64 /* positions of m = 6 */
 
 /* A convolution as seen from its output: the gradient of the input has the roles of x and y swapped. */
 typedef struct Winograd {
@@ -43,34 +41,15 @@ static inline int winograd_line(int channels) {
   return conv_ceil(channels, TILE_BLOCK) * TILE_BLOCK + TILE_BLOCK; /* off the powers of two, for the cache */
 }
 
-static inline int winograd_chunk(int out_c) {
-  return out_c < WINOGRAD_CHANNELS ? conv_ceil(out_c, TILE_BLOCK) * TILE_BLOCK : WINOGRAD_CHANNELS;
+/* Packed weights: [position][blocks of 16 output channels][input channels][16], positions 16 floats further
+ * apart than that takes, so that the lines which a transform writes at once do not fall into one set of the
+ * cache. */
+static inline ptrdiff_t winograd_position_floats(const Winograd *g, int out_c) {
+  return (ptrdiff_t)conv_ceil(out_c, TILE_BLOCK) * TILE_BLOCK * g->in_c + TILE_BLOCK;
 }
 
 static size_t winograd_packed_floats(int m, const Winograd *g) {
-  return (size_t)((m + 2) * (m + 2)) * (size_t)(conv_ceil(g->out_c, TILE_BLOCK) * TILE_BLOCK) *
-         (size_t)g->in_c;
-}
-
-/* Where weights are small, threads take runs of tiles of their own, few enough to stay in cache.  Large
- * weights come from further away: threads share the transforms of many tiles and each takes some of the
- * positions, so that a weight is read once for all of them. */
-static inline bool winograd_own_tiles(int m, const Winograd *g) {
-  return winograd_packed_floats(m, g) <= WINOGRAD_OWN;
-}
-
-/* Tiles per thread whose transforms are kept, in whole register tiles. */
-static inline int winograd_tiles(int m, const Winograd *g) {
-  if (!winograd_own_tiles(m, g))
-    return m == 4 ? 84 : 56;
-  int line = winograd_line(g->in_c) + winograd_line(winograd_chunk(g->out_c));
-  int tiles = WINOGRAD_FLOATS / ((m + 2) * (m + 2) * line) / 14 * 14;
-  return tiles < 14 ? 14 : (tiles > 84 ? 84 : tiles);
-}
-
-static size_t winograd_scratch_floats(int m, const Winograd *g) {
-  size_t tiles = (size_t)((m + 2) * (m + 2)) * (size_t)winograd_tiles(m, g);
-  return tiles * (size_t)(winograd_line(g->in_c) + winograd_line(winograd_chunk(g->out_c)));
+  return (size_t)((m + 2) * (m + 2)) * (size_t)winograd_position_floats(g, g->out_c);
 }
 
 /* ---- transforms of one line; in and out may be strided ---- */
@@ -159,55 +138,109 @@ VEC_INLINE void winograd_filter_line(int m, const Vec *g, int step, Vec *u, int 
 
 /* ---- weights ---- */
 
-/* packed: [position][blocks of 16 output channels][input channels][16].
- * `w` is Keras's [3][3][c][k]; input channel i and output channel o are at w[tap][i * in_step + o *
- * out_step], taps backwards for the gradient of the input. */
-VEC_INLINE void winograd_pack_lines(int m, const Winograd *g, const float *w, ptrdiff_t in_step,
-                                    ptrdiff_t out_step, bool backwards, int block, int first, int last,
-                                    float *packed) {
+/* Where weights come from: packed, or Keras's [3][3][c][k] as they are: input channel i and output channel o
+ * are at w[tap][i * in_step + o * out_step], taps backwards for the gradient of the input. */
+typedef struct WinogradWeights {
+  const float *packed; /* or NULL */
+  const float *w;
+  ptrdiff_t in_step, out_step;
+  bool backwards;
+} WinogradWeights;
+
+static WinogradWeights winograd_fwd_weights(const Conv2d *g, const float *w) {
+  return (WinogradWeights){NULL, w, g->out_c, 1, false};
+}
+static WinogradWeights winograd_bwd_x_weights(const Conv2d *g, const float *w) {
+  return (WinogradWeights){NULL, w, 1, g->out_c, true};
+}
+
+/* The 16 output channels from `first` on of input channel i: taps [9], `tap_step` floats apart; zero beyond
+ * the last channel. */
+static inline void winograd_taps(const Winograd *g, const WinogradWeights *from, int i, int first,
+                                 ptrdiff_t tap_step, float *taps) {
+  int width = g->out_c - first < TILE_BLOCK ? g->out_c - first : TILE_BLOCK;
+  ptrdiff_t step = (ptrdiff_t)g->in_c * g->out_c;
+  const float *w = from->w + i * from->in_step + first * from->out_step;
+  for (int tap = 0; tap < 9; tap++, w += step) {
+    float *to = taps + (from->backwards ? 8 - tap : tap) * tap_step;
+    for (int k = 0; k < width; k++)
+      to[k] = w[k * from->out_step];
+    for (int k = width; k < TILE_BLOCK; k++)
+      to[k] = 0;
+  }
+}
+
+/* Rows [row, row_end) of G g G' for 16 output channels; to: positions of these rows, `position` floats apart.
+ */
+VEC_INLINE void winograd_filter(int m, int row, int row_end, const float *taps, ptrdiff_t tap_step,
+                                ptrdiff_t position, float *to) {
   int alpha = m + 2;
-  ptrdiff_t position = (ptrdiff_t)conv_ceil(g->out_c, TILE_BLOCK) * g->in_c * TILE_BLOCK;
-  ptrdiff_t tap_step = (ptrdiff_t)g->in_c * g->out_c;
-  for (int i = first; i < last; i++) {
-    float lines[9][TILE_BLOCK];
+  for (int k = 0; k < TILE_BLOCK; k += VEC_WIDTH) {
+    Vec filter[9], half[8 * 3], column[8];
+    VEC_UNROLL
     for (int tap = 0; tap < 9; tap++)
-      for (int k = 0; k < TILE_BLOCK; k++) {
-        int o = block * TILE_BLOCK + k;
-        lines[backwards ? 8 - tap : tap][k] =
-            o < g->out_c ? w[tap * tap_step + i * in_step + o * out_step] : 0.0f;
-      }
-    for (int k = 0; k < TILE_BLOCK; k += VEC_WIDTH) {
-      Vec filter[9], half[8 * 3], whole[WINOGRAD_MOST];
-      for (int tap = 0; tap < 9; tap++)
-        filter[tap] = vec_load(lines[tap] + k);
-      for (int s = 0; s < 3; s++)
-        winograd_filter_line(m, filter + s, 3, half + s, 3);
-      for (int r = 0; r < alpha; r++)
-        winograd_filter_line(m, half + r * 3, 1, whole + r * alpha, 1);
-      float *to = packed + ((ptrdiff_t)block * g->in_c + i) * TILE_BLOCK + k;
-      for (int p = 0; p < alpha * alpha; p++)
-        vec_store(to + p * position, whole[p]);
+      filter[tap] = vec_load(taps + tap * tap_step + k);
+    VEC_UNROLL
+    for (int s = 0; s < 3; s++)
+      winograd_filter_line(m, filter + s, 3, half + s, 3);
+    VEC_UNROLL
+    for (int r = row; r < row_end; r++) {
+      winograd_filter_line(m, half + r * 3, 1, column, 1);
+      VEC_UNROLL
+      for (int c = 0; c < alpha; c++)
+        vec_store(to + ((r - row) * alpha + c) * position + k, column[c]);
     }
   }
 }
 
-/* Input channels [first, last) of one block of output channels. */
-static void winograd_pack_block(int m, const Winograd *g, const float *w, ptrdiff_t in_step,
-                                ptrdiff_t out_step, bool backwards, int block, int first, int last,
-                                float *packed) {
-  if (m == 4)
-    winograd_pack_lines(4, g, w, in_step, out_step, backwards, block, first, last, packed);
-  else
-    winograd_pack_lines(6, g, w, in_step, out_step, backwards, block, first, last, packed);
+/* One row of positions; as others below a function for each m, since the body of a loop that threads share is
+ * compiled apart, where m is no constant. */
+static void winograd_filter_row(int m, int row, const float *taps, ptrdiff_t tap_step, ptrdiff_t position,
+                                float *to) {
+  switch (m == 4 ? row : 8 + row) {
+#define WINOGRAD_ROW(number, m, row)                                                                         \
+  case number:                                                                                               \
+    winograd_filter(m, row, row + 1, taps, tap_step, position, to);                                          \
+    return;
+    WINOGRAD_ROW(0, 4, 0)
+    WINOGRAD_ROW(1, 4, 1)
+    WINOGRAD_ROW(2, 4, 2)
+    WINOGRAD_ROW(3, 4, 3)
+    WINOGRAD_ROW(4, 4, 4)
+    WINOGRAD_ROW(5, 4, 5)
+    WINOGRAD_ROW(8, 6, 0)
+    WINOGRAD_ROW(9, 6, 1)
+    WINOGRAD_ROW(10, 6, 2)
+    WINOGRAD_ROW(11, 6, 3)
+    WINOGRAD_ROW(12, 6, 4)
+    WINOGRAD_ROW(13, 6, 5)
+    WINOGRAD_ROW(14, 6, 6)
+    WINOGRAD_ROW(15, 6, 7)
+#undef WINOGRAD_ROW
+  }
 }
 
-static void winograd_pack(int m, const Winograd *g, const float *w, ptrdiff_t in_step, ptrdiff_t out_step,
-                          bool backwards, float *packed, const Work *work) {
+static void winograd_pack_block(int m, const Winograd *g, const WinogradWeights *from, int block,
+                                float *packed) {
+  float taps[9 * TILE_BLOCK];
+  ptrdiff_t position = winograd_position_floats(g, g->out_c);
+  float *to = packed + (ptrdiff_t)block * TILE_BLOCK * g->in_c;
+  for (int i = 0; i < g->in_c; i++, to += TILE_BLOCK) {
+    winograd_taps(g, from, i, block * TILE_BLOCK, TILE_BLOCK, taps);
+    if (m == 4)
+      winograd_filter(4, 0, 6, taps, TILE_BLOCK, position, to);
+    else
+      winograd_filter(6, 0, 8, taps, TILE_BLOCK, position, to);
+  }
+}
+
+static void winograd_pack(int m, const Winograd *g, const WinogradWeights *from, float *packed,
+                          const Work *work) {
   (void)work;
   int blocks = conv_ceil(g->out_c, TILE_BLOCK);
   WORK_PARALLEL_FOR(work)
   for (int block = 0; block < blocks; block++)
-    winograd_pack_block(m, g, w, in_step, out_step, backwards, block, 0, g->in_c, packed);
+    winograd_pack_block(m, g, from, block, packed);
 }
 
 /* What a line does not use; the compiler cannot tell that nothing reads it. */
@@ -284,143 +317,5 @@ VEC_INLINE void winograd_output_tile(int m, const Winograd *g, const float *from
       }
     }
   }
-}
-
-/* A run of tiles of the flat list of n * tile rows * tile columns, and where its transforms are. */
-typedef struct WinogradRun {
-  int64_t begin;
-  int tiles;
-  float *v;       /* [position][tiles][line of in_c] */
-  float *product; /* [position][tiles][line of a chunk of out_c] */
-} WinogradRun;
-
-static inline WinogradRun winograd_place(int m, const Winograd *g, int64_t begin, int64_t end,
-                                         float *scratch) {
-  int tiles = (int)(end - begin);
-  return (WinogradRun){begin, tiles, scratch,
-                       scratch + (ptrdiff_t)((m + 2) * (m + 2)) * tiles * winograd_line(g->in_c)};
-}
-
-VEC_INLINE void winograd_input_run(int m, const Winograd *g, const WinogradRun *run, int first, int last,
-                                   const float *x) {
-  int columns = conv_ceil(g->out_w, m), rows = conv_ceil(g->out_h, m), line = winograd_line(g->in_c);
-  for (int t = first; t < last; t++) {
-    int64_t flat = run->begin + t, image = flat / (rows * columns);
-    int h = (int)(flat / columns % rows) * m, w = (int)(flat % columns) * m;
-    winograd_input_tile(m, g, x + image * g->in_h * g->in_w * g->in_ld, h - g->pad_top, w - g->pad_left,
-                        (ptrdiff_t)run->tiles * line, run->v + (ptrdiff_t)t * line);
-  }
-}
-
-/* B' d B of tiles [first, last) of the run.  Like the next two a function of its own for each m, since a loop
- * that threads share is compiled apart from its surroundings, where m is no constant. */
-static void winograd_input(int m, const Winograd *g, const WinogradRun *run, int first, int last,
-                           const float *x) {
-  if (m == 4)
-    winograd_input_run(4, g, run, first, last, x);
-  else
-    winograd_input_run(6, g, run, first, last, x);
-}
-
-/* The products of one position with output channels [k, k_end) of a chunk. */
-static void winograd_multiply(const Winograd *g, const WinogradRun *run, int position, int k, int k_end,
-                              const float *packed) {
-  ptrdiff_t position_floats = (ptrdiff_t)conv_ceil(g->out_c, TILE_BLOCK) * g->in_c * TILE_BLOCK;
-  int in_line = winograd_line(g->in_c), out_line = winograd_line(winograd_chunk(g->out_c));
-  const float *weights = packed + position * position_floats;
-  for (int column = k; column < k_end; column += TILE_COLUMNS)
-    for (int t = 0, rows; t < run->tiles; t += rows) {
-      const float *a[TILE_ROWS];
-      ptrdiff_t at[TILE_ROWS];
-      rows = tile_share(run->tiles - t);
-      for (int r = 0; r < TILE_ROWS; r++) {
-        ptrdiff_t line = (ptrdiff_t)position * run->tiles + t + (r < rows ? r : 0);
-        a[r] = run->v + line * in_line;
-        at[r] = line * out_line;
-      }
-      TileOut out = {.y = run->product + column - k,
-                     .at = at,
-                     .columns = k_end - column < TILE_COLUMNS ? k_end - column : TILE_COLUMNS,
-                     .low = -INFINITY,
-                     .high = INFINITY};
-      tile_multiply(rows, 1, g->in_c, a, weights + (ptrdiff_t)column * g->in_c, TILE_BLOCK,
-                    (ptrdiff_t)g->in_c * TILE_BLOCK, &out);
-    }
-}
-
-VEC_INLINE void winograd_output_run(int m, const Winograd *g, const WinogradRun *run, int first, int last,
-                                    int k, int k_end, const Epilogue *e, float *y) {
-  int columns = conv_ceil(g->out_w, m), rows = conv_ceil(g->out_h, m);
-  int line = winograd_line(winograd_chunk(g->out_c));
-  float low = -INFINITY, high = INFINITY;
-  bool clamp = e ? epilogue_is_clamp(&e->act, &low, &high) : true;
-  for (int t = first; t < last; t++) {
-    int64_t flat = run->begin + t, image = flat / (rows * columns);
-    int h = (int)(flat / columns % rows) * m, w = (int)(flat % columns) * m;
-    ptrdiff_t y_image = (ptrdiff_t)image * g->out_h * g->out_w * g->out_ld;
-    winograd_output_tile(m, g, run->product + (ptrdiff_t)t * line, (ptrdiff_t)run->tiles * line, h, w, k,
-                         k_end, e, clamp, low, high, e && e->residual ? e->residual + y_image : NULL,
-                         y + y_image);
-  }
-}
-
-/* A' t A of tiles [first, last) of the run, output channels [k, k_end), with the epilogue. */
-static void winograd_output(int m, const Winograd *g, const WinogradRun *run, int first, int last, int k,
-                            int k_end, const Epilogue *e, float *y) {
-  if (m == 4)
-    winograd_output_run(4, g, run, first, last, k, k_end, e, y);
-  else
-    winograd_output_run(6, g, run, first, last, k, k_end, e, y);
-}
-
-/* One thread: tiles [begin, end) from input to output. */
-static void winograd_own_run(int m, const Winograd *g, int64_t begin, int64_t end, const float *x,
-                             const float *packed, const Epilogue *e, float *y, float *scratch) {
-  WinogradRun run = winograd_place(m, g, begin, end, scratch);
-  int chunk = winograd_chunk(g->out_c);
-  winograd_input(m, g, &run, 0, run.tiles, x);
-  for (int k = 0; k < g->out_c; k += chunk) {
-    int k_end = k + chunk < g->out_c ? k + chunk : g->out_c;
-    for (int p = 0; p < (m + 2) * (m + 2); p++)
-      winograd_multiply(g, &run, p, k, k_end, packed);
-    winograd_output(m, g, &run, 0, run.tiles, k, k_end, e, y);
-  }
-}
-
-/* All threads: tiles [begin, end). */
-static void winograd_shared_run(int m, const Winograd *g, int64_t begin, int64_t end, const float *x,
-                                const float *packed, const Epilogue *e, float *y, const Work *work) {
-  WinogradRun run = winograd_place(m, g, begin, end, work->scratch);
-  int chunk = winograd_chunk(g->out_c), positions = (m + 2) * (m + 2);
-  enum { STEP = 4 };
-  WORK_PARALLEL_FOR_DYNAMIC(work)
-  for (int t = 0; t < run.tiles; t += STEP)
-    winograd_input(m, g, &run, t, t + STEP < run.tiles ? t + STEP : run.tiles, x);
-  for (int k = 0; k < g->out_c; k += chunk) {
-    int k_end = k + chunk < g->out_c ? k + chunk : g->out_c;
-    WORK_PARALLEL_FOR_DYNAMIC(work)
-    for (int p = 0; p < positions; p++)
-      winograd_multiply(g, &run, p, k, k_end, packed);
-    WORK_PARALLEL_FOR_DYNAMIC(work)
-    for (int t = 0; t < run.tiles; t += STEP)
-      winograd_output(m, g, &run, t, t + STEP < run.tiles ? t + STEP : run.tiles, k, k_end, e, y);
-  }
-}
-
-static void winograd_run(int m, const Winograd *g, int n, const float *x, const float *packed,
-                         const Epilogue *e, float *y, const Work *work) {
-  int64_t tiles = (int64_t)n * conv_ceil(g->out_h, m) * conv_ceil(g->out_w, m);
-  int64_t range = winograd_tiles(m, g);
-  if (winograd_own_tiles(m, g) && tiles >= 2 * range * work->threads) {
-    WORK_PARALLEL_FOR_DYNAMIC(work)
-    for (int64_t begin = 0; begin < tiles; begin += range)
-      winograd_own_run(m, g, begin, begin + range < tiles ? begin + range : tiles, x, packed, e, y,
-                       work_scratch(work));
-    return;
-  }
-  /* Runs of similar length, so that the last is not a short one. */
-  int64_t most = range * work->threads, runs = (tiles + most - 1) / most;
-  for (int64_t i = 0; i < runs; i++)
-    winograd_shared_run(m, g, tiles * i / runs, tiles * (i + 1) / runs, x, packed, e, y, work);
 }
 #endif

@@ -6,7 +6,7 @@
  * position is a product [channels in][tiles] x [tiles][channels out] that is added to the position's sums. */
 #ifndef NETC_KERNELS_WINOGRAD_W_H
 #define NETC_KERNELS_WINOGRAD_W_H
-#include "winograd.h"
+#include "winograd_run.h"
 
 #define WINOGRAD_W_TILES                                                                                     \
   112 /* of a chunk: sums go to memory and back once per chunk, transforms should stay in cache */

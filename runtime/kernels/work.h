@@ -27,13 +27,19 @@ typedef struct Work {
 #define WORK_PARALLEL_FOR_DYNAMIC(work)
 #endif
 
-/* The calling thread's own scratch, inside or outside a parallel loop.  Outside, the thread may have any
- * number in a team of the caller's own. */
-static inline float *work_scratch(const Work *work) {
+/* The number of the calling thread, below `threads`, inside or outside a parallel loop.  Outside, the thread
+ * may have any number in a team of the caller's own. */
+static inline int work_thread(const Work *work) {
 #ifdef _OPENMP
-  return work->scratch + (size_t)(omp_get_thread_num() % work->threads) * work->scratch_floats;
+  return omp_get_thread_num() % work->threads;
 #else
-  return work->scratch;
+  (void)work;
+  return 0;
 #endif
+}
+
+/* The calling thread's own scratch. */
+static inline float *work_scratch(const Work *work) {
+  return work->scratch + (size_t)work_thread(work) * work->scratch_floats;
 }
 #endif

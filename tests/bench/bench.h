@@ -2,6 +2,7 @@
  * with. */
 #ifndef NETC_TESTS_BENCH_H
 #define NETC_TESTS_BENCH_H
+#include "../../runtime/kernels/pages.h"
 #include "../../runtime/kernels/vec.h"
 #include "../../runtime/kernels/work.h"
 #include <stdio.h>
@@ -84,6 +85,7 @@ static float *bench_floats(size_t count) {
     fprintf(stderr, "out of memory\n");
     exit(1);
   }
+  pages_prefer_large(p, count * sizeof *p);
   for (size_t i = 0; i < count; i++) {
     state = state * 1664525u + 1013904223u;
     p[i] = (float)(state >> 8) * (1.0f / 8388608.0f) - 1.0f;

@@ -14,9 +14,14 @@ typedef struct Family {
   void (*fwd_pack)(const Conv2d *g, const float *w, float *packed, const Work *work);
   void (*fwd)(const Conv2d *g, int n, const float *x, const float *packed, const Epilogue *e, float *y,
               const Work *work);
+  size_t (*fwd_raw_scratch_floats)(const Conv2d *g);
+  void (*fwd_raw)(const Conv2d *g, int n, const float *x, const float *w, const Epilogue *e, float *y,
+                  const Work *work);
   size_t (*bwd_x_packed_floats)(const Conv2d *g), (*bwd_x_scratch_floats)(const Conv2d *g);
   void (*bwd_x_pack)(const Conv2d *g, const float *w, float *packed, const Work *work);
   void (*bwd_x)(const Conv2d *g, int n, const float *dy, const float *packed, float *dx, const Work *work);
+  size_t (*bwd_x_raw_scratch_floats)(const Conv2d *g);
+  void (*bwd_x_raw)(const Conv2d *g, int n, const float *dy, const float *w, float *dx, const Work *work);
   size_t (*bwd_w_workspace_floats)(const Conv2d *g), (*bwd_w_scratch_floats)(const Conv2d *g);
   void (*bwd_w)(const Conv2d *g, int n, const float *x, const float *dy, float *dw, float *workspace,
                 const Work *work);
@@ -25,21 +30,23 @@ typedef struct Family {
 static const Family families[] = {
     {"winograd4", 2e-5, conv2d_winograd4_fits, conv2d_fwd_winograd4_packed_floats,
      conv2d_fwd_winograd4_scratch_floats, conv2d_fwd_winograd4_pack, conv2d_fwd_winograd4,
-     conv2d_bwd_x_winograd4_packed_floats, conv2d_bwd_x_winograd4_scratch_floats, conv2d_bwd_x_winograd4_pack,
-     conv2d_bwd_x_winograd4, conv2d_bwd_w_winograd4_workspace_floats, conv2d_bwd_w_winograd4_scratch_floats,
-     conv2d_bwd_w_winograd4},
+     conv2d_fwd_winograd4_raw_scratch_floats, conv2d_fwd_winograd4_raw, conv2d_bwd_x_winograd4_packed_floats,
+     conv2d_bwd_x_winograd4_scratch_floats, conv2d_bwd_x_winograd4_pack, conv2d_bwd_x_winograd4,
+     conv2d_bwd_x_winograd4_raw_scratch_floats, conv2d_bwd_x_winograd4_raw,
+     conv2d_bwd_w_winograd4_workspace_floats, conv2d_bwd_w_winograd4_scratch_floats, conv2d_bwd_w_winograd4},
     {"winograd6", 4e-5, conv2d_winograd6_fits, conv2d_fwd_winograd6_packed_floats,
      conv2d_fwd_winograd6_scratch_floats, conv2d_fwd_winograd6_pack, conv2d_fwd_winograd6,
-     conv2d_bwd_x_winograd6_packed_floats, conv2d_bwd_x_winograd6_scratch_floats, conv2d_bwd_x_winograd6_pack,
-     conv2d_bwd_x_winograd6, conv2d_bwd_w_winograd6_workspace_floats, conv2d_bwd_w_winograd6_scratch_floats,
-     conv2d_bwd_w_winograd6},
+     conv2d_fwd_winograd6_raw_scratch_floats, conv2d_fwd_winograd6_raw, conv2d_bwd_x_winograd6_packed_floats,
+     conv2d_bwd_x_winograd6_scratch_floats, conv2d_bwd_x_winograd6_pack, conv2d_bwd_x_winograd6,
+     conv2d_bwd_x_winograd6_raw_scratch_floats, conv2d_bwd_x_winograd6_raw,
+     conv2d_bwd_w_winograd6_workspace_floats, conv2d_bwd_w_winograd6_scratch_floats, conv2d_bwd_w_winograd6},
 };
 
 /* {images, in_h, in_w, in_c, out_c, padding, floats between pixels} */
 static const int shapes[][7] = {
     {1, 3, 3, 16, 16, 0, 0},   {1, 1, 1, 16, 17, 1, 0},  {2, 6, 7, 17, 33, 1, 3},   {1, 12, 12, 64, 48, 1, 0},
     {3, 9, 13, 31, 20, 1, 0},  {1, 14, 5, 40, 64, 0, 5}, {2, 25, 25, 16, 16, 1, 0}, {1, 7, 30, 33, 16, 2, 1},
-    {1, 40, 41, 16, 32, 1, 0}, {1, 8, 8, 16, 150, 1, 0},
+    {1, 40, 41, 16, 32, 1, 0}, {1, 8, 8, 16, 150, 1, 0}, {3, 41, 37, 16, 16, 1, 0}, {2, 9, 8, 290, 260, 1, 0},
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0], FAMILIES = sizeof families / sizeof families[0] };
 
@@ -67,7 +74,11 @@ static void check_fwd(const Family *f, const Conv2d *g, int n, int threads, cons
   double *wide = dense_doubles(pixels, g->out_c, want, g->out_ld);
   test_rows_close(f->name, pixels, g->out_c, y, g->out_ld, wide, f->tolerance);
   test_gaps_untouched(f->name, pixels, g->out_c, y, g->out_ld);
-  TEST_FREE(work.scratch, packed, want, wide);
+  Work raw_work = test_work(threads, f->fwd_raw_scratch_floats(g));
+  float *raw = test_blank(span);
+  f->fwd_raw(g, n, x, w, e, raw, &raw_work);
+  test_same_bits(f->name, span, raw, y);
+  TEST_FREE(work.scratch, raw_work.scratch, packed, want, wide, raw);
 }
 
 Test(winograd, forward) {
@@ -117,7 +128,11 @@ Test(winograd, gradient_of_input) {
       else
         test_rows_close(f->name, pixels, g.in_c, dx, g.in_ld, want, f->tolerance);
       test_gaps_untouched(f->name, pixels, g.in_c, dx, g.in_ld);
-      TEST_FREE(work.scratch, packed, first);
+      Work raw_work = test_work(threads, f->bwd_x_raw_scratch_floats(&g));
+      float *raw = test_blank(in);
+      f->bwd_x_raw(&g, s[0], dy, w, raw, &raw_work);
+      test_same_bits(f->name, in, raw, dx);
+      TEST_FREE(work.scratch, raw_work.scratch, packed, first, raw);
       first = dx;
     }
     TEST_FREE(dy, w, first, want);

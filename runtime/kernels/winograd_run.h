@@ -1,0 +1,246 @@
+/* Winograd convolutions: how tiles and weights are divided among threads and caches.
+ *
+ * Where weights are small, threads take runs of tiles of their own, few enough for their transforms to stay
+ * in cache.  Large weights come from further away: there threads share the transforms of many tiles and each
+ * takes some of the output channels, so that a weight is read, or made from Keras's, once for all those
+ * tiles. */
+#ifndef NETC_KERNELS_WINOGRAD_RUN_H
+#define NETC_KERNELS_WINOGRAD_RUN_H
+#include "winograd.h"
+
+#define WINOGRAD_OWN_WEIGHTS                                                                                 \
+  2500000                            /* threads share tiles where packed weights have more floats than this  \
+                                      */
+#define WINOGRAD_OWN_CHANNELS 256    /* output channels transformed back at once by a thread with own tiles */
+#define WINOGRAD_OWN_FLOATS   262144 /* of transforms that such a thread keeps in cache */
+#define WINOGRAD_GROUP        64     /* output channels of a task where tiles are shared */
+#define WINOGRAD_GROUP_TILES  168    /* tiles that such a task multiplies at once */
+
+static inline bool winograd_shares_tiles(int m, const Winograd *g) {
+  return winograd_packed_floats(m, g) > WINOGRAD_OWN_WEIGHTS;
+}
+
+static inline int winograd_own_channels(const Winograd *g) {
+  return g->out_c < WINOGRAD_OWN_CHANNELS ? conv_ceil(g->out_c, TILE_BLOCK) * TILE_BLOCK
+                                          : WINOGRAD_OWN_CHANNELS;
+}
+
+/* Tiles of a thread of its own; multiples of 14, the rows of the largest register tile. */
+static inline int winograd_own_tiles(int m, const Winograd *g) {
+  int line = winograd_line(g->in_c) + winograd_line(winograd_own_channels(g));
+  int tiles = WINOGRAD_OWN_FLOATS / ((m + 2) * (m + 2) * line) / 14 * 14;
+  return tiles < 14 ? 14 : (tiles > 84 ? 84 : tiles);
+}
+
+/* Shared tiles for each of the threads. */
+static inline int winograd_shared_tiles(int m) {
+  return m == 4 ? 84 : 56;
+}
+
+/* Scratch per thread: transforms of tiles, products, and with `from_raw` the weights of a task: Keras's nine
+ * taps and one row of positions. */
+static size_t winograd_scratch_floats(int m, const Winograd *g, bool from_raw) {
+  size_t positions = (size_t)((m + 2) * (m + 2)), in_line = (size_t)winograd_line(g->in_c);
+  size_t own = (size_t)winograd_own_tiles(m, g) * (in_line + (size_t)winograd_line(winograd_own_channels(g)));
+  size_t shared = (size_t)winograd_shared_tiles(m) * in_line +
+                  (size_t)WINOGRAD_GROUP_TILES * (size_t)winograd_line(WINOGRAD_GROUP);
+  size_t raw = from_raw ? (size_t)(9 + m + 2) * (size_t)winograd_position_floats(g, WINOGRAD_GROUP) : 0;
+  return positions * (own > shared && !winograd_shares_tiles(m, g) ? own : shared) + raw;
+}
+
+/* A run of tiles of the flat list of n * tile rows * tile columns, and their transforms
+ * [position][tiles][winograd_line(in_c)]. */
+typedef struct WinogradRun {
+  int64_t begin;
+  int tiles;
+  float *v;
+} WinogradRun;
+
+/* Products of some tiles of a run with some output channels: sums [position][tiles][line]; weights are
+ * [position, `position` floats apart][channels / 16][in_c][16]. */
+typedef struct WinogradProduct {
+  int first, last; /* tiles of the run */
+  int k, k_end;    /* output channels, k a multiple of 16 */
+  ptrdiff_t position;
+  float *sums;
+  int line;
+} WinogradProduct;
+
+VEC_INLINE void winograd_input_tiles(int m, const Winograd *g, const WinogradRun *run, int first, int last,
+                                     const float *x) {
+  int columns = conv_ceil(g->out_w, m), rows = conv_ceil(g->out_h, m), line = winograd_line(g->in_c);
+  for (int t = first; t < last; t++) {
+    int64_t flat = run->begin + t, image = flat / (rows * columns);
+    int h = (int)(flat / columns % rows) * m, w = (int)(flat % columns) * m;
+    winograd_input_tile(m, g, x + image * g->in_h * g->in_w * g->in_ld, h - g->pad_top, w - g->pad_left,
+                        (ptrdiff_t)run->tiles * line, run->v + (ptrdiff_t)t * line);
+  }
+}
+
+/* B' d B of tiles [first, last) of the run. */
+static void winograd_input(int m, const Winograd *g, const WinogradRun *run, int first, int last,
+                           const float *x) {
+  if (m == 4)
+    winograd_input_tiles(4, g, run, first, last, x);
+  else
+    winograd_input_tiles(6, g, run, first, last, x);
+}
+
+/* Positions [begin, end); weights as of position `begin`. */
+static void winograd_multiply(int begin, int end, const Winograd *g, const WinogradRun *run,
+                              const WinogradProduct *p, const float *weights) {
+  int in_line = winograd_line(g->in_c), tiles = p->last - p->first, columns = p->k_end - p->k;
+  for (int position = begin; position < end; position++, weights += p->position) {
+    const float *v = run->v + ((ptrdiff_t)position * run->tiles + p->first) * in_line;
+    float *sums = p->sums + (ptrdiff_t)position * tiles * p->line;
+    for (int k = 0; k < columns; k += TILE_COLUMNS)
+      for (int t = 0, rows; t < tiles; t += rows) {
+        const float *a[TILE_ROWS];
+        ptrdiff_t at[TILE_ROWS];
+        rows = tile_share(tiles - t);
+        for (int r = 0; r < TILE_ROWS; r++) {
+          ptrdiff_t row = t + (r < rows ? r : 0);
+          a[r] = v + row * in_line;
+          at[r] = row * p->line;
+        }
+        TileOut out = {.y = sums + k,
+                       .at = at,
+                       .columns = columns - k < TILE_COLUMNS ? columns - k : TILE_COLUMNS,
+                       .low = -INFINITY,
+                       .high = INFINITY};
+        tile_multiply(rows, 1, g->in_c, a, weights + (ptrdiff_t)k * g->in_c, TILE_BLOCK,
+                      (ptrdiff_t)g->in_c * TILE_BLOCK, &out);
+      }
+  }
+}
+
+VEC_INLINE void winograd_output_tiles(int m, const Winograd *g, const WinogradRun *run,
+                                      const WinogradProduct *p, const Epilogue *e, float *y) {
+  int columns = conv_ceil(g->out_w, m), rows = conv_ceil(g->out_h, m), tiles = p->last - p->first;
+  float low = -INFINITY, high = INFINITY;
+  bool clamp = e ? epilogue_is_clamp(&e->act, &low, &high) : true;
+  for (int t = 0; t < tiles; t++) {
+    int64_t flat = run->begin + p->first + t, image = flat / (rows * columns);
+    int h = (int)(flat / columns % rows) * m, w = (int)(flat % columns) * m;
+    ptrdiff_t y_image = (ptrdiff_t)image * g->out_h * g->out_w * g->out_ld;
+    winograd_output_tile(m, g, p->sums + (ptrdiff_t)t * p->line, (ptrdiff_t)tiles * p->line, h, w, p->k,
+                         p->k_end, e, clamp, low, high, e && e->residual ? e->residual + y_image : NULL,
+                         y + y_image);
+  }
+}
+
+/* A' t A with the epilogue. */
+static void winograd_output(int m, const Winograd *g, const WinogradRun *run, const WinogradProduct *p,
+                            const Epilogue *e, float *y) {
+  if (m == 4)
+    winograd_output_tiles(4, g, run, p, e, y);
+  else
+    winograd_output_tiles(6, g, run, p, e, y);
+}
+
+/* One thread: tiles [begin, end) from input to output. */
+static void winograd_own_run(int m, const Winograd *g, int64_t begin, int64_t end, const float *x,
+                             const float *packed, const Epilogue *e, float *y, float *scratch) {
+  int positions = (m + 2) * (m + 2), channels = winograd_own_channels(g);
+  WinogradRun run = {begin, (int)(end - begin), scratch};
+  WinogradProduct product = {.last = run.tiles,
+                             .position = winograd_position_floats(g, g->out_c),
+                             .sums = scratch + (ptrdiff_t)positions * run.tiles * winograd_line(g->in_c),
+                             .line = winograd_line(channels)};
+  winograd_input(m, g, &run, 0, run.tiles, x);
+  for (int k = 0; k < g->out_c; k += channels) {
+    product.k = k;
+    product.k_end = k + channels < g->out_c ? k + channels : g->out_c;
+    winograd_multiply(0, positions, g, &run, &product, packed + (ptrdiff_t)k * g->in_c);
+    winograd_output(m, g, &run, &product, e, y);
+  }
+}
+
+/* The products of a group of output channels with weights that are made for them, a row of positions at a
+ * time, so that they are still in cache when they are used. */
+static void winograd_multiply_raw(int m, const Winograd *g, const WinogradRun *run,
+                                  const WinogradProduct *product, const WinogradWeights *weights,
+                                  float *scratch) {
+  int alpha = m + 2;
+  ptrdiff_t block = (ptrdiff_t)g->in_c * TILE_BLOCK;
+  float *taps = scratch, *made = scratch + 9 * product->position;
+  for (int i = 0; i < g->in_c; i++)
+    for (int k = product->k; k < product->k_end; k += TILE_BLOCK)
+      winograd_taps(g, weights, i, k, product->position,
+                    taps + (k - product->k) / TILE_BLOCK * block + (ptrdiff_t)i * TILE_BLOCK);
+  ptrdiff_t count = conv_ceil(product->k_end - product->k, TILE_BLOCK) * block;
+  for (int row = 0; row < alpha; row++) {
+    for (ptrdiff_t at = 0; at < count; at += TILE_BLOCK)
+      winograd_filter_row(m, row, taps + at, product->position, product->position, made + at);
+    winograd_multiply(row * alpha, (row + 1) * alpha, g, run, product, made);
+  }
+}
+
+/* One task of a shared run: output channels from k on, tiles [first, last). */
+static void winograd_group(int m, const Winograd *g, const WinogradRun *run, int k, int first, int last,
+                           const WinogradWeights *weights, const Epilogue *e, float *y, float *scratch) {
+  int positions = (m + 2) * (m + 2), line = winograd_line(WINOGRAD_GROUP);
+  WinogradProduct product = {.k = k,
+                             .k_end = k + WINOGRAD_GROUP < g->out_c ? k + WINOGRAD_GROUP : g->out_c,
+                             .position =
+                                 winograd_position_floats(g, weights->packed ? g->out_c : WINOGRAD_GROUP),
+                             .sums = scratch,
+                             .line = line};
+  for (int t = first; t < last; t += WINOGRAD_GROUP_TILES) {
+    product.first = t;
+    product.last = t + WINOGRAD_GROUP_TILES < last ? t + WINOGRAD_GROUP_TILES : last;
+    if (weights->packed)
+      winograd_multiply(0, positions, g, run, &product, weights->packed + (ptrdiff_t)k * g->in_c);
+    else
+      winograd_multiply_raw(m, g, run, &product, weights,
+                            scratch + (ptrdiff_t)positions * WINOGRAD_GROUP_TILES * line);
+    winograd_output(m, g, run, &product, e, y);
+  }
+}
+
+/* All threads: tiles [begin, end). */
+static void winograd_shared_run(int m, const Winograd *g, int64_t begin, int64_t end, const float *x,
+                                const WinogradWeights *weights, const Epilogue *e, float *y,
+                                const Work *work) {
+  ptrdiff_t v_floats = (ptrdiff_t)((m + 2) * (m + 2)) * winograd_shared_tiles(m) * winograd_line(g->in_c);
+  WinogradRun run = {begin, (int)(end - begin), work->scratch};
+  /* The threads' transforms lie side by side at the start of all scratch, what a thread has for itself
+   * behind. */
+  float *own = work->scratch + work->threads * v_floats;
+  ptrdiff_t own_floats = (ptrdiff_t)work->scratch_floats - v_floats;
+  int groups = conv_ceil(g->out_c, WINOGRAD_GROUP);
+  int parts = groups < 2 * work->threads && work->threads > 1 ? conv_ceil(2 * work->threads, groups) : 1;
+  enum { STEP = 4 };
+  if (parts > conv_ceil(run.tiles, 14))
+    parts = conv_ceil(run.tiles, 14);
+  WORK_PARALLEL_FOR_DYNAMIC(work)
+  for (int t = 0; t < run.tiles; t += STEP)
+    winograd_input(m, g, &run, t, t + STEP < run.tiles ? t + STEP : run.tiles, x);
+  WORK_PARALLEL_FOR_DYNAMIC(work)
+  for (int task = 0; task < groups * parts; task++) {
+    int part = task % parts;
+    winograd_group(m, g, &run, task / parts * WINOGRAD_GROUP, run.tiles * part / parts,
+                   run.tiles * (part + 1) / parts, weights, e, y, own + work_thread(work) * own_floats);
+  }
+}
+
+/* y = epilogue(x * w) of n images.  The bits are the same whether weights were packed before or not. */
+static void winograd_run(int m, const Winograd *g, int n, const float *x, const WinogradWeights *weights,
+                         const Epilogue *e, float *y, const Work *work) {
+  int64_t tiles = (int64_t)n * conv_ceil(g->out_h, m) * conv_ceil(g->out_w, m);
+  if (weights->packed && !winograd_shares_tiles(m, g)) {
+    int64_t range = winograd_own_tiles(m, g);
+    if (tiles >= 2 * range * work->threads) {
+      WORK_PARALLEL_FOR_DYNAMIC(work)
+      for (int64_t begin = 0; begin < tiles; begin += range)
+        winograd_own_run(m, g, begin, begin + range < tiles ? begin + range : tiles, x, weights->packed, e, y,
+                         work_scratch(work));
+      return;
+    }
+  }
+  /* Runs of similar length, so that the last is not a short one. */
+  int64_t most = (int64_t)winograd_shared_tiles(m) * work->threads, runs = (tiles + most - 1) / most;
+  for (int64_t i = 0; i < runs; i++)
+    winograd_shared_run(m, g, tiles * i / runs, tiles * (i + 1) / runs, x, weights, e, y, work);
+}
+#endif

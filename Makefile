@@ -87,12 +87,15 @@ bench: bench-kernels
 # ---- installing: the binary needs nothing of the source tree ----
 
 install: $(BUILD)/netc
-	install -D -m 755 $(BUILD)/netc $(DESTDIR)$(PREFIX)/bin/netc
+	install -D -s -m 755 $(BUILD)/netc $(DESTDIR)$(PREFIX)/bin/netc
 	install -D -m 644 share/man/netc.1 $(DESTDIR)$(PREFIX)/share/man/man1/netc.1
 	install -D -m 644 share/man/net.5 $(DESTDIR)$(PREFIX)/share/man/man5/net.5
 	install -D -m 644 share/completion/netc.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/netc
 	install -D -m 644 share/vim/syntax/net.vim $(DESTDIR)$(PREFIX)/share/vim/vimfiles/syntax/net.vim
 	install -D -m 644 share/vim/ftdetect/net.vim $(DESTDIR)$(PREFIX)/share/vim/vimfiles/ftdetect/net.vim
+	install -D -m 644 share/vscode/package.json $(DESTDIR)$(PREFIX)/share/netc/vscode/package.json
+	install -D -m 644 share/vscode/language-configuration.json $(DESTDIR)$(PREFIX)/share/netc/vscode/language-configuration.json
+	install -D -m 644 share/vscode/syntaxes/net.tmLanguage.json $(DESTDIR)$(PREFIX)/share/netc/vscode/syntaxes/net.tmLanguage.json
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/netc/copyright
 
 DEB_VERSION = $(shell sed -n 's/.*NETC_VERSION "\(.*\)"/\1/p' compiler/version.h)

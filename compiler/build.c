@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "emit/sets.h"
 #include "weights/weights.h"
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -159,10 +160,22 @@ int build_executable(Session *session, const CommandLine *line, const char *fold
   return status;
 }
 
-static void remove_folder(Session *session, const char *folder) {
-  remove(arena_printf(&session->arena, "%s/%s.c", folder, session->graph->name));
-  remove(arena_printf(&session->arena, "%s/%s.h", folder, session->graph->name));
-  rmdir(folder);
+const char *folder_make_temporary(Arena *arena) {
+  const char *temporary = getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+  char *folder = arena_printf(arena, "%s/netc-XXXXXX", temporary);
+  if (mkdtemp(folder))
+    return folder;
+  failed("make the folder", folder, errno);
+  return NULL;
+}
+
+void folder_empty(const char *folder, Arena *arena) {
+  DIR *listing = opendir(folder);
+  for (const struct dirent *entry; listing && (entry = readdir(listing));)
+    if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+      remove(arena_printf(arena, "%s/%s", folder, entry->d_name));
+  if (listing)
+    closedir(listing);
 }
 
 int command_build(const CommandLine *line) {
@@ -175,14 +188,13 @@ int command_build(const CommandLine *line) {
   Session session;
   int status = 1;
   if (session_open(&session, line, line->files[0]) && session_compile(&session, line, NULL)) {
-    char folder[PATH_MAX];
-    snprintf(folder, sizeof folder, "%s/netc-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-    if (!mkdtemp(folder)) {
-      status = failed("make the folder", folder, errno);
-    } else {
+    const char *folder = folder_make_temporary(&session.arena);
+    status = 1;
+    if (folder) {
       const char *exe = line->output ? line->output : session.graph->name;
       status = build_executable(&session, line, folder, exe);
-      remove_folder(&session, folder);
+      folder_empty(folder, &session.arena);
+      rmdir(folder);
     }
   }
   session_close(&session);

@@ -12,7 +12,7 @@ typedef struct CommandLine {
   const char *files[COMMAND_MOST_FILES];
   int file_count;
   const char *output, *weights, *data, *after, *network, *cc, *cflags, *html, *isa;
-  bool infer, embed, half, exact, portable, werror, keep;
+  bool infer, embed, half, exact, portable, werror, keep, blocks_only;
   int threads;
   PassOptions passes;
   const char *parameters[COMMAND_MOST_FILES];
@@ -52,6 +52,10 @@ typedef struct Session {
 bool session_open(Session *session, const CommandLine *line, const char *path); /* graph, lints */
 bool session_compile(Session *session, const CommandLine *line, StrBuf *dump);  /* module */
 void session_close(Session *session);
+/* A fresh folder under $TMPDIR, or /tmp, in the arena; NULL: a message was printed. */
+const char *folder_make_temporary(Arena *arena);
+/* Removes the files in a folder. */
+void folder_empty(const char *folder, Arena *arena);
 /* Emits into `folder` (made where missing) and compiles to `exe`; returns an exit code. */
 int build_executable(Session *session, const CommandLine *line, const char *folder, const char *exe);
 #endif

@@ -5,9 +5,7 @@
 #endif
 #include "commands.h"
 #include "summary.h"
-#include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,16 +125,6 @@ static bool read_log(Contender *contender, const char *path, Arena *arena) {
   return contender->epoch_count > 0;
 }
 
-/* What a contender left: the program, its weights, log and kept features. */
-static void empty_folder(const char *folder, Arena *arena) {
-  DIR *listing = opendir(folder);
-  for (const struct dirent *entry; listing && (entry = readdir(listing));)
-    if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-      remove(arena_printf(arena, "%s/%s", folder, entry->d_name));
-  if (listing)
-    closedir(listing);
-}
-
 static void run_contender(Contender *contender, const CommandLine *line, const char *folder, Arena *arena) {
   Session session;
   contender->failed = true;
@@ -156,7 +144,7 @@ static void run_contender(Contender *contender, const CommandLine *line, const c
       printf("== %s\n", contender->path);
       contender->failed = build_executable(&session, line, folder, exe) ||
                           !run_training(contender, line, exe, log, save) || !read_log(contender, log, arena);
-      empty_folder(folder, arena);
+      folder_empty(folder, arena);
     }
   }
   session_close(&session);
@@ -302,13 +290,12 @@ int command_compare(const CommandLine *line) {
     fprintf(stderr, "netc: `compare` wants .net files and --data DIR\n");
     return 2;
   }
-  char folder[PATH_MAX];
-  snprintf(folder, sizeof folder, "%s/netc-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-  if (!mkdtemp(folder)) {
-    fprintf(stderr, "netc: cannot make the folder `%s`: %s\n", folder, strerror(errno));
+  Arena arena = {0};
+  const char *folder = folder_make_temporary(&arena);
+  if (!folder) {
+    arena_free(&arena);
     return 1;
   }
-  Arena arena = {0};
   Contender *contenders = arena_array(&arena, Contender, line->file_count);
   int status = 0;
   for (int i = 0; i < line->file_count; i++) {

@@ -154,6 +154,13 @@ static LoadedFile *load(Elaborator *elaborator, const Source *source, Span impor
 
 /* ---- which network ---- */
 
+static bool has_blocks(const Elaborator *elaborator) {
+  for (const Definition *at = elaborator->definitions; at; at = at->next)
+    if (at->decl->kind == DECL_BLOCK)
+      return true;
+  return false;
+}
+
 static const Decl *choose_network(Elaborator *elaborator, const Source *source) {
   const char *wanted = elaborator->options->network;
   const Decl *network = NULL;
@@ -169,6 +176,8 @@ static const Decl *choose_network(Elaborator *elaborator, const Source *source) 
   }
   if (network)
     return network;
+  if (!wanted && elaborator->options->blocks_only && has_blocks(elaborator))
+    return NULL;
   Span whole = {source, 0, 0};
   if (wanted) {
     diag_error(elaborator->diag, whole, "the file has no network `%s`", wanted);

@@ -11,6 +11,8 @@ typedef struct ElaborateOptions {
   const char *(*builtin_file)(const char *path, size_t *length);
   const char *const *parameters; /* "alpha = 0.5": parameters of the network, given on the command line */
   int parameter_count;
+  bool blocks_only; /* a file of blocks for others to import is no error: NULL is returned, and no error
+                       reported */
 } ElaborateOptions;
 
 /* Reads, parses and checks a file.  Returns NULL where there were errors, all reported through `diag`.

@@ -7,7 +7,6 @@
 #include "../summary.h"
 #include "../version.h"
 #include "../weights/weights.h"
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,22 +82,27 @@ MemorySizes emit_sizes(const Module *module) {
 static void emit_head(const Module *module, const EmitOptions *options, StrBuf *out) {
   const Graph *graph = module->graph;
   const char *source = strrchr(graph->path, '/') ? strrchr(graph->path, '/') + 1 : graph->path;
-  char upper[256];
-  snprintf(upper, sizeof upper, "%s", graph->name);
-  for (char *c = upper; *c; c++)
-    *c = (char)toupper((unsigned char)*c);
+  char upper[256], mixed[256];
+  stitch_names(graph->name, upper, mixed);
   strbuf_printf(out, "/* %s.c: a network that %s, made from %s by netc %s.\n *\n", graph->name,
                 options->infer ? "predicts" : "trains and predicts", source, NETC_VERSION);
   if (options->infer)
-    strbuf_printf(out, " *   cc -O3 -march=native -fopenmp -c %s.c          (then link with -lm)\n *\n",
-                  graph->name);
+    strbuf_printf(out, " *   cc -O3 -fopenmp -c %s.c          (then link with -lm)\n *\n", graph->name);
   else
     strbuf_printf(out,
-                  " *   cc -O3 -march=native -fopenmp %s.c -o %s -lhdf5 -ljpeg -lpng -lz -lpthread -lm\n *\n"
+                  " *   cc -O3 -fopenmp %s.c -o %s -lhdf5 -ljpeg -lpng -lz -lpthread -lm\n *\n"
                   " * (on Debian with `pkg-config --cflags --libs hdf5`).  -D%s_NO_MAIN leaves out the "
                   "command line and\n"
                   " * with it all libraries but libm.\n *\n",
                   graph->name, graph->name, upper);
+  if (!options->isa)
+    strbuf_puts(
+        out,
+        " * On x86-64 the kernels are compiled for AVX-512, AVX2 and plain C, and the processor is asked "
+        "when an\n"
+        " * instance is made; -march=native (or another that names a set) compiles one of them.  Clang "
+        "cannot\n"
+        " * spread such kernels over threads: with it, threads need -march.\n");
   strbuf_puts(
       out,
       " * OpenMP is optional; -DNETC_PORTABLE takes no vector instructions.  This file may be used, changed\n"

@@ -7,6 +7,7 @@ _netc() {
   fi
   case ${COMP_WORDS[COMP_CWORD - 1]} in
   --after) COMPREPLY=($(compgen -W "freeze lower autodiff fold fuse dce select hoist schedule plan" -- "$current")); return ;;
+  --isa) COMPREPLY=($(compgen -W "auto avx512 avx2 neon portable" -- "$current")); return ;;
   --disable-pass) COMPREPLY=($(compgen -W "freeze fold fuse dce hoist schedule plan" -- "$current")); return ;;
   esac
   case $current in

@@ -12,5 +12,6 @@ printf 'block broken() {\n  dense(\n}\n' >"$work/broken.net"
 for file in broken empty; do
   "$netc" check "$work/$file.net" >/dev/null 2>&1 && { echo "FAILED: check accepts $file.net"; exit 1; }
 done
-"$netc" emit examples/zoo/vgg16.net -o "$work/out" >/dev/null 2>&1 && { echo "FAILED: emit of blocks"; exit 1; }
+"$netc" emit examples/zoo/vgg16.net -o "$work/out" >"$work/log" 2>&1 && { echo "FAILED: emit of blocks"; exit 1; }
+grep -q "the file has no network" "$work/log" || { echo "FAILED: emit does not say why"; exit 1; }
 echo "5 passed, 0 failed"

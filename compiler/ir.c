@@ -166,6 +166,19 @@ void ir_number(Function *function) {
     node->position = position++;
 }
 
+int value_row_floats(const Value *value) {
+  while (value->sliced)
+    value = value->storage;
+  return value->shape.dim[value->shape.rank - 1];
+}
+
+int64_t value_slice_floats(const Value *value) {
+  int64_t floats = 0;
+  for (; value->storage != value; value = value->storage)
+    floats += value->sliced ? value->slice : 0;
+  return floats;
+}
+
 Value *node_input(const Node *node, int index) {
   if (index < 0 || index >= node->in_count) {
     fprintf(stderr, "netc: bug: %s has no input %d\n", node->op->name, index);

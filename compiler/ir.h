@@ -39,6 +39,8 @@ struct Value {
   Node **uses;    /* ir_count_uses */
   int64_t offset; /* plan: floats, per image where batched, into the pool it lies in */
   Value *storage; /* plan: the value whose memory this one shares (itself where its own) */
+  bool sliced;    /* plan: as a run of channels of that value, a concatenation, from `slice` on */
+  int slice;
 };
 
 enum { NODE_MAX_OUTPUTS = 4 };
@@ -178,6 +180,11 @@ void ir_number(Function *function);
 static inline int64_t value_floats(const Value *value) {
   return shape_count(value->shape);
 }
+/* Plan: floats from one pixel of an image to the next: its channels, or those of the concatenation it lies
+ * in. */
+int value_row_floats(const Value *value);
+/* Plan: where a value begins in the memory of the value it lies in. */
+int64_t value_slice_floats(const Value *value);
 Value *node_input(const Node *node, int index); /* aborts where there is none */
 bool node_is(const Node *node, OpKind op);      /* false for NULL */
 int module_weight_index(const Module *module, const Layer *layer, const LayerWeight *weight);

@@ -147,8 +147,7 @@ static bool is_result(const Function *function, const Value *root) {
   return false;
 }
 
-static const char *place_of(Emitter *emitter, const Value *value) {
-  const Value *root = storage_root(value);
+static const char *place_of_root(Emitter *emitter, const Value *root) {
   Arena *arena = emitter->arena;
   switch (root->kind) {
   case VALUE_INPUT:
@@ -171,6 +170,12 @@ static const char *place_of(Emitter *emitter, const Value *value) {
   if (root->batched)
     return arena_printf(arena, "m->batch_pool + (size_t)n * %lld", (long long)root->offset);
   return arena_printf(arena, "m->fixed_pool + %lld", (long long)root->offset);
+}
+
+static const char *place_of(Emitter *emitter, const Value *value) {
+  const char *place = place_of_root(emitter, storage_root(value));
+  int64_t slice = value_slice_floats(value);
+  return slice ? arena_printf(emitter->arena, "%s + %lld", place, (long long)slice) : place;
 }
 
 /* ---- one C function for the nodes of a layer ---- */
@@ -244,8 +249,12 @@ static void flops_text(StrBuf *out, int64_t flops) {
     strbuf_printf(out, "%lld FLOP", (long long)flops);
 }
 
+/* Views, and concatenations whose branches write where they belong. */
 static bool emits_nothing(const Node *node) {
-  return node->op->view;
+  bool nothing = node->op->view || node_is(node, OP_concat);
+  for (int i = 0; nothing && !node->op->view && i < node->in_count; i++)
+    nothing = node->in[i]->sliced && node->in[i]->storage == node->out[0];
+  return nothing;
 }
 
 /* Declarations of the locals that were named while the body was written. */

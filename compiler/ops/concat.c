@@ -65,13 +65,15 @@ static void concat_gradient(Builder *builder, Node *node, Value **dy, const bool
 
 static void concat_emit(Emitter *e, const Node *node) {
   int axis = (int)node->attr.ints[0];
-  const char *y = emit_value(e, node->out[0]);
-  int64_t whole = run_floats(node->out[0], axis), at = 0;
+  bool channels = axis == node->out[0]->shape.rank - 1; /* which may lie in a wider concatenation */
+  int64_t whole = channels ? value_row_floats(node->out[0]) : run_floats(node->out[0], axis), at = 0;
   for (int i = 0; i < node->in_count; i++) {
-    int64_t run = run_floats(node->in[i], axis);
-    emit_line(e, "copy_rows((int64_t)n * %lld, %lld, %s, %lld, %s + %lld, %lld, &m->work);",
-              (long long)rows_before(node->in[i], axis), (long long)run, emit_value(e, node->in[i]),
-              (long long)run, y, (long long)at, (long long)whole);
+    const Value *in = node->in[i];
+    int64_t run = run_floats(in, axis), from = channels ? value_row_floats(in) : run;
+    if (!in->sliced || in->storage != node->out[0]) /* else it is there already */
+      emit_line(e, "copy_rows((int64_t)n * %lld, %lld, %s, %lld, %s + %lld, %lld, &m->work);",
+                (long long)rows_before(in, axis), (long long)run, emit_value(e, in), (long long)from,
+                emit_value(e, node->out[0]), (long long)at, (long long)whole);
     at += run;
   }
 }

@@ -2,7 +2,8 @@
  *
  * The arena has two pools, so that one plan serves every batch size: in the batch pool offsets and sizes
  * count floats per image (place = n * offset), in the fixed pool plain floats.  Values whose lives overlap
- * never overlap in memory; a view lies where its source lies, an in-place result where an input dies.
+ * never overlap in memory; a view lies where its source lies, an in-place result where an input dies, a
+ * branch that is concatenated in its channels of the concatenation.
  *
  * Packing: greedy first fit over several orders (largest first, longest-lived first, ...), the best kept;
  * where it is above the lower bound (the most floats alive at any node), what sticks out at the top is moved
@@ -68,6 +69,75 @@ static void share(Value *value, Value *source, int *last) {
     last[root->id] = last[value->id];
 }
 
+/* ---- concatenations: branches write straight into their run of channels ---- */
+
+/* Operators that read input 0 with any distance between pixels, and write so. */
+static bool takes_rows(const Node *node) {
+  return node_is(node, OP_conv2d) || node_is(node, OP_depthwise_conv2d) || node_is(node, OP_maxpool) ||
+         node_is(node, OP_avgpool) || node_is(node, OP_concat);
+}
+
+static bool of_images(const Node *concat) {
+  return node_is(concat, OP_concat) && concat->out[0]->shape.rank == 3 && concat->attr.ints[0] == 2;
+}
+
+/* Whether input k of a concatenation may be written where the concatenation stands. */
+static bool may_slice(const Function *function, const Node *concat, int k) {
+  const Value *value = concat->in[k];
+  if (value->kind != VALUE_TEMP || value->storage != value || !value->batched || !takes_rows(value->def) ||
+      value->def->attr.has_residual || (node_is(value->def, OP_concat) && !of_images(value->def)))
+    return false;
+  for (int i = 0; i < function->result_count; i++)
+    if (function->results[i] == value)
+      return false;
+  for (const Node *node = value->def->next; node; node = node->next)
+    for (int i = 0; i < node->in_count; i++)
+      if (node->in[i] == value && (node == concat ? i != k
+                                                  : !takes_rows(node) || (i && !node_is(node, OP_concat)) ||
+                                                        (node_is(node, OP_concat) && !of_images(node))))
+        return false;
+  return true;
+}
+
+/* Only where most of the copying goes: the concatenation's memory is taken as soon as its first branch is
+ * made. */
+static bool worth_slicing(const Function *function, const Node *concat) {
+  int there = 0;
+  for (int k = 0; k < concat->in_count; k++)
+    there += may_slice(function, concat, k) ? concat->in[k]->shape.dim[2] : 0;
+  return 2 * there >= concat->out[0]->shape.dim[2];
+}
+
+static void share_slices(Function *function, int *born, int *last) {
+  for (Node *node = function->last; node; node = node->prev) { /* outer concatenations first */
+    int begin = 0;
+    if (!of_images(node) || !worth_slicing(function, node))
+      continue;
+    for (int k = 0; k < node->in_count; begin += node->in[k++]->shape.dim[2]) {
+      Value *value = node->in[k];
+      if (!may_slice(function, node, k))
+        continue;
+      const Value *root = root_of(node->out[0]);
+      share(value, node->out[0], last);
+      value->sliced = true;
+      value->slice = begin;
+      if (value->def->position < born[root->id])
+        born[root->id] = value->def->position;
+    }
+  }
+}
+
+/* Tells the operators how far pixels lie apart. */
+static void set_rows(Function *function) {
+  for (Node *node = function->first; node; node = node->next) {
+    if (!takes_rows(node) || node_is(node, OP_concat))
+      continue;
+    bool pool = node_is(node, OP_maxpool) || node_is(node, OP_avgpool);
+    *(pool ? &node->attr.pool.in_ld : &node->attr.conv.in_ld) = value_row_floats(node->in[0]);
+    *(pool ? &node->attr.pool.out_ld : &node->attr.conv.out_ld) = value_row_floats(node->out[0]);
+  }
+}
+
 /* Whether input k may become the output's memory: it dies here, and no other input lies in it. */
 static bool dies_into(const Function *function, const Node *node, int k, const int *last) {
   const Value *root = root_of(node->in[k]);
@@ -83,14 +153,20 @@ static bool dies_into(const Function *function, const Node *node, int k, const i
 
 /* Views share their source's memory; in-place operators that of an input which dies there.  The two inputs of
  * a sum or product may change places for it: the result is the same. */
-static void share_storage(Function *function, bool in_place, int *last) {
+static void share_storage(Function *function, bool in_place, int *born, int *last) {
   for (Node *node = function->first; node; node = node->next)
-    for (int i = 0; i < node->out_count; i++)
+    for (int i = 0; i < node->out_count; i++) {
       node->out[i]->storage = node->out[i];
+      node->out[i]->sliced = false;
+      born[node->out[i]->id] = node->position;
+    }
   for (Node *node = function->last; node;
        node = node->prev) /* users first: lives reach back through chains */
     if (node->op->view)
       share(node->out[0], node->in[0], last);
+  if (in_place)
+    share_slices(function, born, last);
+  set_rows(function);
   for (Node *node = function->first; in_place && node; node = node->next) {
     if (!node->op->in_place || !node->in_count)
       continue;
@@ -105,7 +181,7 @@ static void share_storage(Function *function, bool in_place, int *last) {
   }
 }
 
-static int collect(Function *function, bool batched, const int *last, Buffer *buffers) {
+static int collect(Function *function, bool batched, const int *born, const int *last, Buffer *buffers) {
   int count = 0;
   for (Node *node = function->first; node; node = node->next)
     for (int i = 0; i < node->out_count; i++) {
@@ -113,7 +189,7 @@ static int collect(Function *function, bool batched, const int *last, Buffer *bu
       if (value->storage != value || value->batched != batched || outside(function, value))
         continue;
       int end = last[value->id];
-      buffers[count++] = (Buffer){value, padded(value_floats(value)), 0, node->position,
+      buffers[count++] = (Buffer){value, padded(value_floats(value)), 0, born[value->id],
                                   end < node->position ? node->position : end};
     }
   return count;
@@ -274,11 +350,12 @@ static void plan_values(Function *function, PlanMode mode) {
   ir_number(function);
   int positions = function->last ? function->last->position + 1 : 0;
   int *last = malloc(sizeof *last * ((size_t)function->value_count + 1));
+  int *born = malloc(sizeof *born * ((size_t)function->value_count + 1));
   find_last_uses(function, positions, last);
-  share_storage(function, mode != PLAN_SIDE_BY_SIDE, last);
+  share_storage(function, mode != PLAN_SIDE_BY_SIDE, born, last);
   Buffer *buffers = calloc((size_t)function->value_count + 1, sizeof *buffers);
   for (int batched = 0; batched < 2; batched++) {
-    int count = collect(function, batched, last, buffers);
+    int count = collect(function, batched, born, last, buffers);
     int64_t bound = most_alive(buffers, count, positions), floats = bound;
     if (mode != PLAN_BOUND)
       floats = mode == PLAN_PACK ? pack(buffers, count, bound) : side_by_side(buffers, count);
@@ -286,6 +363,7 @@ static void plan_values(Function *function, PlanMode mode) {
     *(batched ? &function->batch_bound : &function->fixed_bound) = bound;
   }
   free(buffers);
+  free(born);
   free(last);
 }
 

@@ -6,6 +6,7 @@ One network with branches, a residual, BatchNorm frozen and not, a frozen prefix
 each pass left out in turn.  `fold` multiplies in another order and `fuse` lets dense layers start their sums from the bias, so
 those two agree within rounding; all others must give the same bits."""
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,37 @@ network mixed {
 train mixed { loss categorical_crossentropy; optimizer adam(1e-2); metrics accuracy; batch 5; epochs 2; shuffle false }
 """
 NET = NET.replace("  unit(8)\n", "  in_ = base -> unit(8)\n")
+# Branches that write straight into their channels of a concatenation, and those that must not: read by something else, twice in
+# one, along another axis, of a concatenation within one, the result itself.
+BRANCHES = """
+network branches {
+  input(13x11x3)
+  stem = conv2d(8, 3x3, same, relu)
+  a = stem -> conv2d(6, 1x1, relu)
+  b = stem -> conv2d(5, 3x3, same)
+  c = stem -> maxpool(3x3, strides = 1, padding = same)
+  d = stem -> avgpool(3x3, strides = 1, padding = same)
+  wide = concat(b, concat(a, c), d)
+  e = wide -> conv2d(7, 3x3, same, relu)
+  f = e -> depthwise_conv2d(3x3, same, relu)
+  g = f -> conv2d(4, 1x1)
+  inner = concat(f, g)
+  h = inner -> conv2d(9, 1x1, relu)
+  twice = concat(h, h, inner)
+  i = twice -> conv2d(6, 3x3, same)
+  j = twice -> maxpool(3x3, strides = 1, padding = same)
+  joined = concat(i, j)
+  k = i -> swish()
+  rows = concat(joined, joined, axis = 1)
+  l = rows -> conv2d(5, 1x1, relu)
+  m = rows -> avgpool(2x2, strides = 1, padding = same)
+  both = concat(l, m)
+  n = both -> conv2d(6, 1x1)
+  o = k -> upsampling((2, 1)) -> conv2d(3, 1x1)
+  concat(n, o)
+}
+train branches { loss mse; optimizer sgd; epochs 1 }
+"""
 passed = failed = 0
 
 
@@ -81,6 +113,24 @@ with tempfile.TemporaryDirectory() as folder:
             check(disabled, worst < 1e-4, f"off by {worst:.3g}")
         else:
             check(disabled, other_log == log and np.array_equal(other, pred), f"off by {worst:.3g}")
+    with open(f"{folder}/branches.net", "w") as f:
+        f.write(BRANCHES)
+    with h5py.File(f"{folder}/x.h5", "w") as f:
+        f["x"] = rng.uniform(-1, 1, (5, 13, 11, 3)).astype(np.float32)
+        f["y"] = np.zeros((5, 26 * 11 * 9), np.float32)
+    results = []
+    for disabled in ([], ["--disable-pass", "plan"]):
+        run(netc, "build", f"{folder}/branches.net", "-o", f"{folder}/branches", "--cflags", "-O1", *disabled)
+        if not disabled:
+            run(f"{folder}/branches", "train", f"{folder}/x.h5", "--save", f"{folder}/w.h5", "--epochs", "0")
+        run(f"{folder}/branches", "predict", f"{folder}/x.h5", "--weights", f"{folder}/w.h5", "--out", f"{folder}/y.h5")
+        with h5py.File(f"{folder}/y.h5") as f:
+            results.append(f["y"][()])
+    check("branches", np.array_equal(*results) and np.ptp(results[0]) > 0, f"off by {np.abs(results[0] - results[1]).max():.3g}")
+    run(netc, "emit", f"{folder}/branches.net", "-o", folder)
+    forward = re.findall(r"^static void branches_forward_.*?^}", open(f"{folder}/branches.c").read(), re.M | re.S)
+    copies = sum(text.count("  copy_rows(") for text in forward)
+    check("branches write into their concatenation", copies == 6, f"{copies} copies")
     for name in ("freeze", "lower", "autodiff", "fold", "fuse", "dce", "select", "hoist", "recompute", "schedule", "plan"):
         done = subprocess.run([netc, "dump", source, "--after", name], capture_output=True, text=True)
         check(f"dump {name}", done.returncode == 0 and (name == "freeze" or "function forward" in done.stdout))

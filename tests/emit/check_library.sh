@@ -21,6 +21,7 @@ try "compile with the address sanitizer" gcc -std=c11 -O1 -march=native -DTHREAD
 try "under the address sanitizer" ./sanitized probe/probe.weights.bin
 try "compile with the thread sanitizer" gcc -std=c11 -O1 -g -march=native -DTHREADS=6 -fsanitize=thread -Iprobe "$here/library_main.c" probe/probe.c -pthread -lm -o threads
 try "under the thread sanitizer" setarch -R ./threads probe/probe.weights.bin threads
+try "callers that are parallel themselves" sh -c "gcc -std=c11 -O1 -march=native -fopenmp -fsanitize=address -Iprobe '$here/openmp_main.c' probe/probe.c -lm -o openmp && ASAN_OPTIONS=detect_leaks=0 ./openmp probe/probe.weights.bin"
 sed 's/tanh/relu/' "$here/probe.net" | sed 's/32, 1x1/33, 1x1/; s/network probe/network probe/' >foreign.net
 "$netc" emit foreign.net --infer -o foreign >log 2>&1
 try "compile another network" gcc -O0 -DNETC_PORTABLE -Iforeign "$here/predict_main.c" foreign/probe.c -lm -o foreign_main

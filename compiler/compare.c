@@ -28,6 +28,7 @@ typedef struct Contender {
   double seconds, peak_bytes;
   double split;
   bool stratified, failed;
+  Session session;
 } Contender;
 
 /* ---- running one ---- */
@@ -125,29 +126,51 @@ static bool read_log(Contender *contender, const char *path, Arena *arena) {
   return contender->epoch_count > 0;
 }
 
-static void run_contender(Contender *contender, const CommandLine *line, const char *folder, Arena *arena) {
-  Session session;
+/* Reads and compiles the file up to C; false after a message. */
+static bool prepare_contender(Contender *contender, const CommandLine *line, Arena *arena) {
+  Session *session = &contender->session;
   contender->failed = true;
-  if (session_open(&session, line, contender->path) && session_compile(&session, line, NULL)) {
-    if (!session.graph->train.loss) {
-      fprintf(stderr, "netc: %s has no `train` section to compare by\n", contender->path);
-    } else {
-      contender->name = arena_strdup(arena, session.graph->name);
-      contender->trained = count_trained(session.module);
-      for (int w = 0; w < session.module->weight_count; w++)
-        contender->parameters += session.module->weights[w].count;
-      contender->split = session.graph->train.validation_split;
-      contender->stratified = session.graph->train.stratified;
-      const char *exe = arena_printf(arena, "%s/%s", folder, contender->name);
-      const char *log = arena_printf(arena, "%s.csv", exe),
-                 *save = arena_printf(arena, "%s.weights_legacy.h5", exe);
-      printf("== %s\n", contender->path);
-      contender->failed = build_executable(&session, line, folder, exe) ||
-                          !run_training(contender, line, exe, log, save) || !read_log(contender, log, arena);
-      folder_empty(folder, arena);
-    }
+  if (!session_open(session, line, contender->path) || !session_compile(session, line, NULL))
+    return false;
+  if (!session->graph->train.loss) {
+    fprintf(stderr, "netc: %s has no `train` section to compare by\n", contender->path);
+    return false;
   }
-  session_close(&session);
+  contender->name = arena_strdup(arena, session->graph->name);
+  contender->trained = count_trained(session->module);
+  for (int w = 0; w < session->module->weight_count; w++)
+    contender->parameters += session->module->weights[w].count;
+  contender->split = session->graph->train.validation_split;
+  contender->stratified = session->graph->train.stratified;
+  return true;
+}
+
+static void run_contender(Contender *contender, const CommandLine *line, const char *folder, Arena *arena) {
+  const char *exe = arena_printf(arena, "%s/%s", folder, contender->name);
+  const char *log = arena_printf(arena, "%s.csv", exe),
+             *save = arena_printf(arena, "%s.weights_legacy.h5", exe);
+  printf("== %s\n", contender->path);
+  contender->failed = build_executable(&contender->session, line, folder, exe) ||
+                      !run_training(contender, line, exe, log, save) || !read_log(contender, log, arena);
+  folder_empty(folder, arena);
+}
+
+/* What is wrong with any of the files or the data is said before the first training starts. */
+static bool prepare_all(Contender *contenders, const CommandLine *line, Arena *arena) {
+  bool good = true;
+  if (access(line->data, R_OK)) {
+    fprintf(stderr, "netc: %s: %s\n", line->data, strerror(errno));
+    good = false;
+  }
+  for (int i = 0; i < line->file_count; i++) {
+    contenders[i].path = line->files[i];
+    good = prepare_contender(&contenders[i], line, arena) && good;
+    if (i && contenders[i].name && contenders[0].name &&
+        (contenders[i].split != contenders[0].split || contenders[i].stratified != contenders[0].stratified))
+      fprintf(stderr, "netc: warning: %s and %s split off their validation images differently\n",
+              contenders[0].path, contenders[i].path);
+  }
+  return good;
 }
 
 /* ---- the table ---- */
@@ -291,26 +314,22 @@ int command_compare(const CommandLine *line) {
     return 2;
   }
   Arena arena = {0};
-  const char *folder = folder_make_temporary(&arena);
-  if (!folder) {
-    arena_free(&arena);
-    return 1;
-  }
   Contender *contenders = arena_array(&arena, Contender, line->file_count);
-  int status = 0;
-  for (int i = 0; i < line->file_count; i++) {
-    contenders[i].path = line->files[i];
+  bool good = prepare_all(contenders, line, &arena);
+  const char *folder = good ? folder_make_temporary(&arena) : NULL;
+  int status = !folder;
+  for (int i = 0; folder && i < line->file_count; i++) {
     run_contender(&contenders[i], line, folder, &arena);
     status |= contenders[i].failed;
-    if (!contenders[i].failed && !contenders[0].failed &&
-        (contenders[i].split != contenders[0].split || contenders[i].stratified != contenders[0].stratified))
-      fprintf(stderr, "netc: warning: %s and %s split off their validation images differently\n",
-              contenders[0].path, contenders[i].path);
   }
-  rmdir(folder);
-  print_table(contenders, line->file_count);
-  if (line->html)
-    status |= write_page(contenders, line->file_count, line->data, line->html);
+  for (int i = 0; i < line->file_count; i++)
+    session_close(&contenders[i].session);
+  if (folder) {
+    rmdir(folder);
+    print_table(contenders, line->file_count);
+    if (line->html)
+      status |= write_page(contenders, line->file_count, line->data, line->html);
+  }
   arena_free(&arena);
   return status;
 }

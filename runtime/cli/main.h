@@ -15,8 +15,11 @@ static void main_usage(FILE *out, const char *program) {
     snprintf(left, sizeof left, "%s %s", options_commands[i].name, options_commands[i].places);
     fprintf(out, "  %-24s %s\n", left, options_commands[i].help);
   }
-  fprintf(out, "\n%s COMMAND --help lists the options of a command; --version names the compiler.\n",
-          program);
+  fprintf(
+      out,
+      "\n%s COMMAND --help lists the options of a command; --version names the compiler.\n"
+      "exit status: 0 done, 1 the input is wrong, 2 the command line is wrong, 130 interrupted and saved\n",
+      program);
 }
 
 static int main_wrong(const char *program, const char *text) {

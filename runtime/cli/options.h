@@ -56,7 +56,8 @@ static const Option options_table[] = {
     {"--no-shuffle", NULL, OPTION_FLAG, OPTIONS_TRAIN, offsetof(Options, no_shuffle), 0, 0,
      "take the images in the order of DATA"},
     {"--resume", NULL, OPTION_FLAG, OPTIONS_TRAIN, offsetof(Options, resume), 0, 0,
-     "go on where an interrupted run stopped"},
+     "go on where a run stopped that was interrupted (Ctrl-C or a signal: it saves its state and exits with "
+     "130)"},
     {"--save", "OUT.h5", OPTION_TEXT, OPTIONS_TRAIN, offsetof(Options, save), 0, 0,
      "where the trained weights go; a name ending in .weights.h5 has Keras 3's layout"},
     {"--log", "LOG.csv", OPTION_TEXT, OPTIONS_TRAIN, offsetof(Options, log), 0, 0,

@@ -63,9 +63,9 @@ VEC_FUNCTION Vec act_vec(const Act *act, Vec x) {
     return vec_mul(vec_set(ACT_SELU_SCALE),
                    vec_select_gt(x, zero, x, vec_mul(vec_set(ACT_SELU_ALPHA), vec_expm1(x))));
   case ACT_GELU:
-    return vec_mul(x, vec_normal_cdf(x));
+    return vec_gelu(x);
   case ACT_GELU_TANH: /* x/2 (1 + tanh(u)) = x sigmoid(2u) */
-    return vec_mul(x, vec_sigmoid(vec_mul(vec_set(2.0f), act_gelu_tanh_inner(x))));
+    return vec_gelu_tanh(x);
   case ACT_SOFTPLUS:
     return vec_softplus(x);
   case ACT_SOFTSIGN:

@@ -1,11 +1,38 @@
-/* Elementary functions on vectors, within 2 units in the last place over the whole range, the tails of erfc
- * and of the normal distribution within 5 (tested against double).
+/* Elementary functions on vectors, within 2 units in the last place over the whole range (tested against long
+ * double).
  *
  * The polynomials are minimax fits of our own (iteratively reweighted least squares over Chebyshev nodes);
  * the argument reductions are the usual ones, named at each function. */
 #ifndef NETC_KERNELS_VEC_MATH_H
 #define NETC_KERNELS_VEC_MATH_H
 #include "vec.h"
+
+/* c - a b with one rounding, where the vectors' own multiply-add has two as well. */
+VEC_FUNCTION Vec vec_fnma_once(Vec a, Vec b, Vec c) {
+  if (VEC_NATIVE)
+    return vec_fnma(a, b, c);
+  float x[VEC_WIDTH], y[VEC_WIDTH], z[VEC_WIDTH];
+  vec_store(x, a);
+  vec_store(y, b);
+  vec_store(z, c);
+  for (int i = 0; i < VEC_WIDTH; i++)
+    z[i] = (float)((double)z[i] - (double)x[i] * (double)y[i]);
+  return vec_load(z);
+}
+
+/* a + b, and what its rounding loses. */
+VEC_FUNCTION Vec vec_add_lost(Vec a, Vec b, Vec *lost) {
+  Vec sum = vec_add(a, b), part = vec_sub(sum, a);
+  *lost = vec_add(vec_sub(a, vec_sub(sum, part)), vec_sub(b, part));
+  return sum;
+}
+
+/* a b, and what its rounding loses. */
+VEC_FUNCTION Vec vec_mul_lost(Vec a, Vec b, Vec *lost) {
+  Vec product = vec_mul(a, b);
+  *lost = vec_sub(vec_zero(), vec_fnma_once(a, b, product));
+  return product;
+}
 
 /* exp(x + low) = 2^k exp(r), r = x + low - k ln 2 with ln 2 in two pieces, |r| <= ln 2 / 2.  `low` is what x
  * lost to rounding.  Overflows to infinity, underflows to zero. */
@@ -106,14 +133,20 @@ VEC_FUNCTION Vec vec_tanh(Vec x) {
   return vec_copysign(vec_select_gt(vec_set(0.625f), size, near, far), x);
 }
 
-/* 1 / (1 + exp(-x)), for negative x as exp(x) / (1 + exp(x)).  What the rounding of 1 + exp loses is taken
- * off again to first order (1 / d is near 1.457 - 0.486 d for d in [1, 2]). */
-VEC_FUNCTION Vec vec_sigmoid(Vec x) {
-  Vec one = vec_set(1.0f), power = vec_exp(vec_sub(vec_zero(), vec_abs(x)));
+/* 1 / (1 + exp(-x - low)), for negative x as exp(x) / (1 + exp(x)); `low` is what x lost to rounding.  What
+ * the rounding of 1 + exp loses is taken off again to first order (1 / d is near 1.457 - 0.486 d for d in [1,
+ * 2]). */
+VEC_FUNCTION Vec vec_sigmoid_sum(Vec x, Vec low) {
+  Vec one = vec_set(1.0f), zero = vec_zero();
+  Vec power = vec_exp_sum(vec_sub(zero, vec_abs(x)), vec_select_gt(x, zero, vec_sub(zero, low), low));
   Vec whole = vec_add(one, power), lost = vec_sub(power, vec_sub(whole, one));
-  Vec y = vec_div(vec_select_gt(vec_zero(), x, power, one), whole);
+  Vec y = vec_div(vec_select_gt(zero, x, power, one), whole);
   Vec share = vec_fma(whole, vec_set(-0.486f), vec_set(1.457f));
   return vec_fnma(vec_mul(y, lost), share, y);
+}
+
+VEC_FUNCTION Vec vec_sigmoid(Vec x) {
+  return vec_sigmoid_sum(x, vec_zero());
 }
 
 /* log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)). */
@@ -136,7 +169,7 @@ VEC_FUNCTION Vec vec_erf_near(Vec x) {
   return vec_fma(p, x, x);
 }
 
-/* erfc(x) (2 x + 1) exp(x^2) for x >= 0.45, as a polynomial in t = (x - 2.5) / (x + 2.5); it is nearly
+/* erfc(x) (2 x + 1) exp(x^2) for x >= 1, as a polynomial in t = (x - 2.5) / (x + 2.5); it is nearly
  * constant. */
 VEC_FUNCTION Vec vec_erfc_tail(Vec t) {
   Vec p = vec_set(0.000531077909f);
@@ -151,18 +184,13 @@ VEC_FUNCTION Vec vec_erfc_tail(Vec t) {
   return vec_fma(p, t, vec_set(1.26483822f));
 }
 
-/* exp(-scale x^2) for 0 <= x < 16; x^2 is split so that exp sees no rounding of it.  `scale` is a power of
- * two. */
-VEC_FUNCTION Vec vec_gauss(Vec x, float scale) {
-  Vec high = vec_mul(vec_round(vec_mul(x, vec_set(256.0f))), vec_set(1.0f / 256.0f));
-  Vec low = vec_mul(vec_mul(vec_sub(high, x), vec_set(scale)), vec_add(high, x));
-  return vec_exp_sum(vec_mul(vec_mul(high, high), vec_set(-scale)), low);
-}
-
-/* erfc(x) for x >= 0.45. */
+/* erfc(x) for x >= 1, good enough to be taken from 1: exp sees -x^2 in two pieces. */
 VEC_FUNCTION Vec vec_erfc_far(Vec x) {
   Vec middle = vec_set(2.5f), t = vec_div(vec_sub(x, middle), vec_add(x, middle));
-  return vec_div(vec_mul(vec_gauss(x, 1.0f), vec_erfc_tail(t)), vec_fma(vec_set(2.0f), x, vec_set(1.0f)));
+  Vec high = vec_mul(vec_round(vec_mul(x, vec_set(256.0f))), vec_set(1.0f / 256.0f));
+  Vec low = vec_mul(vec_sub(high, x), vec_add(high, x));
+  Vec bell = vec_exp_sum(vec_sub(vec_zero(), vec_mul(high, high)), low);
+  return vec_div(vec_mul(bell, vec_erfc_tail(t)), vec_fma(vec_set(2.0f), x, vec_set(1.0f)));
 }
 
 VEC_FUNCTION Vec vec_erf(Vec x) {
@@ -171,33 +199,84 @@ VEC_FUNCTION Vec vec_erf(Vec x) {
   return vec_copysign(vec_select_ge(size, one, far, vec_erf_near(size)), x);
 }
 
-/* erfc(x) = 1 - erf(x), with its full precision in the tail. */
-VEC_FUNCTION Vec vec_erfc(Vec x) {
-  Vec size = vec_abs(x), half = vec_set(0.5f);
-  Vec far = vec_erfc_far(vec_max(half, vec_min(vec_set(10.5f), size)));
-  far = vec_select_gt(x, vec_zero(), far, vec_sub(vec_set(2.0f), far));
-  return vec_select_ge(size, half, far, vec_sub(vec_set(1.0f), vec_erf_near(x)));
+/* The normal distribution function erfc(z / sqrt 2) / 2 at -z, z > 0.7, times a factor:
+ * exp(-z^2 / 2) P(t) / (z + sqrt(1/2)), t = (z - 3.54) / (z + 3.54).  What P, the products and the
+ * quotient round away is put back into the exponent, so that only exp and one product round. */
+VEC_FUNCTION Vec vec_normal_tail(Vec z, Vec factor) {
+  Vec middle = vec_set(3.53553391f), first = vec_set(0.44718784f), root = vec_set(0.707106769f);
+  Vec t = vec_div(vec_sub(z, middle), vec_add(z, middle));
+  Vec p = vec_set(0.000187282061f);
+  p = vec_fma(p, t, vec_set(0.000144643108f));
+  p = vec_fma(p, t, vec_set(-0.00153611727f));
+  p = vec_fma(p, t, vec_set(0.000339402447f));
+  p = vec_fma(p, t, vec_set(0.0115804967f));
+  p = vec_fma(p, t, vec_set(-0.0364057391f));
+  p = vec_fma(p, t, vec_set(0.0557307575f));
+  p = vec_fma(p, t, vec_set(-0.0350103955f));
+  p = vec_fma(p, t, vec_set(-0.0432596499f));
+  p = vec_mul(p, t);
+  Vec top = vec_add(first, p), top_lost = vec_sub(p, vec_sub(top, first)), product_lost;
+  top_lost = vec_mul(vec_add(top_lost, vec_set(-1.40987e-08f)), factor);
+  top = vec_mul_lost(top, factor, &product_lost);
+  Vec under = vec_add(z, root), under_lost = vec_sub(root, vec_sub(under, z));
+  Vec ratio = vec_div(top, under);
+  Vec lost = vec_add(vec_fnma_once(ratio, under, top), vec_fnma(ratio, under_lost, top_lost));
+  lost = vec_div(vec_add(lost, product_lost), top);
+  Vec high = vec_mul(vec_round(vec_mul(z, vec_set(256.0f))), vec_set(1.0f / 256.0f));
+  Vec low = vec_mul(vec_mul(vec_sub(high, z), vec_set(0.5f)), vec_add(high, z));
+  return vec_mul(vec_exp_sum(vec_mul(vec_mul(high, high), vec_set(-0.5f)), vec_add(low, lost)), ratio);
 }
 
-/* The normal distribution function erfc(-x / sqrt 2) / 2, from x itself: rounding x / sqrt 2 would cost the
- * tail.  For x < -0.7 it is exp(-x^2 / 2) P(t) / (z + sqrt(1/2)), z = -x, t = (z - 3.54) / (z + 3.54). */
+/* The same for |x| < 0.7: 1/2 + x (q + x^2 R(x^2)), q = 1 / sqrt(2 pi) in two pieces. */
+VEC_FUNCTION Vec vec_normal_near(Vec x) {
+  Vec square = vec_mul(x, x), q = vec_set(0.398942292f), half = vec_set(0.5f);
+  Vec p = vec_set(-8.65093959e-06f);
+  p = vec_fma(p, square, vec_set(0.000115092051f));
+  p = vec_fma(p, square, vec_set(-0.00118726725f));
+  p = vec_fma(p, square, vec_set(0.00997355319f));
+  p = vec_fma(p, square, vec_set(-0.06649038f));
+  p = vec_mul(vec_fma(p, square, vec_set(-1.13351701e-08f)), x);
+  Vec line = vec_fma(x, q, half), lost = vec_fma(x, q, vec_sub(half, line));
+  return vec_add(line, vec_add(p, lost));
+}
+
 VEC_FUNCTION Vec vec_normal_cdf(Vec x) {
-  Vec size = vec_abs(x), split = vec_set(0.7f), half = vec_set(0.5f);
-  Vec z = vec_max(split, vec_min(vec_set(14.8f), size)), middle = vec_set(3.53553391f);
-  Vec t = vec_div(vec_sub(z, middle), vec_add(z, middle));
-  Vec p = vec_set(0.00018711976f);
-  p = vec_fma(p, t, vec_set(0.000144441612f));
-  p = vec_fma(p, t, vec_set(-0.0015359968f));
-  p = vec_fma(p, t, vec_set(0.000339543913f));
-  p = vec_fma(p, t, vec_set(0.0115804654f));
-  p = vec_fma(p, t, vec_set(-0.0364057682f));
-  p = vec_fma(p, t, vec_set(0.0557307601f));
-  p = vec_fma(p, t, vec_set(-0.0350103937f));
-  p = vec_fma(p, t, vec_set(-0.0432596505f));
-  p = vec_fma(p, t, vec_set(0.447187841f));
-  Vec far = vec_div(vec_mul(vec_gauss(z, 0.5f), p), vec_add(z, vec_set(0.707106781f)));
-  far = vec_select_gt(x, vec_zero(), vec_sub(vec_set(1.0f), far), far);
-  Vec near = vec_fma(half, vec_erf_near(vec_mul(x, vec_set(0.707106781f))), half);
-  return vec_select_ge(size, split, far, near);
+  Vec size = vec_abs(x), split = vec_set(0.7f), one = vec_set(1.0f);
+  Vec far = vec_normal_tail(vec_max(split, vec_min(vec_set(14.8f), size)), one);
+  far = vec_select_gt(x, vec_zero(), vec_sub(one, far), far);
+  return vec_select_ge(size, split, far, vec_normal_near(x));
+}
+
+/* x times the normal distribution function.  The tail is multiplied before it falls below the normal range.
+ */
+VEC_FUNCTION Vec vec_gelu(Vec x) {
+  Vec size = vec_abs(x), split = vec_set(0.7f), one = vec_set(1.0f), zero = vec_zero();
+  Vec z = vec_max(split, vec_min(vec_set(14.8f), size));
+  Vec far = vec_normal_tail(z, vec_select_gt(x, zero, one, vec_sub(zero, z)));
+  far = vec_select_gt(x, zero, vec_mul(x, vec_sub(one, far)), far);
+  return vec_select_ge(size, split, far, vec_mul(x, vec_normal_near(x)));
+}
+
+/* x / (1 + exp(-2 u)), 2 u = x (a + b x^2): the gelu of the hyperbolic tangent.  2 u is kept in two pieces,
+ * exp is taken 2^16 times as large so that it does not fall below the normal range before x is multiplied. */
+VEC_FUNCTION Vec vec_gelu_tanh(Vec x) {
+  Vec zero = vec_zero(), a = vec_set(1.59576917f), b = vec_set(0.0713548139f), shift = vec_set(11.0903549f);
+  Vec inside = vec_max(vec_set(-15.0f), vec_min(vec_set(15.0f), x)), lost, more;
+  Vec square = vec_mul_lost(inside, inside, &lost), low = vec_mul(b, lost);
+  Vec slope = vec_mul_lost(b, square, &lost);
+  low = vec_add(low, vec_fma(square, vec_set(2.39883e-9f), lost));
+  slope = vec_add_lost(a, slope, &lost);
+  low = vec_add(low, vec_add(lost, vec_set(-4.53407e-8f)));
+  Vec twice = vec_mul_lost(inside, slope, &lost);
+  low = vec_fma(inside, low, lost);
+  low = vec_select_gt(x, zero, vec_sub(zero, low), low);
+  Vec exponent = vec_add_lost(shift, vec_sub(zero, vec_abs(twice)), &more);
+  Vec power = vec_exp_sum(exponent, vec_add(low, vec_add(more, vec_set(-3.04745e-8f))));
+  Vec scale = vec_set(65536.0f), whole = vec_add_lost(scale, power, &lost);
+  Vec top = vec_mul_lost(inside, vec_select_gt(zero, x, power, scale), &more);
+  Vec y = vec_div(top, whole);
+  lost = vec_add(vec_fnma_once(y, whole, top), vec_fnma(y, lost, more));
+  y = vec_add(y, vec_div(lost, whole));
+  return vec_select_ge(vec_set(15.0f), x, y, x);
 }
 #endif

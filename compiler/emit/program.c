@@ -98,11 +98,10 @@ static void emit_head(const Module *module, const EmitOptions *options, StrBuf *
   if (!options->isa)
     strbuf_puts(
         out,
-        " * On x86-64 the kernels are compiled for AVX-512, AVX2 and plain C, and the processor is asked "
-        "when an\n"
-        " * instance is made; -march=native (or another that names a set) compiles one of them.  Clang "
-        "cannot\n"
-        " * spread such kernels over threads: with it, threads need -march.\n");
+        " * On x86-64 the kernels are compiled for AVX-512, AVX2 and plain C, and the processor is asked\n"
+        " * when an instance is made; -march=native (or another that names a set) compiles one of them.\n"
+        " * With clang's OpenMP, threads then share the work of convolutions and dense layers only,\n"
+        " * unless -march names a set.\n");
   strbuf_puts(
       out,
       " * OpenMP is optional; -DNETC_PORTABLE takes no vector instructions.  This file may be used, changed\n"

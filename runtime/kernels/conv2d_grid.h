@@ -186,7 +186,7 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
     return;
   if (conv_grid_narrow(c)) {
     int task_rows = conv_narrow_rows(c), tasks = conv_ceil(c->rows, task_rows);
-    WORK_PARALLEL_FOR_DYNAMIC(work)
+    WORK_PARALLEL_CALLS_DYNAMIC(work)
     for (int task = 0; task < n * tasks; task++) {
       ptrdiff_t image = task / tasks;
       int i0 = task % tasks * task_rows, i1 = i0 + task_rows < c->rows ? i0 + task_rows : c->rows;
@@ -215,7 +215,7 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
       range = (range + 1) / 2;
   }
   int64_t ranges = (tiles + range - 1) / range;
-  WORK_PARALLEL_FOR_DYNAMIC(work)
+  WORK_PARALLEL_CALLS_DYNAMIC(work)
   for (int64_t task = 0; task < ranges * parts; task++) {
     float *zero = work_scratch(work);
     for (int d = 0; d < c->depth; d++)

@@ -119,7 +119,7 @@ static void dense_fwd(int n, int in, int out, const float *x, const float *w, co
   bool clamp = !e || parts > 1 || epilogue_is_clamp(&e->act, &low, &high);
   float *sums = work->scratch;
   size_t shared = parts > 1 ? dense_round((size_t)parts * (size_t)count) : 0;
-  WORK_PARALLEL_FOR_DYNAMIC(work)
+  WORK_PARALLEL_CALLS_DYNAMIC(work)
   for (int task = 0; task < parts * groups * splits; task++) {
     int part = task / (groups * splits), group = task / splits % groups, n0 = task % splits * images;
     int i0 = (int)((int64_t)in * part / parts), i1 = (int)((int64_t)in * (part + 1) / parts);
@@ -264,7 +264,7 @@ static void dense_bwd_all(int n, int in, int out, const float *x, const float *d
     dense_pack_dy(n, out, dy, packed, work);
   if (dx)
     dense_pack_dy_across(n, out, dy, across, work);
-  WORK_PARALLEL_FOR(work)
+  WORK_PARALLEL_CALLS(work)
   for (int task = 0; task < slices; task++) {
     int i0 = task * slice, i1 = dense_least(i0 + slice, in);
     ptrdiff_t thread = (work_scratch(work) - work->scratch) / (ptrdiff_t)work->scratch_floats;

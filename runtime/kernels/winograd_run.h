@@ -213,10 +213,10 @@ static void winograd_shared_run(int m, const Winograd *g, int64_t begin, int64_t
   enum { STEP = 4 };
   if (parts > conv_ceil(run.tiles, 14))
     parts = conv_ceil(run.tiles, 14);
-  WORK_PARALLEL_FOR_DYNAMIC(work)
+  WORK_PARALLEL_CALLS_DYNAMIC(work)
   for (int t = 0; t < run.tiles; t += STEP)
     winograd_input(m, g, &run, t, t + STEP < run.tiles ? t + STEP : run.tiles, x);
-  WORK_PARALLEL_FOR_DYNAMIC(work)
+  WORK_PARALLEL_CALLS_DYNAMIC(work)
   for (int task = 0; task < groups * parts; task++) {
     int part = task % parts;
     winograd_group(m, g, &run, task / parts * WINOGRAD_GROUP, run.tiles * part / parts,
@@ -231,7 +231,7 @@ static void winograd_run(int m, const Winograd *g, int n, const float *x, const 
   if (weights->packed && !winograd_shares_tiles(m, g)) {
     int64_t range = winograd_own_tiles(m, g);
     if (tiles >= 2 * range * work->threads) {
-      WORK_PARALLEL_FOR_DYNAMIC(work)
+      WORK_PARALLEL_CALLS_DYNAMIC(work)
       for (int64_t begin = 0; begin < tiles; begin += range)
         winograd_own_run(m, g, begin, begin + range < tiles ? begin + range : tiles, x, weights->packed, e, y,
                          work_scratch(work));

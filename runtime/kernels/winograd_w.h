@@ -162,10 +162,10 @@ static void winograd_w_run(int m, const Winograd *g, int n, const float *x, cons
   int column_tiles = conv_ceil(g->out_c, TILE_COLUMNS);
   for (int64_t begin = 0; begin < tiles; begin += chunk) {
     int count = tiles - begin < chunk ? (int)(tiles - begin) : chunk;
-    WORK_PARALLEL_FOR(work)
+    WORK_PARALLEL_CALLS(work)
     for (int t = 0; t < count; t++)
       winograd_w_transform(m, g, begin, t, x, dy, v, z);
-    WORK_PARALLEL_FOR_DYNAMIC(work)
+    WORK_PARALLEL_CALLS_DYNAMIC(work)
     for (int task = 0; task < positions * column_tiles; task++) {
       int p = task / column_tiles, k = task % column_tiles * TILE_COLUMNS;
       ptrdiff_t at[TILE_ROWS];
@@ -185,7 +185,7 @@ static void winograd_w_run(int m, const Winograd *g, int n, const float *x, cons
       }
     }
   }
-  WORK_PARALLEL_FOR(work)
+  WORK_PARALLEL_CALLS(work)
   for (int c = 0; c < g->in_c; c++)
     winograd_w_finish(m, g, c, sums, dw);
 }

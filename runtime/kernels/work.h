@@ -15,16 +15,26 @@ typedef struct Work {
 } Work;
 
 /* WORK_PARALLEL_FOR(work) before a for loop: iterations are split among the threads.  Results never depend on
- * the number of threads: an output element is summed by one iteration, in one order.  Clang compiles the
- * bodies of parallel loops as functions that it does not aim at the instruction set of the function around
- * them: there they are loops of one thread, unless the compiler's own flags (-march) name the set. */
-#if defined(_OPENMP) && !(defined(__clang__) && (ISA_SEVERAL || ISA_CHOSEN > ISA_FLAGS))
+ * the number of threads: an output element is summed by one iteration, in one order.
+ *
+ * Clang makes a function of the body of a parallel loop and does not aim it at the instruction set of the
+ * function around it.  Where the compiler's own flags (-march) do not name the set, such loops are therefore
+ * run by one thread, but for those whose bodies have no vectors and only call functions that do:
+ * WORK_PARALLEL_CALLS(work). */
+#ifdef _OPENMP
 #define WORK_PRAGMA(text) _Pragma(#text)
-#define WORK_PARALLEL_FOR(work) WORK_PRAGMA(omp parallel for schedule(static) num_threads((work)->threads))
-#define WORK_PARALLEL_FOR_DYNAMIC(work) WORK_PRAGMA(omp parallel for schedule(dynamic) num_threads((work)->threads))
+#define WORK_PARALLEL_CALLS(work) WORK_PRAGMA(omp parallel for schedule(static) num_threads((work)->threads))
+#define WORK_PARALLEL_CALLS_DYNAMIC(work) WORK_PRAGMA(omp parallel for schedule(dynamic) num_threads((work)->threads))
 #else
+#define WORK_PARALLEL_CALLS(work)
+#define WORK_PARALLEL_CALLS_DYNAMIC(work)
+#endif
+#if defined(__clang__) && (ISA_SEVERAL || ISA_CHOSEN > ISA_FLAGS)
 #define WORK_PARALLEL_FOR(work)
 #define WORK_PARALLEL_FOR_DYNAMIC(work)
+#else
+#define WORK_PARALLEL_FOR(work)         WORK_PARALLEL_CALLS(work)
+#define WORK_PARALLEL_FOR_DYNAMIC(work) WORK_PARALLEL_CALLS_DYNAMIC(work)
 #endif
 
 /* The number of the calling thread, below `threads`, inside or outside a parallel loop.  Outside, the thread

@@ -31,7 +31,7 @@ if [ "${2-}" != all ]; then
   c gcc c11 learn -O0 -march=native
   c gcc c17 probe -O0
   c clang c11 probe -O0 -march=native
-  c clang c17 learn -O0
+  c clang c17 learn -O0 -fopenmp
   cxx g++ c++17
   cxx clang++ c++17
   finish

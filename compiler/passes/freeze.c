@@ -5,7 +5,8 @@
  * With `cache ... variants K` random layers may stand in it: then it is a pure function of the image and one
  * of K draws.  Validation and prediction use what it gives without drawing.
  *
- * A prefix that holds no weights (preprocessing, pooling) is cheaper to run again than to keep: no cut then.
+ * A prefix without convolutions and dense layers (preprocessing, normalization, pooling) is cheaper to run
+ * again than to keep: no cut then.
  */
 #include "passes.h"
 
@@ -18,10 +19,18 @@ static bool trains(const Layer *layer, int phase) {
   return false;
 }
 
+/* Convolutions and dense layers: what is worth keeping the result of. */
+static bool heavy(const Layer *layer) {
+  for (int i = 0; i < layer->weight_count; i++)
+    if (layer->weights[i].shape.rank > 1)
+      return true;
+  return false;
+}
+
 /* Marks what is a pure function of the image, and with `variants` of the image and a draw.  Returns whether
- * it holds weights. */
+ * it holds anything heavy. */
 static bool mark_prefix(const Graph *graph, int phase, bool variants, bool *in_prefix) {
-  bool weights = false;
+  bool worth = false;
   for (int i = 0; i < graph->layer_count; i++) {
     const Layer *layer = graph->layers[i];
     bool pure = (variants || !layer->op->random) && !trains(layer, phase);
@@ -30,9 +39,9 @@ static bool mark_prefix(const Graph *graph, int phase, bool variants, bool *in_p
     for (int k = 0; k < layer->input_count; k++)
       pure = pure && in_prefix[layer->inputs[k]->index];
     in_prefix[i] = pure;
-    weights = weights || (pure && layer->weight_count > 0);
+    worth = worth || (pure && heavy(layer));
   }
-  return weights;
+  return worth;
 }
 
 /* Random layers that lead to no frozen weights (dropout after the last of them) are left to the steps, with
@@ -43,7 +52,7 @@ static void leave_last_draws(Module *module, bool *in_prefix) {
   bool *useful = arena_array(module->arena, bool, graph->layer_count);
   for (int i = graph->layer_count - 1; i >= 0; i--) {
     const Layer *layer = graph->layers[i];
-    useful[i] = in_prefix[i] && (useful[i] || layer->weight_count > 0);
+    useful[i] = in_prefix[i] && (useful[i] || heavy(layer));
     for (int k = 0; useful[i] && k < layer->input_count; k++)
       useful[layer->inputs[k]->index] = true;
   }

@@ -131,6 +131,12 @@ with tempfile.TemporaryDirectory() as folder:
     forward = re.findall(r"^static void branches_forward_.*?^}", open(f"{folder}/branches.c").read(), re.M | re.S)
     copies = sum(text.count("  copy_rows(") for text in forward)
     check("branches write into their concatenation", copies == 6, f"{copies} copies")
+    with open(f"{folder}/light.net", "w") as f:
+        f.write("network light { input(8x8x3); normalization(); conv2d(4, 3x3); flatten(); dense(2, softmax) }\n"
+                "train light { loss categorical_crossentropy; optimizer adam; batch 4 }\n")
+    light = subprocess.run([netc, "summary", f"{folder}/light.net"], capture_output=True, text=True).stdout
+    check("nothing heavy is frozen: no cache", "training step" in light and "once per image" not in light, light)
+    check("a layer without trainable weights", re.search(r"^normalization .* 7  no ", light, re.M) is not None, light)
     for name in ("freeze", "lower", "autodiff", "fold", "fuse", "dce", "select", "hoist", "recompute", "schedule", "plan"):
         done = subprocess.run([netc, "dump", source, "--after", name], capture_output=True, text=True)
         check(f"dump {name}", done.returncode == 0 and (name == "freeze" or "function forward" in done.stdout))

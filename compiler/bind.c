@@ -396,6 +396,8 @@ static void bind_named(Binding *binding, const Argument *argument) {
     diag_help(binding->diag, "did you mean `%s`?", near);
   else if (!count)
     diag_help(binding->diag, "it takes no arguments");
+  else
+    diag_help(binding->diag, "`netc help %s` lists them", binding->signature->name);
   binding->good = false;
 }
 

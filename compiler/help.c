@@ -96,6 +96,24 @@ void help_index(StrBuf *out) {
   strbuf_puts(out, "\n`netc help NAME` prints one of them.\n");
 }
 
+enum { TYPE_WIDTH = 20, LINE_WIDTH = 110, CHOICE_INDENT = 31 };
+
+/* The words of a parameter that knows many, on lines of their own. */
+static void choice_lines(const char *choices, StrBuf *out) {
+  int column = 0;
+  while (*choices) {
+    int length = (int)strcspn(choices, " ");
+    if (column && column + 3 + length > LINE_WIDTH) {
+      strbuf_puts(out, " |\n");
+      column = 0;
+    }
+    strbuf_printf(out, "%*s%s%.*s", column ? 0 : CHOICE_INDENT, "", column ? " | " : "", length, choices);
+    column = (column ? column + 3 : CHOICE_INDENT) + length;
+    choices += length + (int)strspn(choices + length, " ");
+  }
+  strbuf_puts(out, "\n");
+}
+
 static void entry(const Signature *signature, StrBuf *out) {
   const char *kind = signature_kind_name(signature->kind);
   strbuf_printf(out, "%s: %s%s%s%s\n  %s\n", signature->name, kind,
@@ -118,11 +136,14 @@ static void entry(const Signature *signature, StrBuf *out) {
   for (const Param *param = signature->params; param->name; param++) {
     StrBuf type = {0};
     type_text(param, &type);
-    strbuf_printf(out, "  %-28s %-20s %-16s %s", param->name, type.text,
+    bool wide = type.length > TYPE_WIDTH;
+    strbuf_printf(out, "  %-28s %-*s %-16s %s", param->name, TYPE_WIDTH, wide ? "word" : type.text,
                   param->fallback ? param->fallback : "(needed)", param->doc);
     if (param->range)
       strbuf_printf(out, " (%s%s)", strchr("[(", param->range[0]) ? "in " : "", param->range);
     strbuf_puts(out, "\n");
+    if (wide)
+      choice_lines(param->choices, out);
     strbuf_free(&type);
   }
   if (op) {

@@ -130,7 +130,7 @@ const OpDef op_dense = {
             .formula = "y[u] = activation(bias[u] + sum over k of x[k] * kernel[k, u])",
             .params =
                 {
-                    {"units", P_INT, NULL, .doc = "number of outputs"},
+                    {"units", P_INT, NULL, .doc = "number of outputs", .range = "> 0"},
                     PARAM_ACTIVATION,
                     PARAM_USE_BIAS,
                     PARAM_INITIALIZER("kernel", "glorot_uniform"),

@@ -32,11 +32,11 @@ const int64_t *infer_pool_strides(const Layer *layer);
 
 /* Parameters that many layers have in common, in Keras's words. */
 #define PARAM_FILTERS                                                                                        \
-  { "filters", P_INT, NULL, .doc = "number of output channels" }
+  { "filters", P_INT, NULL, .doc = "number of output channels", .range = "> 0" }
 #define PARAM_KERNEL_SIZE                                                                                    \
-  { "kernel_size", P_PAIR, NULL, .doc = "height and width of the window" }
+  { "kernel_size", P_PAIR, NULL, .doc = "height and width of the window", .range = "> 0" }
 #define PARAM_STRIDES                                                                                        \
-  { "strides", P_PAIR, "1", .doc = "step of the window" }
+  { "strides", P_PAIR, "1", .doc = "step of the window", .range = "> 0" }
 #define PARAM_DATA_FORMAT                                                                                    \
   { "data_format", P_DATA_FORMAT, "channels_last", .doc = "the one layout there is" }
 #define PARAM_PADDING(value)                                                                                 \
@@ -45,7 +45,7 @@ const int64_t *infer_pool_strides(const Layer *layer);
         .doc = "`same`: zeros around, output ceil(input / stride); `valid`: whole windows only"              \
   }
 #define PARAM_DILATION                                                                                       \
-  { "dilation_rate", P_PAIR, "1", .doc = "distance between the window's taps" }
+  { "dilation_rate", P_PAIR, "1", .doc = "distance between the window's taps", .range = "> 0" }
 #define PARAM_ACTIVATION                                                                                     \
   { "activation", P_ACTIVATION, "linear", .doc = "applied to the result" }
 #define PARAM_USE_BIAS                                                                                       \

@@ -28,8 +28,8 @@ static bool infer_global(Layer *layer, Arena *arena, Diag *diag) {
 
 #define POOL_PARAMS                                                                                          \
   {                                                                                                          \
-    {"pool_size", P_PAIR, "2", .doc = "height and width of the window"},                                     \
-        {"strides", P_PAIR, "none", .doc = "step of the window; none: the window's size"},                   \
+    {"pool_size", P_PAIR, "2", .doc = "height and width of the window", .range = "> 0"},                     \
+        {"strides", P_PAIR, "none", .doc = "step of the window; none: the window's size", .range = "> 0"},   \
         PARAM_PADDING("valid"), PARAM_DATA_FORMAT,                                                           \
   }
 #define GLOBAL_PARAMS                                                                                        \

@@ -50,7 +50,7 @@ const OpDef op_upsampling = {
          .keras_class = "UpSampling2D",
          .doc = "repeats or interpolates pixels",
          .formula = "nearest: y[i, j, c] = x[i // size, j // size, c]; bilinear: between half-pixel centres",
-         .params = {{"size", P_PAIR, "2", .doc = "factors of height and width"},
+         .params = {{"size", P_PAIR, "2", .doc = "factors of height and width", .range = "> 0"},
                     PARAM_DATA_FORMAT,
                     {"interpolation", P_CHOICE, "nearest", "nearest bilinear",
                      .doc = "how new pixels are made"}}},

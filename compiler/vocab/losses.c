@@ -21,25 +21,42 @@
     }                                                                                                        \
   }
 
+/* Predictions are taken as vectors along their last axis. */
+static bool check_axis(const Call *call, Diag *diag) {
+  const Attr *axis = call_attr(call, "axis");
+  if (axis->integer == -1)
+    return true;
+  diag_error(diag, axis->span, "`axis` must be -1: the last axis holds the classes, got %lld",
+             (long long)axis->integer);
+  diag_help(diag, "`permute` brings another axis to the end");
+  return false;
+}
+
+#define AXIS                                                                                                 \
+  { "axis", P_INT, "-1", .doc = "the axis of the classes: the last" }
+
 static const Signature table[] = {
     {.kind = SIG_LOSS,
      .name = "categorical_crossentropy",
      .keras_class = "CategoricalCrossentropy",
      .doc = "for one of several classes, softmax output",
      .formula = "-sum over k of y[k] * log(p[k]), p clipped to [1e-7, 1 - 1e-7]",
-     .params = {FROM_LOGITS, LABEL_SMOOTHING, REDUCTION}},
+     .params = {FROM_LOGITS, LABEL_SMOOTHING, AXIS, REDUCTION},
+     .check = check_axis},
     {.kind = SIG_LOSS,
      .name = "sparse_categorical_crossentropy",
      .keras_class = "SparseCategoricalCrossentropy",
      .doc = "the same with class numbers as targets",
      .formula = "-log(p[y])",
-     .params = {FROM_LOGITS, REDUCTION}},
+     .params = {FROM_LOGITS, AXIS, REDUCTION},
+     .check = check_axis},
     {.kind = SIG_LOSS,
      .name = "binary_crossentropy",
      .keras_class = "BinaryCrossentropy",
      .doc = "for yes or no, one sigmoid output, or several independent ones",
      .formula = "mean over k of -(y[k] * log(p[k]) + (1 - y[k]) * log(1 - p[k]))",
-     .params = {FROM_LOGITS, LABEL_SMOOTHING, REDUCTION}},
+     .params = {FROM_LOGITS, LABEL_SMOOTHING, AXIS, REDUCTION},
+     .check = check_axis},
     {.kind = SIG_LOSS,
      .name = "binary_focal_crossentropy",
      .keras_class = "BinaryFocalCrossentropy",
@@ -51,7 +68,9 @@ static const Signature table[] = {
                 {"gamma", P_FLOAT, "2.0", .doc = "how much easy examples count less", .range = ">= 0"},
                 FROM_LOGITS,
                 LABEL_SMOOTHING,
-                REDUCTION}},
+                AXIS,
+                REDUCTION},
+     .check = check_axis},
     {.kind = SIG_LOSS,
      .name = "categorical_focal_crossentropy",
      .keras_class = "CategoricalFocalCrossentropy",
@@ -61,7 +80,9 @@ static const Signature table[] = {
                 {"gamma", P_FLOAT, "2.0", .doc = "how much easy examples count less", .range = ">= 0"},
                 FROM_LOGITS,
                 LABEL_SMOOTHING,
-                REDUCTION}},
+                AXIS,
+                REDUCTION},
+     .check = check_axis},
     PLAIN("mean_squared_error", "mse", "MeanSquaredError", "mean of squared differences",
           "mean over k of (y[k] - p[k])^2"),
     PLAIN("mean_absolute_error", "mae", "MeanAbsoluteError", "mean of differences' sizes",
@@ -93,7 +114,8 @@ static const Signature table[] = {
      .keras_class = "CosineSimilarity",
      .doc = "minus the cosine between target and prediction",
      .formula = "-sum over k of y[k] * p[k] / (|y| * |p|)",
-     .params = {{"axis", P_INT, "-1", .doc = "the axis of the vectors; only the last"}, REDUCTION}},
+     .params = {AXIS, REDUCTION},
+     .check = check_axis},
 };
 
 const Signature *vocab_losses(int *count) {

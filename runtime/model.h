@@ -44,6 +44,8 @@ typedef struct ModelWeight {
   uint32_t phases;    /* bit p: updated by the optimizer in phase p */
   ModelInit init;     /* fans are already worked into a and b */
   double a, b;
+  bool seeded; /* draws come from `seed`, whatever the training seed and the weight's place */
+  uint64_t seed;
 } ModelWeight;
 
 /* Keras's model.layers order, layers without weights included. */

@@ -52,6 +52,14 @@ static void emit_layers(const Module *module, Arena *arena, StrBuf *out) {
   strbuf_puts(out, "};\n");
 }
 
+/* The seed that an initializer was given, or NULL. */
+static const Attr *own_seed(const Call *initializer) {
+  if (!initializer || signature_param(initializer->signature, "seed") < 0)
+    return NULL;
+  const Attr *seed = call_attr(initializer, "seed");
+  return seed->kind == ATTR_NONE ? NULL : seed;
+}
+
 static void emit_weights(const Module *module, Arena *arena, StrBuf *out) {
   if (!module->weight_count)
     return;
@@ -61,12 +69,16 @@ static void emit_weights(const Module *module, Arena *arena, StrBuf *out) {
   for (int w = 0; w < module->weight_count; w++) {
     const Weight *weight = &module->weights[w];
     Shape s = weight->spec->shape;
+    const Attr *seed = own_seed(weight->spec->initializer);
     InitPlan init = plan_initializer(weight->spec->initializer, weight->layer, weight->spec);
-    strbuf_printf(out, "    {%s, %d, %d, {%d, %d, %d, %d}, %lld, %lld, %lld, %s, 0x%xu, %s, %.17g, %.17g},\n",
+    strbuf_printf(out,
+                  "    {%s, %d, %d, {%d, %d, %d, %d}, %lld, %lld, %lld, %s, 0x%xu, %s, %.17g, %.17g, "
+                  "%s, %lluu},\n",
                   emit_string(arena, weight->spec->name), keras_index(module->graph, weight->layer), s.rank,
                   s.dim[0], s.dim[1], s.dim[2], s.dim[3], (long long)weight->count, (long long)weight->offset,
                   (long long)weight->slot_offset, weight->spec->trainable ? "true" : "false", weight->phases,
-                  init.kind, init.a, init.b);
+                  init.kind, init.a, init.b, seed ? "true" : "false",
+                  seed ? (unsigned long long)seed->integer : 0);
   }
   strbuf_puts(out, "};\n");
 }

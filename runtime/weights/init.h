@@ -71,11 +71,12 @@ static bool init_missing(const ModelInfo *info, uint64_t seed, float *params, co
   for (int k = 0; k < info->weight_count; k++) {
     const ModelWeight *weight = &info->weights[k];
     float *w = params + weight->offset;
-    uint64_t stream = 0x696e6974u + (uint64_t)k;
+    uint64_t stream = 0x696e6974u + (weight->seeded ? 0 : (uint64_t)k),
+             own = weight->seeded ? weight->seed : seed;
     if (loaded && loaded[k])
       continue;
     if (weight->init == MODEL_INIT_ORTHOGONAL) {
-      if (!init_orthogonal(weight, seed, stream, w))
+      if (!init_orthogonal(weight, own, stream, w))
         return false;
       continue;
     }
@@ -89,7 +90,7 @@ static bool init_missing(const ModelInfo *info, uint64_t seed, float *params, co
 #pragma omp parallel for schedule(static) if (weight->count > 100000)
 #endif
     for (size_t i = 0; i < weight->count; i++)
-      w[i] = init_draw(weight, seed, stream, i);
+      w[i] = init_draw(weight, own, stream, i);
   }
   return true;
 }

@@ -45,8 +45,8 @@ struct Value {
 
 enum { NODE_MAX_OUTPUTS = 4 };
 
-/* Convolution algorithms; names as in runtime/kernels. */
-/* _RAW: from Keras's weights, with nothing packed before. */
+/* Convolution algorithms; names as in runtime/kernels.  _RAW: from Keras's weights, with nothing packed
+ * before. */
 typedef enum ConvAlgorithm {
   CONV_UNCHOSEN,
   CONV_DIRECT,
@@ -63,6 +63,7 @@ typedef struct NodeAttr {
   Act act;
   ConvAlgorithm algorithm;
   bool has_bias, has_residual; /* trailing inputs of fused nodes, in this order */
+  bool max_pool;               /* the output is a 2 x 2 maximum pooling of the convolution's */
   int64_t ints[8];
   double floats[4];
   const Call *call; /* loss or optimizer */

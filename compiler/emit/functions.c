@@ -128,8 +128,8 @@ const char *emit_epilogue(Emitter *emitter, const Node *node, int first) {
   const char *fields = act.a == 0 && act.b == 0 && act.c == 0
                            ? arena_printf(emitter->arena, ".act.kind = %s", act_name(act.kind))
                            : arena_printf(emitter->arena, ".act = {%s}", act_fields(emitter, act));
-  return arena_printf(emitter->arena, "&(const Epilogue){.bias = %s, .residual = %s, %s}", bias, residual,
-                      fields);
+  return arena_printf(emitter->arena, "&(const Epilogue){.bias = %s, .residual = %s, %s%s}", bias, residual,
+                      fields, node->attr.max_pool ? ", .max_pool = true" : "");
 }
 
 /* ---- where values live ---- */

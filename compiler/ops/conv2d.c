@@ -160,6 +160,8 @@ static void conv2d_print(const Node *node, void *out) {
   if (node->attr.has_bias || node->attr.has_residual || node->attr.act.kind)
     strbuf_printf(out, "%s%s, act %d", node->attr.has_bias ? ", bias" : "",
                   node->attr.has_residual ? ", residual" : "", node->attr.act.kind);
+  if (node->attr.max_pool)
+    strbuf_puts(out, ", max pool 2x2");
 }
 
 const OpDef op_conv2d = {

@@ -1,4 +1,5 @@
 /* Chooses an algorithm for each convolution and lets it read packed weights: conv2d(x, conv2d_pack(w)).
+ * Winograd's output tiles hold whole 2 x 2 blocks, so a pooling that follows is done before they are stored.
  * Packing of weights that do not change is moved to `prepare` by the next pass. */
 #include "passes.h"
 #include "../emit/emit.h"
@@ -48,6 +49,35 @@ static bool keeps_packed(const Node *node) {
          settled(node->function, node->in[1]);
 }
 
+static bool is_result(const Function *function, const Value *value) {
+  for (int i = 0; i < function->result_count; i++)
+    if (function->results[i] == value)
+      return true;
+  return false;
+}
+
+/* maxpool(conv2d(x, w)) with windows of 2 x 2 side by side and no other reader in between. */
+static void take_pool(Node *node) {
+  Value *y = node->out[0];
+  Node *pool = y->use_count == 1 ? y->uses[0] : NULL;
+  const Act *act = &node->attr.act;
+  bool clamp = act->kind == ACT_LINEAR || act->kind == ACT_RELU6 ||
+               (act->kind == ACT_RELU && act->b == 0 && act->c == 0);
+  if (!pool || !node_is(pool, OP_maxpool) || !clamp || node->attr.has_residual ||
+      is_result(node->function, y))
+    return;
+  const Pool2d *window = &pool->attr.pool;
+  if (window->pool_h != 2 || window->pool_w != 2 || window->stride_h != 2 || window->stride_w != 2 ||
+      window->pad_top || window->pad_left || window->out_h != window->in_h / 2 ||
+      window->out_w != window->in_w / 2)
+    return;
+  node->attr.max_pool = true;
+  y->shape = pool->out[0]->shape;
+  y->name = pool->out[0]->name;
+  ir_replace(node->function, pool->out[0], y);
+  ir_remove(pool);
+}
+
 static void select_node(Module *module, Node *node) {
   node->attr.algorithm = choose(module, node);
   if (node_is(node, OP_conv2d_bwd_w)) {
@@ -56,6 +86,8 @@ static void select_node(Module *module, Node *node) {
       ir_output(node, (Shape){1, {(int)workspace}}, false, "workspace");
     return;
   }
+  if (node_is(node, OP_conv2d) && node->attr.algorithm != CONV_DIRECT)
+    take_pool(node);
   if (!keeps_packed(node))
     node->attr.algorithm = kernel_conv2d_raw(&node->attr.conv, node->attr.algorithm, node->op->kind);
   if (node->attr.algorithm == CONV_WINOGRAD4_RAW || node->attr.algorithm == CONV_WINOGRAD6_RAW)
@@ -75,8 +107,10 @@ static void select_node(Module *module, Node *node) {
 }
 
 void pass_select(Module *module) {
-  for (int f = 0; f < module->function_count; f++)
+  for (int f = 0; f < module->function_count; f++) {
+    ir_count_uses(module->functions[f]);
     for (Node *node = module->functions[f]->first; node; node = node->next)
       if (node_is(node, OP_conv2d) || node_is(node, OP_conv2d_bwd_x) || node_is(node, OP_conv2d_bwd_w))
         select_node(module, node);
+  }
 }

@@ -6,6 +6,7 @@
 #define NETC_KERNELS_CONV2D_H
 #include "activation.h"
 #include "work.h"
+#include <stdbool.h>
 
 typedef struct Conv2d {
   int in_h, in_w, in_c;
@@ -24,5 +25,7 @@ typedef struct Epilogue {
   const float *bias;     /* [out_c] or NULL */
   const float *residual; /* same shape and out_ld as y, or NULL */
   Act act;
+  bool max_pool; /* y is the maximum of each 2 x 2 block, [out_h / 2, out_w / 2]; only Winograd forward
+                    convolutions with a clamp as activation and without residual do this */
 } Epilogue;
 #endif

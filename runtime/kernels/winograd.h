@@ -286,34 +286,93 @@ VEC_INLINE void winograd_input_tile(int m, const Winograd *g, const float *image
   }
 }
 
+/* Where a tile of outputs goes. */
+typedef struct WinogradOut {
+  const Epilogue *e; /* or NULL */
+  bool clamp;        /* the activation is one, by low and high */
+  float low, high;
+  const float *residual; /* of the image, or NULL */
+  float *y;              /* of the image */
+} WinogradOut;
+
+/* A' t A of one tile, as far as lines go: half[i * m + j]. */
+VEC_INLINE void winograd_output_half(int m, const float *from, ptrdiff_t step, Vec *half) {
+  int alpha = m + 2;
+  Vec line[8];
+  winograd_clear(alpha, line);
+  VEC_UNROLL
+  for (int i = 0; i < alpha; i++) {
+    VEC_UNROLL
+    for (int j = 0; j < alpha; j++)
+      line[j] = vec_load(from + (i * alpha + j) * step);
+    winograd_output_line(m, line, 1, half + i * m, 1);
+  }
+}
+
+/* The rest, for a tile inside the image with nothing but bias and clamp: channels [k, k + VEC_WIDTH) to y,
+ * its first pixel. */
+VEC_INLINE void winograd_output_whole(int m, const Winograd *g, const Vec *half, Vec bias, Vec low, Vec high,
+                                      float *y) {
+  Vec line[8];
+  VEC_UNROLL
+  for (int j = 0; j < m; j++) {
+    winograd_output_line(m, half + j, m, line, 1);
+    VEC_UNROLL
+    for (int i = 0; i < m; i++)
+      vec_store(y + ((ptrdiff_t)i * g->out_w + j) * g->out_ld,
+                vec_min(high, vec_max(low, vec_add(line[i], bias))));
+  }
+}
+
+/* The same, of which y gets the maxima of 2 x 2 blocks; `rows` and `columns` are those inside the image. */
+VEC_INLINE void winograd_output_pooled(int m, const Winograd *g, const Vec *half, Vec bias, Vec low, Vec high,
+                                       int rows, int columns, int width, float *y) {
+  Vec line[8], next[8];
+  for (int j = 0; j + 1 < columns; j += 2) {
+    winograd_output_line(m, half + j, m, line, 1);
+    winograd_output_line(m, half + j + 1, m, next, 1);
+    VEC_UNROLL
+    for (int i = 0; i < m; i += 2)
+      if (i + 1 < rows) {
+        Vec most = vec_max(vec_max(line[i], line[i + 1]), vec_max(next[i], next[i + 1]));
+        vec_store_upto(y + ((ptrdiff_t)(i / 2) * (g->out_w / 2) + j / 2) * g->out_ld,
+                       vec_min(high, vec_max(low, vec_add(most, bias))), width);
+      }
+  }
+}
+
 /* A' t A of one tile for channels [k0, k1), with the epilogue: from[position * step + channel - k0] -> y. */
 VEC_INLINE void winograd_output_tile(int m, const Winograd *g, const float *from, ptrdiff_t step, int h0,
-                                     int w0, int k0, int k1, const Epilogue *e, bool clamp, float low,
-                                     float high, const float *residual, float *y) {
-  int alpha = m + 2;
+                                     int w0, int k0, int k1, const WinogradOut *out) {
+  const Epilogue *e = out->e;
   int rows = g->out_h - h0 < m ? g->out_h - h0 : m, columns = g->out_w - w0 < m ? g->out_w - w0 : m;
-  Vec low_vec = vec_set(low), high_vec = vec_set(high);
+  bool plain = rows == m && columns == m && out->clamp && !out->residual;
+  Vec low = vec_set(out->low), high = vec_set(out->high);
   for (int k = k0; k < k1; k += VEC_WIDTH) {
     Vec half[48], line[8];
-    winograd_clear(alpha, line);
     int width = k1 - k;
     Vec bias = e && e->bias ? vec_load_upto(e->bias + k, width) : vec_zero();
-    for (int i = 0; i < alpha; i++) {
-      VEC_UNROLL
-      for (int j = 0; j < alpha; j++)
-        line[j] = vec_load(from + (i * alpha + j) * step + (k - k0));
-      winograd_output_line(m, line, 1, half + i * m, 1);
+    winograd_output_half(m, from + (k - k0), step, half);
+    if (e && e->max_pool) {
+      winograd_output_pooled(m, g, half, bias, low, high, rows, columns, width,
+                             out->y + ((ptrdiff_t)(h0 / 2) * (g->out_w / 2) + w0 / 2) * g->out_ld + k);
+      continue;
+    }
+    if (plain && width >= VEC_WIDTH) {
+      winograd_output_whole(m, g, half, bias, low, high,
+                            out->y + ((ptrdiff_t)h0 * g->out_w + w0) * g->out_ld + k);
+      continue;
     }
     for (int j = 0; j < columns; j++) {
       winograd_output_line(m, half + j, m, line, 1);
       for (int i = 0; i < rows; i++) {
         ptrdiff_t at = ((ptrdiff_t)(h0 + i) * g->out_w + w0 + j) * g->out_ld + k;
         Vec sum = vec_add(line[i], bias);
-        if (residual)
-          sum = vec_add(sum, vec_load_upto(residual + at, width));
-        vec_store_upto(y + at, vec_min(high_vec, vec_max(low_vec, sum)), width);
-        if (!clamp)
-          epilogue_activate(&e->act, y, &at, 1, width < VEC_WIDTH ? width : VEC_WIDTH);
+        if (out->residual)
+          sum = vec_add(sum, vec_load_upto(out->residual + at, width));
+        vec_store_upto(out->y + at, vec_min(high, vec_max(low, sum)), width);
+        if (!out->clamp)
+          epilogue_activate(&e->act, out->y, &at, 1, width < VEC_WIDTH ? width : VEC_WIDTH);
       }
     }
   }

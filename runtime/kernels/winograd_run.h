@@ -117,15 +117,17 @@ static void winograd_multiply(int begin, int end, const Winograd *g, const Winog
 VEC_INLINE void winograd_output_tiles(int m, const Winograd *g, const WinogradRun *run,
                                       const WinogradProduct *p, const Epilogue *e, float *y) {
   int columns = conv_ceil(g->out_w, m), rows = conv_ceil(g->out_h, m), tiles = p->last - p->first;
-  float low = -INFINITY, high = INFINITY;
-  bool clamp = e ? epilogue_is_clamp(&e->act, &low, &high) : true;
+  WinogradOut out = {.e = e, .low = -INFINITY, .high = INFINITY};
+  out.clamp = e ? epilogue_is_clamp(&e->act, &out.low, &out.high) : true;
+  int pool = e && e->max_pool ? 2 : 1;
   for (int t = 0; t < tiles; t++) {
     int64_t flat = run->begin + p->first + t, image = flat / (rows * columns);
     int h = (int)(flat / columns % rows) * m, w = (int)(flat % columns) * m;
-    ptrdiff_t y_image = (ptrdiff_t)image * g->out_h * g->out_w * g->out_ld;
+    ptrdiff_t at = (ptrdiff_t)image * (g->out_h / pool) * (g->out_w / pool) * g->out_ld;
+    out.y = y + at;
+    out.residual = e && e->residual ? e->residual + at : NULL;
     winograd_output_tile(m, g, p->sums + (ptrdiff_t)t * p->line, (ptrdiff_t)tiles * p->line, h, w, p->k,
-                         p->k_end, e, clamp, low, high, e && e->residual ? e->residual + y_image : NULL,
-                         y + y_image);
+                         p->k_end, &out);
   }
 }
 

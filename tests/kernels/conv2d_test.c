@@ -133,7 +133,7 @@ Test(conv2d, forward) {
   for (int i = 0; i < CONV_SHAPES; i++)
     for (int n = 1; n <= 3; n += 2) {
       ConvCase t = conv_case(conv_shapes[i], n, n == 3 ? i % 3 : 0);
-      Epilogue e = {i % 4 ? t.bias : NULL, i % 3 == 1 ? t.residual : NULL, acts[i % 4]};
+      Epilogue e = {i % 4 ? t.bias : NULL, i % 3 == 1 ? t.residual : NULL, acts[i % 4], false};
       check_fwd(&t, &e);
       conv_case_free(&t);
     }

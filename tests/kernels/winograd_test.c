@@ -2,6 +2,7 @@
  * that the heads of conv2d_winograd4.h and conv2d_winograd6.h promise. */
 #include "kernels/conv2d_winograd4.h"
 #include "kernels/conv2d_winograd6.h"
+#include "kernels/pool.h"
 #include "kernels/reference.h"
 #include "kernel_test.h"
 #include <stdio.h>
@@ -95,7 +96,7 @@ Test(winograd, forward) {
     int64_t out = test_span((int64_t)s[0] * g.out_h * g.out_w, g.out_c, g.out_ld);
     float *x = test_tensor(in), *w = test_tensor(9 * g.in_c * g.out_c), *bias = test_tensor(g.out_c);
     float *residual = test_tensor(out), *first = NULL;
-    Epilogue e = {i % 3 ? bias : NULL, i % 4 > 1 ? residual : NULL, acts[i / 2 % 4]};
+    Epilogue e = {i % 3 ? bias : NULL, i % 4 > 1 ? residual : NULL, acts[i / 2 % 4], false};
     for (int threads = 1; threads <= 3; threads++) {
       float *y = test_blank(out);
       check_fwd(f, &g, s[0], threads, x, w, &e, y);
@@ -105,6 +106,34 @@ Test(winograd, forward) {
       first = y;
     }
     TEST_FREE(x, w, bias, residual, first);
+  }
+}
+
+/* Pooling before tiles are stored gives the bits of pooling afterwards. */
+Test(winograd, max_pool) {
+  for (int i = 0; i < SHAPES * FAMILIES; i++) {
+    const int *s = shapes[i / FAMILIES];
+    const Family *f = &families[i % FAMILIES];
+    Conv2d g = geometry(s);
+    int ph = g.out_h / 2, pw = g.out_w / 2;
+    if (!ph || !pw)
+      continue;
+    float *x = test_tensor(test_span((int64_t)s[0] * g.in_h * g.in_w, g.in_c, g.in_ld));
+    float *w = test_tensor(9 * g.in_c * g.out_c), *bias = test_tensor(g.out_c);
+    int64_t span = test_span((int64_t)s[0] * g.out_h * g.out_w, g.out_c, g.out_ld);
+    int64_t pooled_span = test_span((int64_t)s[0] * ph * pw, g.out_c, g.out_ld);
+    float *y = test_blank(span), *want = test_blank(pooled_span), *pooled = test_blank(pooled_span);
+    float *packed = test_blank((int64_t)f->fwd_packed_floats(&g));
+    Epilogue e = {i % 3 ? bias : NULL, NULL, {.kind = i % 2 ? ACT_RELU6 : ACT_LINEAR}, false};
+    Work work = test_work(2, f->fwd_scratch_floats(&g));
+    f->fwd_pack(&g, w, packed, &work);
+    f->fwd(&g, s[0], x, packed, &e, y, &work);
+    Pool2d pool = {g.out_h, g.out_w, g.out_c, ph, pw, 2, 2, 2, 2, 0, 0, g.out_ld, g.out_ld};
+    maxpool_fwd(&pool, s[0], y, want, &work);
+    e.max_pool = true;
+    f->fwd(&g, s[0], x, packed, &e, pooled, &work);
+    test_same_bits(f->name, pooled_span, pooled, want);
+    TEST_FREE(x, w, bias, y, want, pooled, packed, work.scratch);
   }
 }
 

@@ -63,7 +63,9 @@ typedef struct NodeAttr {
   Act act;
   ConvAlgorithm algorithm;
   bool has_bias, has_residual; /* trailing inputs of fused nodes, in this order */
-  bool max_pool;               /* the output is a 2 x 2 maximum pooling of the convolution's */
+  int direct_below; /* for fewer images than this a direct convolution, its packed weights the last input; 0:
+                       never */
+  bool max_pool;    /* the output is a 2 x 2 maximum pooling of the convolution's */
   int64_t ints[8];
   double floats[4];
   const Call *call; /* loss or optimizer */

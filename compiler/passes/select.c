@@ -4,6 +4,7 @@
 #include "passes.h"
 #include "../emit/emit.h"
 #include "../kernel_sizes.h"
+#include <string.h>
 
 /* Below this many FLOPs per image the transforms cost about what the multiplications save, and direct sums
  * are the more accurate ones. */
@@ -16,16 +17,36 @@ static double winograd_products(const Conv2d *conv, int m) {
 }
 
 /* Winograd where it saves enough multiplications.  The larger tile takes twice the memory for weights and
- * rounds more coarsely, so only where it saves a quarter more. */
+ * rounds more coarsely: only where it saves a quarter more, or a seventh with weights so few that they stay
+ * in cache, which is where its transforms weigh least. */
 static ConvAlgorithm choose(const Module *module, const Node *node) {
   const Conv2d *conv = &node->attr.conv;
   double direct = 9.0 * conv->out_h * conv->out_w;
   if (module->exact || node_flops(node) < WINOGRAD_LEAST_FLOPS || !kernel_conv2d_fits(conv, CONV_WINOGRAD4))
     return CONV_DIRECT;
   double by_4 = winograd_products(conv, 4), by_6 = winograd_products(conv, 6);
-  if (by_6 < .75 * by_4 && by_6 < .6 * direct)
+  bool few_weights = (int64_t)conv->in_c * conv->out_c <= 128 * 128 && !node_is(node, OP_conv2d_bwd_w);
+  if (by_6 < (few_weights ? .86 : .75) * by_4 && by_6 < .6 * direct)
     return CONV_WINOGRAD6;
   return by_4 < .6 * direct ? CONV_WINOGRAD4 : CONV_DIRECT;
+}
+
+/* The fewest images for which Winograd is faster than direct sums where packed weights come from main memory:
+ * one or a few small images do not pay for four to seven times the weights.  From a processor of 15
+ * multiply-adds (30 FLOPs) per float that memory delivers, about two to four cores of today. */
+static int fewest_images(const Node *node) {
+  const Conv2d *conv = &node->attr.conv;
+  const double flops_per_float = 60;
+  int m = node->attr.algorithm == CONV_WINOGRAD6 ? 6 : 4, positions = (m + 2) * (m + 2);
+  double products = winograd_products(conv, m), direct = 9.0 * conv->out_h * conv->out_w;
+  for (int n = 1; n < 16; n++) {
+    double by_winograd = 2 * products * n, weights = flops_per_float * positions, by_direct = 2 * direct * n;
+    double direct_weights = flops_per_float * 9;
+    if ((by_winograd > weights ? by_winograd : weights) <
+        (by_direct > direct_weights ? by_direct : direct_weights))
+      return n;
+  }
+  return 16;
 }
 
 /* Whether a value will be made once, in `prepare`. */
@@ -78,6 +99,22 @@ static void take_pool(Node *node) {
   ir_remove(pool);
 }
 
+static Value *add_pack(Node *node, Value *w, ConvAlgorithm algorithm) {
+  Module *module = node->function->module;
+  Builder builder = {.module = module,
+                     .function = node->function,
+                     .layer = node->layer,
+                     .backward = node->backward,
+                     .before = node};
+  Node *pack = ir_node(&builder, OP_conv2d_pack, 1, &w);
+  pack->attr.conv = node->attr.conv;
+  pack->attr.algorithm = algorithm;
+  pack->attr.ints[0] = node_is(node, OP_conv2d_bwd_x);
+  int64_t floats = kernel_conv2d_packed_floats(&node->attr.conv, algorithm, node->op->kind);
+  return ir_output(pack, (Shape){1, {(int)floats}}, false,
+                   arena_printf(module->arena, "%s.packed", node->layer ? node->layer->name : "conv"));
+}
+
 static void select_node(Module *module, Node *node) {
   node->attr.algorithm = choose(module, node);
   if (node_is(node, OP_conv2d_bwd_w)) {
@@ -86,24 +123,26 @@ static void select_node(Module *module, Node *node) {
       ir_output(node, (Shape){1, {(int)workspace}}, false, "workspace");
     return;
   }
-  if (node_is(node, OP_conv2d) && node->attr.algorithm != CONV_DIRECT)
-    take_pool(node);
   if (!keeps_packed(node))
     node->attr.algorithm = kernel_conv2d_raw(&node->attr.conv, node->attr.algorithm, node->op->kind);
+  else if (node->function->kind == FUNCTION_FORWARD && node_is(node, OP_conv2d) &&
+           kernel_conv2d_raw(&node->attr.conv, node->attr.algorithm, OP_conv2d) != node->attr.algorithm)
+    node->attr.direct_below = fewest_images(node);
+  if (node->attr.direct_below <= 1) {
+    node->attr.direct_below = 0;
+    if (node_is(node, OP_conv2d) && node->attr.algorithm != CONV_DIRECT)
+      take_pool(node);
+  }
   if (node->attr.algorithm == CONV_WINOGRAD4_RAW || node->attr.algorithm == CONV_WINOGRAD6_RAW)
     return;
-  Builder builder = {.module = module,
-                     .function = node->function,
-                     .layer = node->layer,
-                     .backward = node->backward,
-                     .before = node};
-  Node *pack = ir_node(&builder, OP_conv2d_pack, 1, &node->in[1]);
-  pack->attr.conv = node->attr.conv;
-  pack->attr.algorithm = node->attr.algorithm;
-  pack->attr.ints[0] = node_is(node, OP_conv2d_bwd_x);
-  int64_t floats = kernel_conv2d_packed_floats(&node->attr.conv, node->attr.algorithm, node->op->kind);
-  node->in[1] = ir_output(pack, (Shape){1, {(int)floats}}, false,
-                          arena_printf(module->arena, "%s.packed", node->layer ? node->layer->name : "conv"));
+  Value *w = node->in[1];
+  node->in[1] = add_pack(node, w, node->attr.algorithm);
+  if (node->attr.direct_below) {
+    Value **in = arena_array(module->arena, Value *, node->in_count + 2);
+    memcpy(in, node->in, sizeof *in * (size_t)node->in_count);
+    in[node->in_count++] = add_pack(node, w, CONV_DIRECT);
+    node->in = in;
+  }
 }
 
 void pass_select(Module *module) {

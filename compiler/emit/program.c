@@ -159,6 +159,7 @@ static void emit_instance(const Module *module, StrBuf *out) {
       "  void *own = memory ? NULL : aligned_alloc(64, (bytes + 63) / 64 * 64);\n"
       "  Model *m = memory ? memory : own;\n"
       "  if (!m)\n    return NULL;\n"
+      "  if (own)\n    pages_prefer_large(own, bytes);\n"
       "  memset(m, 0, sizeof *m);\n"
       "  m->memory = own;\n"
       "  m->code = model_code_here();\n"
@@ -310,6 +311,7 @@ static void stitch_network(Stitch *stitch, const Module *module, const EmitOptio
   StrBuf shared = {0}, layers = {0}, rest = {0}, before = {0}, after = {0};
   stitch_file(stitch, "kernels/isa.h");
   stitch_file(stitch, "kernels/work.h");
+  stitch_file(stitch, "kernels/pages.h");
   stitch_repeat(stitch, true);
   for (size_t i = 0; i < sizeof kernel_parts / sizeof *kernel_parts; i++)
     stitch_file(stitch, kernel_parts[i]);

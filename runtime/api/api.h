@@ -106,6 +106,8 @@ static ModelStatus api_memory(void *memory, size_t memory_bytes, size_t size, ch
   void *own = memory ? NULL : aligned_alloc(MODEL_ALIGNMENT, size);
   if (!memory && !own)
     return MODEL_ERROR_MEMORY;
+  if (own)
+    pages_prefer_large(own, size);
   *start = memory ? memory : own;
   ((ApiHead *)(void *)*start)->own = own;
   return MODEL_OK;

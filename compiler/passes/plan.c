@@ -151,6 +151,14 @@ static bool dies_into(const Function *function, const Node *node, int k, const i
   return true;
 }
 
+/* Whether the gradient of a pooling may be written over the pooled values: no pixel is read again after its
+ * window.
+ */
+static bool windows_apart(const Pool2d *pool) {
+  return pool->stride_h == pool->pool_h && pool->stride_w == pool->pool_w && !pool->pad_top &&
+         !pool->pad_left;
+}
+
 /* Views share their source's memory; in-place operators that of an input which dies there.  The two inputs of
  * a sum or product may change places for it: the result is the same. */
 static void share_storage(Function *function, bool in_place, int *born, int *last) {
@@ -179,6 +187,10 @@ static void share_storage(Function *function, bool in_place, int *born, int *las
     if (dies_into(function, node, 0, last))
       share(node->out[0], node->in[0], last);
   }
+  for (Node *node = function->first; in_place && node; node = node->next)
+    if (node_is(node, OP_maxpool_bwd) && windows_apart(&node->attr.pool) &&
+        dies_into(function, node, 1, last))
+      share(node->out[0], node->in[1], last);
 }
 
 static int collect(Function *function, bool batched, const int *born, const int *last, Buffer *buffers) {

@@ -71,37 +71,68 @@ static inline void pool_clear_image(const Pool2d *g, float *dx) {
     memset(dx + pixel * g->in_ld, 0, (size_t)g->channels * sizeof(float));
 }
 
-/* One window of maxpool_bwd over `count` channels (VEC_WIDTH: all of a vector). */
-VEC_INLINE void maxpool_give(const PoolWindow *at, ptrdiff_t line, ptrdiff_t pixel, const float *x,
-                             const float *y, const float *dy, float *dx, int count) {
+/* One window of maxpool_bwd over `count` channels (VEC_WIDTH: all of a vector).  `alone`: no other window
+ * reaches these pixels, so dx is only written, and may be x. */
+VEC_INLINE void maxpool_give(const PoolWindow *at, bool alone, ptrdiff_t line, ptrdiff_t pixel,
+                             const float *x, const float *y, const float *dy, float *dx, int count) {
   Vec most = vec_load_upto(y, count), give = vec_load_upto(dy, count), zero = vec_zero();
   for (int i = at->top; i < at->bottom; i++)
     for (int j = at->left; j < at->right; j++) {
       ptrdiff_t k = i * line + j * pixel;
       Vec value = vec_load_upto(x + k, count);
       Vec taken = vec_select_eq(value, most, give, zero);
-      vec_store_upto(dx + k, vec_add(vec_load_upto(dx + k, count), taken), count);
+      vec_store_upto(dx + k, alone ? taken : vec_add(vec_load_upto(dx + k, count), taken), count);
       give = vec_select_eq(value, most, zero, give);
     }
 }
 
-/* dx (overwritten): dy goes to the first pixel of the window, row by row, that equals the maximum y. */
+/* Whether each pixel belongs to one window at most, and those of no window lie behind the others. */
+static inline bool pool_windows_apart(const Pool2d *g) {
+  return g->stride_h == g->pool_h && g->stride_w == g->pool_w && !g->pad_top && !g->pad_left;
+}
+
+/* Output row p of an image, all pointers to the image.  With windows apart the pixels of no window at the
+ * row's end, and below the last row, become zero. */
+static void maxpool_bwd_row(const Pool2d *g, bool alone, int p, const float *x, const float *y,
+                            const float *dy, float *dx) {
+  ptrdiff_t pixel = g->in_ld, line = g->in_w * pixel;
+  for (int q = 0; q < g->out_w; q++) {
+    PoolWindow at = pool_window(g, p, q);
+    ptrdiff_t o = ((ptrdiff_t)p * g->out_w + q) * g->out_ld;
+    int c = 0;
+    for (; c + VEC_WIDTH <= g->channels; c += VEC_WIDTH)
+      maxpool_give(&at, alone, line, pixel, x + c, y + o + c, dy + o + c, dx + c, VEC_WIDTH);
+    if (c < g->channels)
+      maxpool_give(&at, alone, line, pixel, x + c, y + o + c, dy + o + c, dx + c, g->channels - c);
+  }
+  if (!alone)
+    return;
+  int top = p * g->stride_h, bottom = p + 1 < g->out_h ? top + g->stride_h : g->in_h;
+  for (int i = top; i < bottom; i++)
+    for (int j = i < top + g->stride_h ? g->out_w * g->stride_w : 0; j < g->in_w; j++)
+      memset(dx + i * line + j * pixel, 0, (size_t)g->channels * sizeof(float));
+}
+
+/* dx (overwritten): dy goes to the first pixel of the window, row by row, that equals the maximum y.  Where
+ * windows lie side by side without padding (stride = size), dx may be x. */
 static void maxpool_bwd(const Pool2d *g, int n, const float *x, const float *y, const float *dy, float *dx,
                         const Work *work) {
   (void)work;
+  ptrdiff_t in = (ptrdiff_t)g->in_h * g->in_w * g->in_ld, out = (ptrdiff_t)g->out_h * g->out_w * g->out_ld;
+  if (pool_windows_apart(g)) {
+    WORK_PARALLEL_FOR(work)
+    for (int64_t row = 0; row < (int64_t)n * g->out_h; row++) {
+      ptrdiff_t image = row / g->out_h;
+      maxpool_bwd_row(g, true, (int)(row % g->out_h), x + image * in, y + image * out, dy + image * out,
+                      dx + image * in);
+    }
+    return;
+  }
   WORK_PARALLEL_FOR(work)
   for (int64_t image = 0; image < n; image++) {
-    ptrdiff_t pixel = g->in_ld, line = g->in_w * pixel, in = image * g->in_h * line;
-    pool_clear_image(g, dx + in);
-    for (int64_t at_out = 0; at_out < (int64_t)g->out_h * g->out_w; at_out++) {
-      PoolWindow at = pool_window(g, (int)(at_out / g->out_w), (int)(at_out % g->out_w));
-      int64_t o = (image * g->out_h * g->out_w + at_out) * g->out_ld;
-      int c = 0;
-      for (; c + VEC_WIDTH <= g->channels; c += VEC_WIDTH)
-        maxpool_give(&at, line, pixel, x + in + c, y + o + c, dy + o + c, dx + in + c, VEC_WIDTH);
-      if (c < g->channels)
-        maxpool_give(&at, line, pixel, x + in + c, y + o + c, dy + o + c, dx + in + c, g->channels - c);
-    }
+    pool_clear_image(g, dx + image * in);
+    for (int p = 0; p < g->out_h; p++)
+      maxpool_bwd_row(g, false, p, x + image * in, y + image * out, dy + image * out, dx + image * in);
   }
 }
 

@@ -8,8 +8,9 @@
 #define NETC_KERNELS_WINOGRAD_W_H
 #include "winograd_run.h"
 
-#define WINOGRAD_W_TILES                                                                                     \
-  112 /* of a chunk: sums go to memory and back once per chunk, transforms should stay in cache */
+/* Tiles of a chunk: sums go to memory and back once per chunk, transforms should stay in cache. */
+#define WINOGRAD_W_TILES    112
+#define WINOGRAD_W_CHANNELS 128 /* output channels of a group */
 
 /* A y, for a line of m outputs. */
 VEC_INLINE void winograd_gradient_line(int m, const Vec *y, int step, Vec *t, int t_step) {
@@ -63,23 +64,30 @@ VEC_INLINE void winograd_weight_line(int m, const Vec *u, int step, Vec *g, int 
       vec_add(u[7 * step], vec_fma(vec_set(8.0f / 45.0f), s3, vec_fma(vec_set(2.0f / 45.0f), s2, first)));
 }
 
-static inline size_t winograd_w_sum_floats(int m, const Winograd *g) {
-  return (size_t)((m + 2) * (m + 2)) * (size_t)g->in_c * (size_t)winograd_line(g->out_c);
+/* Output channels whose sums are kept at once: all where they are few; else a group, for which the tiles of x
+ * are transformed anew, a few percent of the time for a third of the memory. */
+static inline int winograd_w_group(int m, const Winograd *g) {
+  return winograd_shares_tiles(m, g) && g->out_c > WINOGRAD_W_CHANNELS ? WINOGRAD_W_CHANNELS : g->out_c;
 }
 
-/* The workspace: sums [position][in_c][line of out_c], then both transforms of a chunk. */
+static inline size_t winograd_w_sum_floats(int m, const Winograd *g) {
+  return (size_t)((m + 2) * (m + 2)) * (size_t)g->in_c * (size_t)winograd_line(winograd_w_group(m, g));
+}
+
+/* The workspace: sums [position][in_c][line of a group], then both transforms of a chunk. */
 static size_t winograd_w_workspace_floats(int m, const Winograd *g) {
   size_t tiles = (size_t)((m + 2) * (m + 2)) * WINOGRAD_W_TILES;
-  return winograd_w_sum_floats(m, g) + tiles * (size_t)(winograd_line(g->in_c) + winograd_line(g->out_c)) +
-         16;
+  size_t lines = (size_t)(winograd_line(g->in_c) + winograd_line(winograd_w_group(m, g)));
+  return winograd_w_sum_floats(m, g) + tiles * lines + 16;
 }
 
-/* A dy A' of one tile, all channels: to[position * step + channel]; zero beyond the image and the last
- * channel. */
-VEC_INLINE void winograd_gradient_tile(int m, const Winograd *g, const float *image, int h0, int w0,
-                                       ptrdiff_t step, float *to) {
-  int alpha = m + 2, channels = conv_ceil(g->out_c, TILE_BLOCK) * TILE_BLOCK;
-  for (int k = 0; k < channels; k += VEC_WIDTH) {
+/* A dy A' of one tile, channels [k0, k_end) in whole blocks of 16: to[position * step + channel - k0]; zero
+ * beyond the image and the last channel. */
+VEC_INLINE void winograd_gradient_tile(int m, const Winograd *g, const float *image, int h0, int w0, int k0,
+                                       int k_end, ptrdiff_t step, float *to) {
+  int alpha = m + 2, last = k0 + conv_ceil(k_end - k0, TILE_BLOCK) * TILE_BLOCK;
+  to -= k0;
+  for (int k = k0; k < last; k += VEC_WIDTH) {
     Vec half[48], line[8], column[8];
     winograd_clear(m, line);
     winograd_clear(alpha, column);
@@ -101,92 +109,111 @@ VEC_INLINE void winograd_gradient_tile(int m, const Winograd *g, const float *im
   }
 }
 
-/* dw for input channel c from the sums. */
-VEC_INLINE void winograd_weight_channel(int m, const Winograd *g, int c, const float *sums, float *dw) {
-  int alpha = m + 2, line_floats = winograd_line(g->out_c);
+/* dw for input channel c and output channels [k0, k_end) from their sums. */
+VEC_INLINE void winograd_weight_channel(int m, const Winograd *g, int c, int k0, int k_end, const float *sums,
+                                        float *dw) {
+  int alpha = m + 2, line_floats = winograd_line(winograd_w_group(m, g));
   ptrdiff_t position = (ptrdiff_t)g->in_c * line_floats;
-  for (int k = 0; k < g->out_c; k += VEC_WIDTH) {
+  for (int k = k0; k < k_end; k += VEC_WIDTH) {
     Vec line[8], half[24], whole[9];
     winograd_clear(alpha, line);
     for (int i = 0; i < alpha; i++) {
       VEC_UNROLL
       for (int j = 0; j < alpha; j++)
-        line[j] = vec_load(sums + (i * alpha + j) * position + (ptrdiff_t)c * line_floats + k);
+        line[j] = vec_load(sums + (i * alpha + j) * position + (ptrdiff_t)c * line_floats + (k - k0));
       winograd_weight_line(m, line, 1, half + i * 3, 1);
     }
     for (int s = 0; s < 3; s++)
       winograd_weight_line(m, half + s, 3, whole + s, 3);
     for (int tap = 0; tap < 9; tap++)
-      vec_store_upto(dw + ((ptrdiff_t)tap * g->in_c + c) * g->out_c + k, whole[tap], g->out_c - k);
+      vec_store_upto(dw + ((ptrdiff_t)tap * g->in_c + c) * g->out_c + k, whole[tap], k_end - k);
   }
 }
 
-/* Both transforms of tile t of a chunk that begins at tile `begin`. */
-VEC_INLINE void winograd_w_tile(int m, const Winograd *g, int64_t begin, int t, const float *x,
-                                const float *dy, float *v, float *z) {
+/* A run of the gradient: tiles [begin, begin + count) and output channels [k, k_end). */
+typedef struct WinogradChunk {
+  int64_t begin;
+  int count;
+  int k, k_end;
+  float *sums, *v,
+      *z; /* [position][in_c][z_line], [position][WINOGRAD_W_TILES][v_line], the same of z_line */
+  int v_line, z_line;
+} WinogradChunk;
+
+/* Both transforms of tile t of a chunk. */
+VEC_INLINE void winograd_w_tile(int m, const Winograd *g, const WinogradChunk *chunk, int t, const float *x,
+                                const float *dy) {
   int rows = conv_ceil(g->out_h, m), columns = conv_ceil(g->out_w, m);
-  int in_line = winograd_line(g->in_c), out_line = winograd_line(g->out_c);
-  int64_t flat = begin + t, image = flat / (rows * columns);
+  int64_t flat = chunk->begin + t, image = flat / (rows * columns);
   int h = (int)(flat / columns % rows) * m, w = (int)(flat % columns) * m;
   winograd_input_tile(m, g, x + image * g->in_h * g->in_w * g->in_ld, h - g->pad_top, w - g->pad_left,
-                      (ptrdiff_t)WINOGRAD_W_TILES * in_line, v + (ptrdiff_t)t * in_line);
-  winograd_gradient_tile(m, g, dy + image * g->out_h * g->out_w * g->out_ld, h, w,
-                         (ptrdiff_t)WINOGRAD_W_TILES * out_line, z + (ptrdiff_t)t * out_line);
+                      (ptrdiff_t)WINOGRAD_W_TILES * chunk->v_line, chunk->v + (ptrdiff_t)t * chunk->v_line);
+  winograd_gradient_tile(m, g, dy + image * g->out_h * g->out_w * g->out_ld, h, w, chunk->k, chunk->k_end,
+                         (ptrdiff_t)WINOGRAD_W_TILES * chunk->z_line,
+                         chunk->z + (ptrdiff_t)t * chunk->z_line);
 }
 
 /* Functions of their own for each m, as in winograd.h. */
-static void winograd_w_transform(int m, const Winograd *g, int64_t begin, int t, const float *x,
-                                 const float *dy, float *v, float *z) {
+static void winograd_w_transform(int m, const Winograd *g, const WinogradChunk *chunk, int t, const float *x,
+                                 const float *dy) {
   if (m == 4)
-    winograd_w_tile(4, g, begin, t, x, dy, v, z);
+    winograd_w_tile(4, g, chunk, t, x, dy);
   else
-    winograd_w_tile(6, g, begin, t, x, dy, v, z);
+    winograd_w_tile(6, g, chunk, t, x, dy);
 }
 
-static void winograd_w_finish(int m, const Winograd *g, int c, const float *sums, float *dw) {
+static void winograd_w_finish(int m, const Winograd *g, const WinogradChunk *chunk, int c, float *dw) {
   if (m == 4)
-    winograd_weight_channel(4, g, c, sums, dw);
+    winograd_weight_channel(4, g, c, chunk->k, chunk->k_end, chunk->sums, dw);
   else
-    winograd_weight_channel(6, g, c, sums, dw);
+    winograd_weight_channel(6, g, c, chunk->k, chunk->k_end, chunk->sums, dw);
+}
+
+/* The products of position p with the output channels of a register tile from column `first` of the chunk on.
+ */
+static void winograd_w_multiply(const Winograd *g, const WinogradChunk *chunk, int p, int first) {
+  ptrdiff_t at[TILE_ROWS];
+  for (int r = 0; r < TILE_ROWS; r++)
+    at[r] = (ptrdiff_t)r * chunk->z_line;
+  int left = chunk->k_end - chunk->k - first;
+  TileOut out = {.at = at,
+                 .columns = left < TILE_COLUMNS ? left : TILE_COLUMNS,
+                 .accumulate = chunk->begin > 0,
+                 .low = -INFINITY,
+                 .high = INFINITY};
+  for (int c = 0, size; c < g->in_c; c += size) {
+    size = tile_share(g->in_c - c);
+    TileSegment segment = {chunk->v + (ptrdiff_t)p * WINOGRAD_W_TILES * chunk->v_line + c,
+                           chunk->z + (ptrdiff_t)p * WINOGRAD_W_TILES * chunk->z_line + first, chunk->count};
+    out.y = chunk->sums + ((ptrdiff_t)p * g->in_c + c) * chunk->z_line + first;
+    tile_multiply_panel(size, 1, &segment, chunk->v_line, chunk->z_line, TILE_BLOCK, &out);
+  }
 }
 
 static void winograd_w_run(int m, const Winograd *g, int n, const float *x, const float *dy, float *dw,
                            float *workspace, const Work *work) {
   (void)work;
-  int alpha = m + 2, positions = alpha * alpha;
-  int tile_rows = conv_ceil(g->out_h, m), tile_columns = conv_ceil(g->out_w, m);
-  int64_t tiles = (int64_t)n * tile_rows * tile_columns;
-  int in_line = winograd_line(g->in_c), out_line = winograd_line(g->out_c), chunk = WINOGRAD_W_TILES;
-  float *sums = workspace, *v = sums + winograd_w_sum_floats(m, g),
-        *z = v + (ptrdiff_t)positions * chunk * in_line;
-  int column_tiles = conv_ceil(g->out_c, TILE_COLUMNS);
-  for (int64_t begin = 0; begin < tiles; begin += chunk) {
-    int count = tiles - begin < chunk ? (int)(tiles - begin) : chunk;
-    WORK_PARALLEL_CALLS(work)
-    for (int t = 0; t < count; t++)
-      winograd_w_transform(m, g, begin, t, x, dy, v, z);
-    WORK_PARALLEL_CALLS_DYNAMIC(work)
-    for (int task = 0; task < positions * column_tiles; task++) {
-      int p = task / column_tiles, k = task % column_tiles * TILE_COLUMNS;
-      ptrdiff_t at[TILE_ROWS];
-      for (int r = 0; r < TILE_ROWS; r++)
-        at[r] = (ptrdiff_t)r * out_line;
-      TileOut out = {.at = at,
-                     .columns = g->out_c - k < TILE_COLUMNS ? g->out_c - k : TILE_COLUMNS,
-                     .accumulate = begin > 0,
-                     .low = -INFINITY,
-                     .high = INFINITY};
-      for (int c = 0, size; c < g->in_c; c += size) {
-        size = tile_share(g->in_c - c);
-        TileSegment segment = {v + (ptrdiff_t)p * chunk * in_line + c,
-                               z + (ptrdiff_t)p * chunk * out_line + k, count};
-        out.y = sums + ((ptrdiff_t)p * g->in_c + c) * out_line + k;
-        tile_multiply_panel(size, 1, &segment, in_line, out_line, TILE_BLOCK, &out);
-      }
+  int positions = (m + 2) * (m + 2), group = winograd_w_group(m, g);
+  int64_t tiles = (int64_t)n * conv_ceil(g->out_h, m) * conv_ceil(g->out_w, m);
+  WinogradChunk chunk = {.sums = workspace, .v_line = winograd_line(g->in_c), .z_line = winograd_line(group)};
+  chunk.v = chunk.sums + winograd_w_sum_floats(m, g);
+  chunk.z = chunk.v + (ptrdiff_t)positions * WINOGRAD_W_TILES * chunk.v_line;
+  for (chunk.k = 0; chunk.k < g->out_c; chunk.k += group) {
+    chunk.k_end = chunk.k + group < g->out_c ? chunk.k + group : g->out_c;
+    int columns = conv_ceil(chunk.k_end - chunk.k, TILE_COLUMNS);
+    for (chunk.begin = 0; chunk.begin < tiles; chunk.begin += WINOGRAD_W_TILES) {
+      int64_t left = tiles - chunk.begin;
+      chunk.count = left < WINOGRAD_W_TILES ? (int)left : WINOGRAD_W_TILES;
+      WORK_PARALLEL_CALLS(work)
+      for (int t = 0; t < chunk.count; t++)
+        winograd_w_transform(m, g, &chunk, t, x, dy);
+      WORK_PARALLEL_CALLS_DYNAMIC(work)
+      for (int task = 0; task < positions * columns; task++)
+        winograd_w_multiply(g, &chunk, task / columns, task % columns * TILE_COLUMNS);
     }
+    WORK_PARALLEL_CALLS(work)
+    for (int c = 0; c < g->in_c; c++)
+      winograd_w_finish(m, g, &chunk, c, dw);
   }
-  WORK_PARALLEL_CALLS(work)
-  for (int c = 0; c < g->in_c; c++)
-    winograd_w_finish(m, g, c, sums, dw);
 }
 #endif

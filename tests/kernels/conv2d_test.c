@@ -203,8 +203,10 @@ Test(conv2d, depthwise) {
       const int *s = depthwise_shapes[i];
       int as_groups[12] = {s[0], s[1], s[2], s[2] * s[3], s[4], s[4], s[5], s[5], s[6], s[6], s[2], s[7]};
       ConvCase t = conv_case(as_groups, n, n == 3 ? (int)i % 3 : 0);
-      Epilogue e = {
-          i % 2 ? t.bias : NULL, i % 3 == 1 ? t.residual : NULL, {.kind = i % 2 ? ACT_RELU6 : ACT_LINEAR}};
+      Epilogue e = {i % 2 ? t.bias : NULL,
+                    i % 3 == 1 ? t.residual : NULL,
+                    {.kind = i % 2 ? ACT_RELU6 : ACT_LINEAR},
+                    false};
       double *want_x = test_doubles(t.in_pixels * t.g.in_c), *want_w = test_doubles(t.w_count);
       reference_conv2d_bwd_x(&t.g, n, t.dy, t.w, want_x);
       reference_conv2d_bwd_w(&t.g, n, t.x, t.dy, want_w);

@@ -92,6 +92,13 @@ static void check_pool(int largest) {
         test_rows_close(t.name, t.in_pixels, c, dx, t.g.in_ld, want_dx, 1e-6);
         test_gaps_untouched(t.name, t.out_pixels, c, y, t.g.out_ld);
         test_gaps_untouched(t.name, t.in_pixels, c, dx, t.g.in_ld);
+        if (largest && pool_windows_apart(&t.g)) { /* over x itself */
+          float *over = test_blank(t.x_span);
+          memcpy(over, t.x, sizeof *over * (size_t)t.x_span);
+          maxpool_bwd(&t.g, n, over, y, t.dy, over, &work);
+          test_rows_close(t.name, t.in_pixels, c, over, t.g.in_ld, want_dx, 1e-6);
+          TEST_FREE(over);
+        }
         TEST_FREE(y, dx, work.scratch);
       }
       TEST_FREE(want_y, want_dx, t.x, t.dy);

@@ -82,7 +82,7 @@ $(BUILD)/%_files.o: $(BUILD)/%_files.c
 -include $(wildcard $(BUILD)/compiler/*.d $(BUILD)/compiler/*/*.d $(BUILD)/grammar/*.d)
 -include $(wildcard tests/*/*.mk)
 
-bench: bench-kernels
+bench: bench-kernels bench-networks
 
 # ---- installing: the binary needs nothing of the source tree ----
 

@@ -181,8 +181,38 @@ static void print_phase(const Module *module, int p, StrBuf *out) {
   (void)c;
 }
 
+static bool reads_constant(const Function *function, const Value *value) {
+  for (const Node *node = function->first; node; node = node->next)
+    for (int i = 0; i < node->in_count; i++)
+      if (node->in[i]->kind == VALUE_CONSTANT && node->in[i]->constant == value)
+        return true;
+  return false;
+}
+
+/* Packed and folded weights that only whole predictions read.  Where every phase keeps features, validation
+ * starts from them too, so training never touches this part. */
+static int64_t untouched_by_training(const Module *module) {
+  if (!module->graph->train.loss)
+    return 0;
+  for (int p = 0; p < module->graph->train.phase_count; p++)
+    if (!module->features[p])
+      return 0;
+  int64_t floats = 0;
+  for (int i = 0; i < module->prepare->result_count; i++) {
+    const Value *value = module->prepare->results[i];
+    bool read = false;
+    for (int f = 0; f < module->function_count && !read; f++)
+      read = module->functions[f]->kind != FUNCTION_FORWARD && module->functions[f] != module->prepare &&
+             reads_constant(module->functions[f], value);
+    if (!read)
+      floats += value_floats(value);
+  }
+  return floats;
+}
+
 static void print_memory(const Module *module, int threads, StrBuf *out) {
   char a[32], b[32];
+  int64_t untouched = untouched_by_training(module);
   int batch = module->graph->train.batch;
   strbuf_printf(out, "\nmemory        %-9s weights\n",
                 count_text(a, sizeof a, 4.0 * (double)module->param_floats, "B"));
@@ -190,8 +220,13 @@ static void print_memory(const Module *module, int threads, StrBuf *out) {
     strbuf_printf(out, "              %-9s optimizer state\n",
                   count_text(a, sizeof a, 4.0 * (double)(module->slot_floats * module->slot_count), "B"));
   if (module->constant_floats)
-    strbuf_printf(out, "              %-9s packed and folded weights\n",
+    strbuf_printf(out, "              %-9s packed and folded weights",
                   count_text(a, sizeof a, 4.0 * (double)module->constant_floats, "B"));
+  if (untouched)
+    strbuf_printf(out, "; %s of them for whole predictions only",
+                  count_text(a, sizeof a, 4.0 * (double)untouched, "B"));
+  if (module->constant_floats)
+    strbuf_puts(out, "\n");
   for (int f = 0; f < module->function_count; f++) {
     const Function *function = module->functions[f];
     bool parts = function->kind == FUNCTION_FORWARD || function->kind == FUNCTION_FEATURES ||
@@ -208,6 +243,9 @@ static void print_memory(const Module *module, int threads, StrBuf *out) {
   }
   strbuf_printf(out, "peak          %lld bytes at batch %d on %d threads, images and libraries apart\n",
                 (long long)emit_bytes(module, batch, threads), batch, threads);
+  if (untouched)
+    strbuf_printf(out, "              %lld bytes of it while training, from cached features\n",
+                  (long long)(emit_bytes(module, batch, threads) - 4 * untouched));
 }
 
 void summary_print(const Module *module, int threads, StrBuf *out) {

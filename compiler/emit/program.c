@@ -323,6 +323,7 @@ static void stitch_network(Stitch *stitch, const Module *module, const EmitOptio
   emit_layers(module, &layers);
   stitch_and_free(stitch, &layers);
   stitch_repeat(stitch, false);
+  stitch_file(stitch, "data/resize.h"); /* tables point to the way that the network resizes */
   emit_set_calls(module, &rest);
   if (options->weights && options->weights->class_count)
     emit_class_names(options->weights, module->arena, &rest);

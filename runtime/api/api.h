@@ -10,6 +10,7 @@
 
 #include "../data/pixels.h"
 #include "../data/resize.h"
+#include "../kernels/pages.h"
 #include "../train/forward.h"
 #include "../weights/init.h"
 #include "blob.h"

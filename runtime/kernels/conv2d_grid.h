@@ -13,6 +13,7 @@
 #include "epilogue.h"
 #include "tile.h"
 #include "work.h"
+#include <string.h>
 
 typedef struct ConvGrid {
   int rows, columns;
@@ -99,12 +100,78 @@ static void conv_grid_tile(const ConvGrid *c, int pixels, int first_tap, int tap
   }
 }
 
+/* Whether grid points are the input's pixels, in their order: 1x1 with stride 1. */
+static inline bool conv_grid_flat(const ConvGrid *c) {
+  return c->taps_h == 1 && c->taps_w == 1 && c->step_h == 1 && c->step_w == 1 && !c->tap_h && !c->tap_w &&
+         c->rows == c->in_h && c->columns == c->in_w && c->rows == c->out_h && c->columns == c->out_w &&
+         c->out_step_h == 1 && c->out_step_w == 1 && !c->out_h0 && !c->out_w0;
+}
+
+/* Where pixels are multiples of 4 KiB apart, those of a tile share a set of the first-level cache, which has
+ * fewer ways than a tile has rows: they are copied, so many channels at a time. */
+#define CONV_FLAT_DEPTH 512
+
+/* The tile of `pixels` rows from pixel `first` on, channels [k, k_end), in a flat grid. */
+static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, int k, int k_end, const float *x,
+                           const float *packed, const Epilogue *e, bool clamp, float low, float high,
+                           float *y) {
+  float copy[TILE_ROWS * (CONV_FLAT_DEPTH + TILE_BLOCK)];
+  bool copies = c->in_ld % 1024 == 0;
+  int step = copies ? CONV_FLAT_DEPTH : c->depth;
+  const float *a[TILE_ROWS];
+  ptrdiff_t at[TILE_ROWS], block = (ptrdiff_t)c->depth * TILE_BLOCK;
+  for (int d = 0; d < c->depth; d += step) {
+    int depth = c->depth - d < step ? c->depth - d : step;
+    bool last = d + depth == c->depth;
+    for (int r = 0; r < TILE_ROWS; r++) {
+      ptrdiff_t pixel = (ptrdiff_t)first + (r < pixels ? r : 0);
+      a[r] = x + pixel * c->in_ld + d;
+      at[r] = pixel * c->out_ld;
+      if (copies && r < pixels)
+        a[r] = memcpy(copy + (ptrdiff_t)r * (CONV_FLAT_DEPTH + TILE_BLOCK), a[r], (size_t)depth * sizeof *x);
+      else if (copies)
+        a[r] = copy;
+    }
+    for (int column = k; column < k_end; column += TILE_COLUMNS) {
+      TileOut out = {.at = at,
+                     .y = y + column,
+                     .columns = k_end - column < TILE_COLUMNS ? k_end - column : TILE_COLUMNS,
+                     .bias = e && e->bias ? e->bias + column : NULL,
+                     .residual = e && e->residual ? e->residual + column : NULL,
+                     .accumulate = d > 0,
+                     .low = last ? low : -INFINITY,
+                     .high = last ? high : INFINITY};
+      tile_multiply(pixels, 1, depth, a, packed + column / TILE_BLOCK * block + (ptrdiff_t)d * TILE_BLOCK,
+                    TILE_BLOCK, block, &out);
+      if (last && !clamp)
+        epilogue_activate(&e->act, out.y, at, pixels, out.columns);
+    }
+  }
+}
+
+/* conv_grid_range for a flat grid, where pixels need not be looked for. */
+static void conv_flat_range(const ConvGrid *c, int64_t begin, int64_t end, int k0, int k1, const float *x,
+                            const float *packed, const Epilogue *e, bool clamp, float low, float high,
+                            float *y) {
+  int group = (int)(CONV_CACHE_FLOATS / ((int64_t)c->depth * TILE_COLUMNS)) * TILE_COLUMNS;
+  if (group < TILE_COLUMNS)
+    group = TILE_COLUMNS;
+  for (int k = k0; k < k1; k += group)
+    for (int64_t tile = begin; tile < end; tile += TILE_ROWS)
+      conv_flat_tile(c, tile, end - tile < TILE_ROWS ? (int)(end - tile) : TILE_ROWS, k,
+                     k + group < k1 ? k + group : k1, x, packed, e, clamp, low, high, y);
+}
+
 /* Pixels [begin, end) of the flat list of n * rows * columns grid points, channels [k0, k1). */
 static void conv_grid_range(const ConvGrid *c, int64_t begin, int64_t end, int k0, int k1, const float *x,
                             const float *zero, const float *packed, const Epilogue *e, float *y) {
   float low = -INFINITY, high = INFINITY;
   bool clamp = e ? epilogue_is_clamp(&e->act, &low, &high) : true;
   int all_taps = c->taps_h * c->taps_w;
+  if (conv_grid_flat(c)) {
+    conv_flat_range(c, begin, end, k0, k1, x, packed, e, clamp, low, high, y);
+    return;
+  }
   const float *a[TILE_TAPS * TILE_ROWS];
   ptrdiff_t at[TILE_ROWS];
   /* As many channels at once as keep their weights in cache while the tiles of the range pass over them. */

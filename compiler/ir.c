@@ -145,6 +145,13 @@ static void each_input(Function *function, bool record) {
     }
 }
 
+bool ir_is_result(const Function *function, const Value *value) {
+  for (int i = 0; i < function->result_count; i++)
+    if (function->results[i] == value)
+      return true;
+  return false;
+}
+
 void ir_count_uses(Function *function) {
   for (Node *node = function->first; node; node = node->next) {
     for (int i = 0; i < node->in_count; i++) {

@@ -178,6 +178,8 @@ void ir_remove(Node *node);
 void ir_replace(Function *function, Value *from, Value *to);
 /* True where `value` is a weight that a run of the function leaves as it is, or a constant made of such. */
 bool ir_unchanging(const Function *function, const Value *value);
+/* Whether the function hands the value to its caller. */
+bool ir_is_result(const Function *function, const Value *value);
 void ir_count_uses(Function *function);
 void ir_number(Function *function);
 static inline int64_t value_floats(const Value *value) {

@@ -7,6 +7,7 @@
 #include "../runtime/kernels/conv2d_winograd6.h"
 #include "../runtime/kernels/dense.h"
 #include "../runtime/kernels/depthwise.h"
+#include "../runtime/kernels/pool.h"
 
 typedef size_t SizeOf(const Conv2d *);
 
@@ -83,6 +84,15 @@ ConvAlgorithm kernel_conv2d_raw(const Conv2d *conv, ConvAlgorithm algorithm, OpK
       (op == OP_conv2d ? conv2d_fwd_winograd6_takes_raw(conv) : conv2d_bwd_x_winograd6_takes_raw(conv)))
     return CONV_WINOGRAD6_RAW;
   return algorithm;
+}
+
+bool kernel_act_is_clamp(Act act) {
+  float low, high;
+  return epilogue_is_clamp(&act, &low, &high);
+}
+
+bool kernel_pool_windows_apart(const Pool2d *pool) {
+  return pool_windows_apart(pool);
 }
 
 bool kernel_act_bwd_needs_x(Act act) {

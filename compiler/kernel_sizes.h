@@ -18,6 +18,10 @@ bool kernel_conv2d_fits(const Conv2d *conv, ConvAlgorithm algorithm);
 /* The variant of a Winograd algorithm that takes unpacked weights, where they are large enough for it to pay;
  * else the algorithm itself.  `op` as above. */
 ConvAlgorithm kernel_conv2d_raw(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
+/* Whether an activation is a clamp of its input, which kernels do before they store. */
+bool kernel_act_is_clamp(Act act);
+/* Whether the gradient of a pooling may be written over the pooled values. */
+bool kernel_pool_windows_apart(const Pool2d *pool);
 /* Whether an activation's gradient is taken from its input rather than its output. */
 bool kernel_act_bwd_needs_x(Act act);
 #endif

@@ -10,17 +10,10 @@ static bool has_epilogue(const Node *node) {
   return node_is(node, OP_conv2d) || node_is(node, OP_dense) || node_is(node, OP_depthwise_conv2d);
 }
 
-static bool is_result(const Function *function, const Value *value) {
-  for (int i = 0; i < function->result_count; i++)
-    if (function->results[i] == value)
-      return true;
-  return false;
-}
-
 /* The node whose only user is `user`, through its input `index`, if it can take on more work. */
 static Node *feeding(const Function *function, const Node *user, int index) {
   Value *value = user->in[index];
-  if (value->use_count != 1 || is_result(function, value) || !has_epilogue(value->def))
+  if (value->use_count != 1 || ir_is_result(function, value) || !has_epilogue(value->def))
     return NULL;
   return value->def->attr.act.kind == ACT_LINEAR ? value->def : NULL;
 }
@@ -138,7 +131,7 @@ static bool never_falls(const Node *node) {
 static bool exchange_pool(Function *function, Node *activation) {
   Value *through = activation->in[0];
   Node *pool = through->kind == VALUE_TEMP ? through->def : NULL;
-  if (!node_is(pool, OP_maxpool_bwd) || through->use_count != 1 || is_result(function, through) ||
+  if (!node_is(pool, OP_maxpool_bwd) || through->use_count != 1 || ir_is_result(function, through) ||
       activation->in[1] != pool->in[1] || !never_falls(activation))
     return false;
   Builder builder = {.module = function->module,

@@ -10,6 +10,7 @@
  * forward in the order and packed again.  The 2-dimensional strip packing behind it is NP-hard; on real
  * networks the bound is reached. */
 #include "passes.h"
+#include "../kernel_sizes.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,14 +152,6 @@ static bool dies_into(const Function *function, const Node *node, int k, const i
   return true;
 }
 
-/* Whether the gradient of a pooling may be written over the pooled values: no pixel is read again after its
- * window.
- */
-static bool windows_apart(const Pool2d *pool) {
-  return pool->stride_h == pool->pool_h && pool->stride_w == pool->pool_w && !pool->pad_top &&
-         !pool->pad_left;
-}
-
 /* Views share their source's memory; in-place operators that of an input which dies there.  The two inputs of
  * a sum or product may change places for it: the result is the same. */
 static void share_storage(Function *function, bool in_place, int *born, int *last) {
@@ -188,7 +181,7 @@ static void share_storage(Function *function, bool in_place, int *born, int *las
       share(node->out[0], node->in[0], last);
   }
   for (Node *node = function->first; in_place && node; node = node->next)
-    if (node_is(node, OP_maxpool_bwd) && windows_apart(&node->attr.pool) &&
+    if (node_is(node, OP_maxpool_bwd) && kernel_pool_windows_apart(&node->attr.pool) &&
         dies_into(function, node, 1, last))
       share(node->out[0], node->in[1], last);
 }

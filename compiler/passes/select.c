@@ -70,22 +70,12 @@ static bool keeps_packed(const Node *node) {
          settled(node->function, node->in[1]);
 }
 
-static bool is_result(const Function *function, const Value *value) {
-  for (int i = 0; i < function->result_count; i++)
-    if (function->results[i] == value)
-      return true;
-  return false;
-}
-
 /* maxpool(conv2d(x, w)) with windows of 2 x 2 side by side and no other reader in between. */
 static void take_pool(Node *node) {
   Value *y = node->out[0];
   Node *pool = y->use_count == 1 ? y->uses[0] : NULL;
-  const Act *act = &node->attr.act;
-  bool clamp = act->kind == ACT_LINEAR || act->kind == ACT_RELU6 ||
-               (act->kind == ACT_RELU && act->b == 0 && act->c == 0);
-  if (!pool || !node_is(pool, OP_maxpool) || !clamp || node->attr.has_residual ||
-      is_result(node->function, y))
+  if (!pool || !node_is(pool, OP_maxpool) || !kernel_act_is_clamp(node->attr.act) ||
+      node->attr.has_residual || ir_is_result(node->function, y))
     return;
   const Pool2d *window = &pool->attr.pool;
   if (window->pool_h != 2 || window->pool_w != 2 || window->stride_h != 2 || window->stride_w != 2 ||

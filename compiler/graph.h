@@ -69,9 +69,10 @@ typedef struct TrainSpec {
   int class_weight_count;
   int64_t seed;
   bool shuffle;
-  const char *cache;    /* auto | off | memory | file */
-  int cache_variants;   /* augmented variants kept per image, 0 = none */
-  int64_t memory_limit; /* bytes, 0 = none */
+  const char *cache;     /* auto | off | memory | file */
+  int cache_variants;    /* augmented variants kept per image, 0 = none */
+  int64_t memory_limit;  /* bytes, 0 = none */
+  bool memory_unlimited; /* nothing is made again to save memory */
   Phase phases[MAX_PHASES];
   int phase_count; /* at least 1 */
   Span span;

@@ -437,6 +437,8 @@ static void show_train(const Graph *graph, StrBuf *out) {
   strbuf_puts(out, "\n");
   if (train->memory_limit)
     strbuf_printf(out, "  memory %lld\n", (long long)train->memory_limit);
+  if (train->memory_unlimited)
+    strbuf_puts(out, "  memory unlimited\n");
   for (int i = 0; i < train->class_weight_count; i++) {
     strbuf_puts(out, i ? ", " : "  class_weight [");
     show_float(train->class_weights[i], out);

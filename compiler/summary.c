@@ -125,7 +125,7 @@ static void print_totals(const Module *module, StrBuf *out) {
                 count_text(a, sizeof a, (double)function_flops(module->forward), "FLOP"));
 }
 
-/* What the step makes again to stay within the memory limit. */
+/* What the step makes again to save memory. */
 static void print_recomputed(const Module *module, int p, StrBuf *out) {
   const Function *step = module->step[p];
   int64_t again = 0, floats = 0;
@@ -144,12 +144,13 @@ static void print_recomputed(const Module *module, int p, StrBuf *out) {
   for (int i = 0; i < module->graph->layer_count; i++)
     layers += made_again(step, module->graph->layers[i]);
   int64_t rest = function_flops(step) - again;
-  strbuf_printf(
-      out,
-      "made again    %d values of %d layers (%s per image) for the limit of %s: %s per image more, %.1f %%\n",
-      values, layers, count_text(a, sizeof a, 4.0 * (double)floats, "B"),
-      count_text(b, sizeof b, (double)module->graph->train.memory_limit, "B"),
-      count_text(c, sizeof c, (double)again, "FLOP"), rest ? 100.0 * (double)again / (double)rest : 0.0);
+  strbuf_printf(out, "made again    %d values of %d layers (%s per image)", values, layers,
+                count_text(a, sizeof a, 4.0 * (double)floats, "B"));
+  if (module->graph->train.memory_limit)
+    strbuf_printf(out, " for the limit of %s",
+                  count_text(b, sizeof b, (double)module->graph->train.memory_limit, "B"));
+  strbuf_printf(out, ": %s per image more, %.1f %%\n", count_text(c, sizeof c, (double)again, "FLOP"),
+                rest ? 100.0 * (double)again / (double)rest : 0.0);
 }
 
 static void print_phase(const Module *module, int p, StrBuf *out) {

@@ -207,8 +207,24 @@ static void read_cache(Training *training, const Stmt *stmt) {
     training->train->cache_variants = (int)count.integer;
 }
 
+/* memory auto | unlimited | BYTES */
 static void read_memory(Training *training, const Stmt *stmt) {
+  static const char *const words[] = {"auto", "unlimited"};
+  const Expr *item = stmt->items;
   int64_t value;
+  for (int i = 0; i < 2; i++)
+    if (is_word(item, words[i]) && !item->next) {
+      training->train->memory_unlimited = i == 1;
+      training->train->memory_limit = 0;
+      return;
+    }
+  const char *near = item && item->kind == EXPR_NAME ? diag_nearest(item->text, words, 2) : NULL;
+  if (near) {
+    diag_error(diag_of(training), item->span, "`memory` is `auto`, `unlimited` or a number of bytes");
+    diag_help(diag_of(training), "did you mean `%s`?", near);
+    return;
+  }
+  training->train->memory_unlimited = false;
   if (int_value(training, stmt, 1, INT64_MAX, &value))
     training->train->memory_limit = value;
 }

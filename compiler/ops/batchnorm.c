@@ -36,7 +36,8 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
 /* ---- IR ----
  * batchnorm_infer(x [, gamma] [, beta], mean, variance); batchnorm_train the same, which also moves the
  * statistics and hands the batch's own to batchnorm_train_bwd.  ints[0], ints[1]: gamma, beta present;
- * floats[0]: epsilon, floats[1]: momentum. */
+ * floats[0]: epsilon, floats[1]: momentum.  passes/fuse_norm.c adds to batchnorm_train an activation (act)
+ * and a residual, its last input, that is added before it; and the activation to batchnorm_train_bwd. */
 
 typedef struct NormInputs {
   const char *gamma, *beta, *mean, *variance;
@@ -127,24 +128,33 @@ static void infer_bwd_emit(Emitter *e, const Node *node) {
             affine ? emit_value(e, node->out[1]) : "NULL", affine ? emit_value(e, node->out[2]) : "NULL");
 }
 
+static const char *norm_residual(Emitter *e, const Node *node) {
+  return emit_optional(e, node, node->attr.has_residual, node->in_count - 1);
+}
+
 static void train_emit(Emitter *e, const Node *node) {
   NormInputs in = norm_inputs(e, node, 1, true);
   emit_line(e,
-            "batchnorm_train_fwd((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);",
+            "batchnorm_train_fwd((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
+            "&m->work);",
             norm_rows(node->in[0]), norm_channels(node->in[0]), emit_value(e, node->in[0]), in.gamma, in.beta,
             emit_float(e, node->attr.floats[0]), emit_float(e, node->attr.floats[1]), in.mean, in.variance,
-            emit_value(e, node->out[1]), emit_value(e, node->out[2]), emit_value(e, node->out[0]));
+            emit_value(e, node->out[1]), emit_value(e, node->out[2]), emit_act(e, node->attr.act),
+            norm_residual(e, node), emit_value(e, node->out[0]));
 }
 
-/* batchnorm_again(x [, gamma] [, beta], batch mean, batch invstd): the y of batchnorm_train once more,
- * without moving the statistics again. */
+/* batchnorm_again(x [, gamma] [, beta], batch mean, batch invstd [, residual]): the y of batchnorm_train once
+ * more, without moving the statistics again. */
 static void again_emit(Emitter *e, const Node *node) {
   NormInputs in = norm_inputs(e, node, 1, true);
-  emit_line(e, "batchnorm_train_apply((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, &m->work);",
+  emit_line(e, "batchnorm_train_apply((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);",
             norm_rows(node->in[0]), norm_channels(node->in[0]), emit_value(e, node->in[0]), in.gamma, in.beta,
-            in.mean, in.variance, emit_value(e, node->out[0]));
+            in.mean, in.variance, emit_act(e, node->attr.act), norm_residual(e, node),
+            emit_value(e, node->out[0]));
 }
 
+/* batchnorm_train_bwd(dy, x, batch mean, batch invstd [, gamma] [, beta]): beta with an activation only;
+ * ints[2]: it is there */
 static void train_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
   (void)needed;
   int gamma = (int)node->attr.ints[0], beta = (int)node->attr.ints[1];
@@ -162,11 +172,13 @@ static void train_gradient(Builder *builder, Node *node, Value **dy, const bool 
 }
 
 static void train_bwd_emit(Emitter *e, const Node *node) {
-  emit_line(e, "batchnorm_train_bwd((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);",
+  emit_line(e,
+            "batchnorm_train_bwd((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, &m->work);",
             norm_rows(node->in[0]), norm_channels(node->in[0]), emit_value(e, node->in[1]),
-            emit_optional(e, node, node->attr.ints[0], 4), emit_value(e, node->in[2]),
-            emit_value(e, node->in[3]), emit_value(e, node->in[0]), emit_value(e, node->out[0]),
-            emit_value(e, node->out[1]), emit_value(e, node->out[2]));
+            emit_optional(e, node, node->attr.ints[0], 4),
+            emit_optional(e, node, node->attr.ints[2], node->in_count - 1), emit_value(e, node->in[2]),
+            emit_value(e, node->in[3]), emit_act(e, node->attr.act), emit_value(e, node->in[0]),
+            emit_value(e, node->out[0]), emit_value(e, node->out[1]), emit_value(e, node->out[2]));
 }
 
 /* fold_batchnorm(w [, bias] [, gamma] [, beta], mean, variance) -> w', b'; ints[2]: bias present, ints[3]:
@@ -189,7 +201,8 @@ static int64_t norm_scratch(const Node *node, int batch) {
 }
 
 static void norm_print(const Node *node, void *out) {
-  strbuf_printf(out, "epsilon %g, momentum %g", node->attr.floats[0], node->attr.floats[1]);
+  strbuf_printf(out, "epsilon %g, momentum %g, act %d%s", node->attr.floats[0], node->attr.floats[1],
+                node->attr.act.kind, node->attr.has_residual ? ", residual" : "");
 }
 
 const OpDef op_batchnorm = {

@@ -5,6 +5,7 @@
  * Convolutions add the bias after the sum, as the separate operations do; dense layers start their sums from
  * it, which rounds differently. */
 #include "passes.h"
+#include "fuse.h"
 
 static bool has_epilogue(const Node *node) {
   return node_is(node, OP_conv2d) || node_is(node, OP_dense) || node_is(node, OP_depthwise_conv2d);
@@ -18,8 +19,7 @@ static Node *feeding(const Function *function, const Node *user, int index) {
   return value->def->attr.act.kind == ACT_LINEAR ? value->def : NULL;
 }
 
-/* Moves `producer` to the place of `user`, whose output it takes over. */
-static void take_over(Function *function, Node *producer, Node *user) {
+void fuse_take_over(Function *function, Node *producer, Node *user) {
   Value *out = producer->out[0], *old = user->out[0];
   ir_remove(producer);
   producer->prev = user->prev;
@@ -32,7 +32,7 @@ static void take_over(Function *function, Node *producer, Node *user) {
   ir_remove(user);
 }
 
-static void add_input(Node *node, Value *value) {
+void fuse_add_input(Node *node, Value *value) {
   Value **in = arena_array(node->function->module->arena, Value *, node->in_count + 2);
   for (int i = 0; i < node->in_count; i++)
     in[i] = node->in[i];
@@ -44,9 +44,9 @@ static bool fuse_bias(Function *function, Node *bias) {
   Node *producer = feeding(function, bias, 0);
   if (!producer || producer->attr.has_bias || producer->attr.has_residual)
     return false;
-  add_input(producer, bias->in[1]);
+  fuse_add_input(producer, bias->in[1]);
   producer->attr.has_bias = true;
-  take_over(function, producer, bias);
+  fuse_take_over(function, producer, bias);
   return true;
 }
 
@@ -57,9 +57,9 @@ static bool fuse_residual(Function *function, Node *add) {
     Node *producer = feeding(function, add, i);
     if (!producer || node_is(producer, OP_depthwise_conv2d) || producer->attr.has_residual)
       continue;
-    add_input(producer, add->in[1 - i]);
+    fuse_add_input(producer, add->in[1 - i]);
     producer->attr.has_residual = true;
-    take_over(function, producer, add);
+    fuse_take_over(function, producer, add);
     return true;
   }
   return false;
@@ -70,7 +70,7 @@ static bool fuse_activation(Function *function, Node *activation) {
   if (!producer)
     return false;
   producer->attr.act = activation->attr.act;
-  take_over(function, producer, activation);
+  fuse_take_over(function, producer, activation);
   return true;
 }
 
@@ -153,9 +153,9 @@ static bool fuse_node(Function *function, Node *node) {
   case OP_bias_add:
     return fuse_bias(function, node);
   case OP_add:
-    return fuse_residual(function, node);
+    return fuse_residual(function, node) || fuse_norm_residual(function, node);
   case OP_activation:
-    return fuse_activation(function, node);
+    return fuse_activation(function, node) || fuse_norm_activation(function, node);
   case OP_activation_bwd:
     return exchange_pool(function, node);
   case OP_update:

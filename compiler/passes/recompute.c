@@ -1,12 +1,13 @@
-/* Memory for time: where the train section sets a limit that the step's plan exceeds, forward values are not
- * kept for their gradients but made a second time when the gradients need them.
+/* Memory for time: forward values are not kept for their gradients but made a second time when the gradients
+ * need them, where the train section sets a limit that the step's plan exceeds, and without one where that
+ * saves much memory and takes little time (recompute_auto.c).
  *
  * A plan is the set of forward values that are kept.  A value that is not kept is made again just before its
  * first backward user, from the nearest kept values (a chain of operations, each made again once); the
  * second computation is the same kernel on the same operands, random draws are functions of a counter and
  * BatchNorm takes the statistics it found, so every bit is the same.
  *
- * Two kinds of plans are tried, both judged by the bytes alive and by what they cost:
+ * For a limit two kinds of plans are tried, both judged by the bytes alive and by what they cost:
  *   - values one by one, cheapest first: least cost per byte (activations, normalizations, pooling, merges);
  *   - segments between checkpoints, which keep the values alive at a few places of the forward pass (Chen,
  * Xu, Zhang, Guestrin 2016: Training Deep Nets with Sublinear Memory Cost), for several numbers of segments.
@@ -20,24 +21,6 @@
 
 enum { RELAX_TRIALS = 160, TIGHTEN_TRIALS = 200, PACK_TRIALS = 6 };
 
-/* What a plan needs and costs. */
-typedef struct Verdict {
-  int64_t bytes; /* of an instance whose step this is */
-  double cost;   /* FLOPs per image, memory traffic included */
-} Verdict;
-
-typedef struct Search {
-  Rewrite rewrite;
-  int64_t batch, other_fixed, other_pool, rest_bytes; /* what an instance needs besides this step */
-  int64_t limit;
-  Value **candidates; /* forward values that gradients use and that can be made again */
-  int candidate_count;
-  bool *best, *least; /* plans: by Value.id, kept */
-  Verdict best_verdict, least_verdict;
-  bool found;
-  bool seek_least; /* at work on the plan of least memory */
-} Search;
-
 static bool fits(const Search *search, Verdict verdict) {
   return verdict.bytes <= search->limit;
 }
@@ -50,9 +33,7 @@ static int64_t instance_bytes(const Search *search) {
   return search->rest_bytes + 4 * (fixed + pool);
 }
 
-/* Applies a plan, measures, and leaves the function as it was; `pack`: with places, else by the bytes alive.
- */
-static Verdict measure(Search *search, const bool *keep, bool pack) {
+Verdict recompute_measure(Search *search, const bool *keep, bool pack) {
   Rewrite *rewrite = &search->rewrite;
   Module *module = rewrite->function->module;
   Arena scratch = {0}, *own = module->arena;
@@ -73,7 +54,7 @@ static Verdict measure(Search *search, const bool *keep, bool pack) {
 /* Judges a plan, and remembers it where it is the best so far. */
 static Verdict judge(Search *search, const bool *keep) {
   size_t size = (size_t)search->rewrite.value_count * sizeof *keep;
-  Verdict verdict = measure(search, keep, false);
+  Verdict verdict = recompute_measure(search, keep, false);
   if (fits(search, verdict) && (!search->found || verdict.cost < search->best_verdict.cost)) {
     search->found = true;
     search->best_verdict = verdict;
@@ -94,11 +75,6 @@ static bool note_least(Search *search, const bool *keep, Verdict verdict) {
 
 /* ---- one by one ---- */
 
-typedef struct Ranked {
-  Value *value;
-  double cost; /* per float */
-} Ranked;
-
 static int cheaper_first(const void *a, const void *b) {
   const Ranked *x = a, *y = b;
   if (x->cost != y->cost)
@@ -106,8 +82,7 @@ static int cheaper_first(const void *a, const void *b) {
   return x->value->id - y->value->id;
 }
 
-/* The candidates by the cost of making each again where all others are kept. */
-static Ranked *rank_candidates(const Search *search, const bool *all) {
+Ranked *recompute_rank(const Search *search, const bool *all) {
   Ranked *ranked = calloc((size_t)search->candidate_count + 1, sizeof *ranked);
   bool *keep = malloc((size_t)search->rewrite.value_count + 1);
   memcpy(keep, all, (size_t)search->rewrite.value_count);
@@ -136,7 +111,7 @@ static Verdict judge_without(Search *search, const bool *all, const Ranked *rank
 
 /* Drops the cheapest values, as few as will do.  The more are dropped the less is needed, up to a point. */
 static void try_one_by_one(Search *search, const bool *all) {
-  Ranked *ranked = rank_candidates(search, all);
+  Ranked *ranked = recompute_rank(search, all);
   int count = search->candidate_count, low = 0, high = -1;
   for (int step = 1; step <= 16 && high < 0; step++) {
     int dropped = (int)((int64_t)count * step / 16);
@@ -285,7 +260,7 @@ static void tighten_range(Search *search, bool *keep, const Ranked *ranked, int 
   ++*trials;
   for (int i = begin; i < end; i++)
     keep[ranked[i].value->id] ^= true;
-  if (note_least(search, keep, measure(search, keep, false)))
+  if (note_least(search, keep, recompute_measure(search, keep, false)))
     return;
   for (int i = begin; i < end; i++)
     keep[ranked[i].value->id] ^= true;
@@ -301,7 +276,7 @@ static void find_least(Search *search, const bool *all) {
   search->limit = 0;
   search->seek_least = true;
   search->least_verdict = (Verdict){INT64_MAX, 0};
-  note_least(search, all, measure(search, all, false));
+  note_least(search, all, recompute_measure(search, all, false));
   try_one_by_one(search, all);
   try_segments(search);
   bool *keep = malloc((size_t)search->rewrite.value_count + 1);
@@ -329,6 +304,23 @@ static void search_plan(Search *search, const bool *all) {
   relax(search);
 }
 
+/* A plan that stays within the limit, or takes the least memory. */
+static void plan_for_limit(Search *search, const bool *all) {
+  int64_t limit = search->limit;
+  /* Plans are judged by the bytes alive; what packing adds is taken off the limit of the next attempt. */
+  for (int trial = 0; trial < PACK_TRIALS; trial++) {
+    search_plan(search, all);
+    if (!search->found)
+      break;
+    int64_t bytes = recompute_measure(search, search->best, true).bytes;
+    if (bytes <= limit)
+      return;
+    search->limit -= bytes - search->best_verdict.bytes + (trial > 1 ? search->limit / 200 : 0);
+  }
+  find_least(search, all);
+  memcpy(search->best, search->least, (size_t)search->rewrite.value_count * sizeof *search->best);
+}
+
 static void recompute_step(Module *module, Function *function, int64_t rest_bytes, int64_t other_fixed,
                            int64_t other_pool) {
   const TrainSpec *train = &module->graph->train;
@@ -339,24 +331,17 @@ static void recompute_step(Module *module, Function *function, int64_t rest_byte
                    .limit = train->memory_limit};
   rewrite_begin(&search.rewrite, function);
   size_t size = (size_t)function->value_count + 1;
-  bool *all = calloc(size, sizeof *all);
+  bool *all = calloc(size, sizeof *all), made_again = true;
   search.best = calloc(size, sizeof *search.best);
   search.least = calloc(size, sizeof *search.least);
   search.candidates = calloc(size, sizeof *search.candidates);
   search.candidate_count = rewrite_candidates(&search.rewrite, search.candidates, all);
-  /* Plans are judged by the bytes alive; what packing adds is taken off the limit of the next attempt. */
-  bool done = false;
-  for (int trial = 0; trial < PACK_TRIALS && !done; trial++) {
-    search_plan(&search, all);
-    if (!search.found)
-      break;
-    int64_t bytes = measure(&search, search.best, true).bytes;
-    done = bytes <= train->memory_limit;
-    search.limit -= bytes - search.best_verdict.bytes + (trial > 1 ? search.limit / 200 : 0);
-  }
-  if (!done)
-    find_least(&search, all);
-  rewrite_apply(&search.rewrite, done ? search.best : search.least);
+  if (train->memory_limit)
+    plan_for_limit(&search, all);
+  else
+    made_again = recompute_worthwhile(&search, all);
+  if (made_again)
+    rewrite_apply(&search.rewrite, search.best);
   rewrite_end(&search.rewrite);
   free(all);
   free(search.best);
@@ -366,7 +351,7 @@ static void recompute_step(Module *module, Function *function, int64_t rest_byte
 
 void pass_recompute(Module *module) {
   const TrainSpec *train = &module->graph->train;
-  if (!train->memory_limit || !train->loss)
+  if (!train->loss || train->memory_unlimited)
     return;
   int64_t fixed = 0, pool = 0;
   for (int f = 0; f < module->function_count; f++) {

@@ -27,4 +27,38 @@ void rewrite_undo(Rewrite *rewrite);
 /* The cost of making one value again from what is kept, and of its operation alone. */
 double rewrite_cost(const Rewrite *rewrite, Value *value, const bool *keep);
 double rewrite_own_cost(const Node *node);
+
+/* What a plan needs and costs. */
+typedef struct Verdict {
+  int64_t bytes; /* of an instance whose step this is */
+  double cost;   /* FLOPs per image, memory traffic included */
+} Verdict;
+
+/* recompute.c: the search for a plan, a set of values that are kept (by Value.id). */
+typedef struct Search {
+  Rewrite rewrite;
+  int64_t batch, other_fixed, other_pool, rest_bytes; /* what an instance needs besides this step */
+  int64_t limit;
+  Value **candidates; /* forward values that gradients use and that can be made again */
+  int candidate_count;
+  bool *best, *least; /* plans */
+  Verdict best_verdict, least_verdict;
+  bool found;
+  bool seek_least; /* at work on the plan of least memory */
+} Search;
+
+typedef struct Ranked {
+  Value *value;
+  double cost; /* per float */
+} Ranked;
+
+/* Applies a plan, measures, and leaves the function as it was; `pack`: with places, else by the bytes alive.
+ */
+Verdict recompute_measure(Search *search, const bool *keep, bool pack);
+/* The candidates by the cost of making each again where all others are kept, cheapest first; to be freed. */
+Ranked *recompute_rank(const Search *search, const bool *all);
+
+/* recompute_auto.c: leaves in search->best the plan that is worth its time where no limit is set; false where
+ * that is to keep everything. */
+bool recompute_worthwhile(Search *search, const bool *all);
 #endif

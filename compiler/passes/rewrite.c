@@ -122,8 +122,9 @@ static Node *repeat_node(Rewrite *rewrite, const Node *node, const bool *keep, N
   for (int i = 0; i < node->in_count; i++)
     in[i] = again(rewrite, node->in[i], keep, before, cost);
   if (norm) { /* the batch's statistics in place of the moving ones */
-    in[node->in_count - 2] = node->out[1];
-    in[node->in_count - 1] = node->out[2];
+    int64_t mean = 1 + node->attr.ints[0] + node->attr.ints[1]; /* behind x, gamma and beta */
+    in[mean] = node->out[1];
+    in[mean + 1] = node->out[2];
   }
   Builder builder = {.module = function->module,
                      .function = function,

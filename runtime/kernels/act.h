@@ -82,6 +82,25 @@ VEC_FUNCTION Vec act_vec(const Act *act, Vec x) {
   return x;
 }
 
+/* Whether the activation is a clamp; *low and *high are set either way (to no clamp where it is not). */
+static inline bool act_is_clamp(const Act *act, float *low, float *high) {
+  *low = -INFINITY;
+  *high = INFINITY;
+  if (act->kind == ACT_LINEAR)
+    return true;
+  if (act->kind == ACT_RELU && act->b == 0.0f && act->c == 0.0f) {
+    *low = 0.0f;
+    *high = act->a;
+    return true;
+  }
+  if (act->kind == ACT_RELU6) {
+    *low = 0.0f;
+    *high = 6.0f;
+    return true;
+  }
+  return false;
+}
+
 /* Whether the derivative is taken from the input x; else from the output y (ACT_LINEAR needs neither).  A
  * relu with a negative slope or a threshold does not show in y on which side of it x was. */
 static inline bool act_bwd_needs_x(Act act) {

@@ -6,23 +6,9 @@
 #include "conv2d.h"
 #include "tile.h"
 
-/* Whether the activation is a clamp; *low and *high are set either way (to no clamp where it is not). */
+/* As act_is_clamp. */
 static inline bool epilogue_is_clamp(const Act *act, float *low, float *high) {
-  *low = -INFINITY;
-  *high = INFINITY;
-  if (act->kind == ACT_LINEAR)
-    return true;
-  if (act->kind == ACT_RELU && act->b == 0.0f && act->c == 0.0f) {
-    *low = 0.0f;
-    *high = act->a;
-    return true;
-  }
-  if (act->kind == ACT_RELU6) {
-    *low = 0.0f;
-    *high = 6.0f;
-    return true;
-  }
-  return false;
+  return act_is_clamp(act, low, high);
 }
 
 /* Applies an activation that is no clamp, in place, to `columns` floats of each of `rows` rows of a stored

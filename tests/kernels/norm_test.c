@@ -78,7 +78,9 @@ static double *widened(const float *x, int64_t count) {
   return wide;
 }
 
-static const int norm_shapes[][2] = {{6, 1}, {5, 3}, {16, 17}, {33, 5}, {70, 31}, {4, 40}};
+static const int norm_shapes[][2] = {{6, 1},  {5, 3},  {16, 17}, {33, 5}, {70, 31},
+                                     {4, 40}, {9, 64}, {5, 83},  {7, 128}};
+static const Act linear = {.kind = ACT_LINEAR};
 
 Test(norm, batch_training) {
   for (size_t s = 0; s < sizeof norm_shapes / sizeof norm_shapes[0]; s++) {
@@ -93,9 +95,9 @@ Test(norm, batch_training) {
       float *mean = test_blank(c), *invstd = test_blank(c), *moving_mean = test_tensor(c),
             *moving_var = test_tensor(c);
       float *old_mean = test_copy(moving_mean, c), *old_var = test_copy(moving_var, c);
-      batchnorm_train_fwd(rows, c, x, gamma, beta, 1e-3f, 0.9f, moving_mean, moving_var, mean, invstd, y,
-                          &work);
-      batchnorm_train_bwd(rows, c, x, gamma, mean, invstd, dy, dx, dgamma, dbeta, &work);
+      batchnorm_train_fwd(rows, c, x, gamma, beta, 1e-3f, 0.9f, moving_mean, moving_var, mean, invstd,
+                          &linear, NULL, y, &work);
+      batchnorm_train_bwd(rows, c, x, gamma, beta, mean, invstd, &linear, dy, dx, dgamma, dbeta, &work);
       for (int k = 0; k < c; k++) {
         double m = 0, v = 0;
         for (int i = 0; i < rows; i++)
@@ -127,6 +129,52 @@ Test(norm, batch_training) {
   }
 }
 
+/* With an activation and a residual: forward the same bits as one after the other, backward the gradient of
+ * the activation made from what the forward pass saw. */
+Test(norm, batch_training_with_activation) {
+  const Act acts[] = {{.kind = ACT_LINEAR},         {.kind = ACT_RELU, .a = INFINITY},
+                      {.kind = ACT_RELU6},          {ACT_RELU, 0.7f, 0, 0},
+                      {ACT_RELU, INFINITY, .2f, 0}, {.kind = ACT_SWISH},
+                      {.kind = ACT_TANH},           {ACT_ELU, 1, 0, 0}};
+  for (size_t s = 0; s < sizeof norm_shapes / sizeof norm_shapes[0]; s++)
+    for (size_t a = 0; a < sizeof acts / sizeof acts[0]; a++) {
+      int rows = norm_shapes[s][0], c = norm_shapes[s][1], count = rows * c;
+      float *x = test_tensor(count), *gamma = test_tensor(c), *beta = test_tensor(c),
+            *dy = test_tensor(count), *residual = test_tensor(count), *plain = test_blank(count),
+            *y = test_blank(count), *mean = test_blank(c), *invstd = test_blank(c),
+            *moving = test_tensor(2 * c), *dz = test_blank(count), *dx = test_blank(count),
+            *want_dx = test_blank(count), *sums = test_blank(4 * c);
+      for (int threads = 1; threads <= 3; threads++) {
+        Work work = test_work(threads, batchnorm_scratch_floats(c));
+        batchnorm_train_fwd(rows, c, x, gamma, beta, 1e-3f, 0.9f, moving, moving + c, mean, invstd, &linear,
+                            NULL, plain, &work);
+        memcpy(dz, plain, (size_t)count * sizeof(float)); /* before the activation */
+        for (int i = 0; i < count; i++)
+          plain[i] += residual[i];
+        act_run(&acts[a], count, plain, plain);
+        batchnorm_train_fwd(rows, c, x, gamma, beta, 1e-3f, 0.9f, moving, moving + c, mean, invstd, &acts[a],
+                            residual, y, &work);
+        for (int i = 0; i < count; i++) /* a clamp may give 0 where the activation gives -0 */
+          cr_assert(y[i] == plain[i], "act %d, %d x %d: forward at %d", acts[a].kind, rows, c, i);
+        batchnorm_train_apply(rows, c, x, gamma, beta, mean, invstd, &acts[a], residual, residual, &work);
+        test_same_bits("batchnorm again, in place of its residual", count, residual, y);
+        for (int i = 0; i < count; i++)
+          residual[i] = test_uniform();
+        act_run(&acts[a], count, dz, y);
+        act_run_bwd(&acts[a], count, dz, y, dy, dz);
+        batchnorm_train_bwd(rows, c, x, gamma, beta, mean, invstd, &linear, dz, want_dx, sums, sums + c,
+                            &work);
+        memcpy(dx, dy, (size_t)count * sizeof(float));
+        batchnorm_train_bwd(rows, c, x, gamma, beta, mean, invstd, &acts[a], dx, dx, sums + 2 * c,
+                            sums + 3 * c, &work);
+        test_same_bits("dx through the activation", count, dx, want_dx);
+        test_same_bits("dgamma, dbeta through the activation", 2 * c, sums + 2 * c, sums);
+        TEST_FREE(work.scratch);
+      }
+      TEST_FREE(x, gamma, beta, dy, residual, plain, y, mean, invstd, moving, dz, dx, want_dx, sums);
+    }
+}
+
 /* A mean 1e4 deviations away keeps the variance. */
 Test(norm, batch_large_mean) {
   enum { ROWS = 1000, C = 20 };
@@ -135,7 +183,8 @@ Test(norm, batch_large_mean) {
   for (int i = 0; i < ROWS * C; i++)
     x[i] = 1000.0f + 0.1f * x[i];
   Work work = test_work(2, batchnorm_scratch_floats(C));
-  batchnorm_train_fwd(ROWS, C, x, NULL, NULL, 1e-5f, 0.99f, moving_mean, moving_var, mean, invstd, y, &work);
+  batchnorm_train_fwd(ROWS, C, x, NULL, NULL, 1e-5f, 0.99f, moving_mean, moving_var, mean, invstd, &linear,
+                      NULL, y, &work);
   for (int k = 0; k < C; k++) {
     double m = 0, v = 0;
     for (int i = 0; i < ROWS; i++)

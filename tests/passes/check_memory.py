@@ -80,7 +80,7 @@ with tempfile.TemporaryDirectory() as folder:
 
     def write(limit):
         with open(source, "w") as f:
-            f.write(NET.replace("MEMORY", f"memory {limit}" if limit else "seed 1"))
+            f.write(NET.replace("MEMORY", f"memory {limit}"))
 
     def summary():
         done = netc_run("summary", source)
@@ -97,11 +97,20 @@ with tempfile.TemporaryDirectory() as folder:
             sys.exit(done.stdout + done.stderr)
         return open(f"{folder}/log.csv").read(), contents(f"{folder}/out.h5")
 
-    write(None)
+    write("unlimited")
     whole, text = summary()
     check("nothing is made again without a limit", "made again" not in text)
     log, weights = train()
     check("statistics moved", any("moving_mean" in name and np.any(w) for name, w in weights.items()))
+
+    # The default: less memory, the same bits.
+    write("auto")
+    peak, text = summary()
+    check("memory auto", peak < .9 * whole and "made again" in text, f"{peak} of {whole}\n{text}")
+    other_log, other = train()
+    check("memory auto: the log", other_log == log)
+    for name, value in weights.items():
+        check(f"memory auto: {name}", np.array_equal(value, other[name]))
 
     # The message says what would do: exactly that much is enough, and a little less is not.
     write("100KB")

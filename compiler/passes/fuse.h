@@ -1,0 +1,14 @@
+/* What the files of the fuse pass share. */
+#ifndef NETC_FUSE_H
+#define NETC_FUSE_H
+#include "../ir.h"
+
+/* Moves `producer` to the place of `user`, whose output it takes over. */
+void fuse_take_over(Function *function, Node *producer, Node *user);
+/* Adds one more input at the end. */
+void fuse_add_input(Node *node, Value *value);
+
+/* fuse_norm.c: an addition, or an activation, into the BatchNorm of a training step before it. */
+bool fuse_norm_residual(Function *function, Node *add);
+bool fuse_norm_activation(Function *function, Node *activation);
+#endif

@@ -15,13 +15,18 @@
 
 enum {
   BATCHNORM_PARTS = 8,
-  BATCHNORM_RUN = 64,                             /* rows that are summed in float */
-  BATCHNORM_SAMPLES = 16,                         /* rows that give the shift of the variance */
-  BATCHNORM_FLOATS = 5,                           /* arrays [c] besides the sums */
-  BATCHNORM_BLOCK = 16384,                        /* floats that a thread maps at a time, about */
-  BATCHNORM_STRETCH = 256,                        /* floats of an activation that is no clamp */
-  BATCHNORM_VECTORS = VEC_REGISTERS >= 32 ? 4 : 2 /* of channels that are summed side by side */
+  BATCHNORM_RUN = 64,      /* rows that are summed in float */
+  BATCHNORM_SAMPLES = 16,  /* rows that give the shift of the variance */
+  BATCHNORM_FLOATS = 5,    /* arrays [c] besides the sums */
+  BATCHNORM_BLOCK = 16384, /* floats that a thread maps at a time, about */
+  BATCHNORM_STRETCH = 256  /* floats of an activation that is no clamp */
 };
+/* Vectors of channels that are summed side by side. */
+#if VEC_REGISTERS >= 32
+#define BATCHNORM_VECTORS 4
+#else
+#define BATCHNORM_VECTORS 2
+#endif
 
 static inline size_t batchnorm_scratch_floats(int c) {
   size_t wide = ((size_t)c + 15) / 16 * 16;

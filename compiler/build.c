@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
 #include "emit/sets.h"
+#include "process.h"
 #include "weights/weights.h"
 #include <dirent.h>
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static int failed(const char *what, const char *path, int error) {
@@ -73,8 +73,7 @@ static int emit_files(Session *session, const CommandLine *line, const char *fol
   return status;
 }
 
-/* --isa names a set, or `auto`; returns an exit code. */
-static int check_isa(const CommandLine *line) {
+int command_check_isa(const CommandLine *line) {
   if (!line->isa || !strcmp(line->isa, "auto") || set_macro(line->isa))
     return 0;
   fprintf(stderr, "netc: --isa wants auto, avx512, avx2, neon or portable, not `%s`\n", line->isa);
@@ -90,7 +89,7 @@ int command_emit(const CommandLine *line) {
     fprintf(stderr, "netc: --%s wants --weights W.h5\n", line->embed ? "embed" : "half");
     return 2;
   }
-  if (check_isa(line))
+  if (command_check_isa(line))
     return 2;
   Session session;
   int status = 1;
@@ -107,7 +106,8 @@ static void add_words(char **argv, int *argc, char *text) {
     argv[(*argc)++] = word;
 }
 
-static int run_compiler(Arena *arena, const CommandLine *line, const char *c_path, const char *exe) {
+int build_run_compiler(Arena *arena, const CommandLine *line, const char *c_path, const char *exe,
+                       bool libraries) {
   const char *cc = line->cc ? line->cc : getenv("CC") && *getenv("CC") ? getenv("CC") : "cc";
   char *argv[64];
   int argc = 0;
@@ -118,31 +118,21 @@ static int run_compiler(Arena *arena, const CommandLine *line, const char *c_pat
     argv[argc++] = arena_strdup(arena, "-DNETC_PORTABLE");
   else if (!line->isa) /* with --isa the file itself says what it is compiled for */
     argv[argc++] = arena_strdup(arena, "-march=native");
-  add_words(argv, &argc, arena_strdup(arena, NETC_HDF5_CFLAGS));
+  if (libraries)
+    add_words(argv, &argc, arena_strdup(arena, NETC_HDF5_CFLAGS));
   argv[argc++] = arena_strdup(arena, c_path);
   argv[argc++] = arena_strdup(arena, "-o");
   argv[argc++] = arena_strdup(arena, exe);
-  add_words(argv, &argc, arena_strdup(arena, NETC_HDF5_LIBS));
-  add_words(argv, &argc, arena_strdup(arena, "-ljpeg -lpng -lz -lpthread -lm"));
+  if (libraries)
+    add_words(argv, &argc, arena_strdup(arena, NETC_HDF5_LIBS " -ljpeg -lpng -lz -lpthread"));
+  argv[argc++] = arena_strdup(arena, "-lm");
   argv[argc] = NULL;
-  fflush(NULL);
-  pid_t child = fork();
-  if (child < 0)
-    return failed("start", cc, errno);
-  if (!child) {
-    execvp(argv[0], argv);
+  int status = process_run(argv, NULL, NULL);
+  if (status == PROCESS_NOT_STARTED)
     fprintf(stderr, "netc: cannot start the C compiler `%s`: %s\n", argv[0], strerror(errno));
-    _exit(127);
-  }
-  int status;
-  while (waitpid(child, &status, 0) < 0)
-    if (errno != EINTR)
-      return failed("wait for", cc, errno);
-  if (WIFEXITED(status) && !WEXITSTATUS(status))
-    return 0;
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 127)
+  else if (status && status != PROCESS_INTERRUPTED)
     fprintf(stderr, "netc: the C compiler failed on `%s`\n", c_path);
-  return 1;
+  return status == PROCESS_INTERRUPTED ? status : status != 0;
 }
 
 int build_executable(Session *session, const CommandLine *line, const char *folder, const char *exe) {
@@ -151,7 +141,7 @@ int build_executable(Session *session, const CommandLine *line, const char *fold
     return status;
   const char *c_path = arena_printf(&session->arena, "%s/%s.c", folder, session->graph->name);
   const char *beside = arena_printf(&session->arena, "%s.%ld.tmp", exe, (long)getpid());
-  status = run_compiler(&session->arena, line, c_path, beside);
+  status = build_run_compiler(&session->arena, line, c_path, beside, true);
   if (status || rename(beside, exe)) {
     if (!status)
       status = failed("write", exe, errno);
@@ -183,7 +173,7 @@ int command_build(const CommandLine *line) {
     fprintf(stderr, "netc: `build` wants one .net file, got %d\n", line->file_count);
     return 2;
   }
-  if (check_isa(line))
+  if (command_check_isa(line))
     return 2;
   Session session;
   int status = 1;

@@ -28,21 +28,27 @@ typedef struct Option {
 
 #define PLACE(field) offsetof(CommandLine, field)
 static const Option options[] = {
-    {"-o", "build emit", OPTION_TEXT, PLACE(output), "where to: the executable, or the folder"},
+    {"-o", "build emit tune", OPTION_TEXT, PLACE(output), "where to: the executable, the folder, the file"},
     {"--infer", "emit", OPTION_FLAG, PLACE(infer), "prediction only: libc and libm, nothing else"},
     {"--weights", "emit", OPTION_TEXT, PLACE(weights), "a Keras file: M.weights.bin is written beside"},
     {"--embed", "emit", OPTION_FLAG, PLACE(embed), "the program carries the weights itself"},
     {"--half", "emit", OPTION_FLAG, PLACE(half), "keep the weights as 16-bit floats"},
-    {"--isa", "build emit", OPTION_TEXT, PLACE(isa),
-     "avx512, avx2, neon, portable, or auto: chosen when it runs (build: otherwise this machine's)"},
-    {"--portable", "build", OPTION_FLAG, PLACE(portable), "the same as --isa portable"},
-    {"--cc", "build compare", OPTION_TEXT, PLACE(cc), "the C compiler (otherwise $CC, otherwise cc)"},
-    {"--cflags", "build compare", OPTION_TEXT, PLACE(cflags), "flags of the C compiler (otherwise -O3)"},
+    {"--isa", "build emit tune", OPTION_TEXT, PLACE(isa),
+     "avx512, avx2, neon, portable, or auto: chosen when it runs (build, tune: otherwise this machine's)"},
+    {"--portable", "build tune", OPTION_FLAG, PLACE(portable), "the same as --isa portable"},
+    {"--cc", "build tune compare", OPTION_TEXT, PLACE(cc), "the C compiler (otherwise $CC, otherwise cc)"},
+    {"--cflags", "build tune compare", OPTION_TEXT, PLACE(cflags), "flags of the C compiler (otherwise -O3)"},
     {"--exact", "", OPTION_FLAG, PLACE(exact), "no Winograd: every convolution is a direct sum"},
     {"--data", "compare", OPTION_TEXT, PLACE(data), "a folder of images or an HDF5 file"},
     {"--html", "compare", OPTION_TEXT, PLACE(html), "also write the table and the curves as a page"},
     {"--after", "dump graph", OPTION_TEXT, PLACE(after), "the pass after which to look"},
-    {"--threads", "summary compare", OPTION_NUMBER, PLACE(threads), "number of threads"},
+    {"--tune", "build emit summary graph dump", OPTION_TEXT, PLACE(tune),
+     "the file of `netc tune` to use (otherwise M.tune, where it is there)"},
+    {"--no-tune", "build emit summary graph dump compare", OPTION_FLAG, PLACE(no_tune),
+     "algorithms by the compiler's model, whatever M.tune says"},
+    {"--threads", "summary compare tune", OPTION_NUMBER, PLACE(threads), "number of threads"},
+    {"--batch", "tune", OPTION_NUMBER, PLACE(batch), "images (otherwise the train section's batch)"},
+    {"--seconds", "tune", OPTION_NUMBER, PLACE(seconds), "how long it may take, about (otherwise 60)"},
     {"--network", "", OPTION_TEXT, PLACE(network), "which network of the file (otherwise the last)"},
     {"--set", "", OPTION_LIST, PLACE(parameters), "a parameter of the network, NAME=VALUE"},
     {"--silence", "", OPTION_TEXT, PLACE(silenced), "warning codes not to show, separated by commas"},
@@ -125,7 +131,8 @@ int command_run(const Command *command, int argc, char **argv) {
       break;
     }
     if (!strcmp(word, "--help") || !strcmp(word, "-h")) {
-      printf("usage: netc %s %s\n  %s\n\n", command->name, command->arguments, command->doc);
+      printf("usage: netc %s %s\n  %s\n%s%s%s\n", command->name, command->arguments, command->doc,
+             command->more ? "\n" : "", command->more ? command->more : "", command->more ? "\n" : "");
       for (int k = 0; k < OPTION_COUNT; k++)
         if (goes_with(&options[k], command->name))
           printf("  %-16s %s\n", options[k].name, options[k].doc);
@@ -197,12 +204,48 @@ bool session_open(Session *session, const CommandLine *line, const char *path) {
   return session->graph && !session->diag.errors;
 }
 
+/* The file of `netc tune` that the command line names or that lies beside the .net file, in *tuning, or NULL.
+ * A file beside that is for something else is left aside with a note; one that is named is an error then. */
+static bool open_tuning(Session *session, const CommandLine *line, Tuning **tuning) {
+  const char *path = line->tune ? line->tune : tuning_path(&session->arena, session->graph->path),
+             *other = NULL;
+  *tuning = NULL;
+  if (line->no_tune || (!line->tune && access(path, F_OK)))
+    return true;
+  if (line->exact) {
+    fprintf(stderr, "netc: not using %s: --exact leaves nothing to choose\n", path);
+    return true;
+  }
+  Tuning *found = tuning_read(&session->arena, &session->diag, path);
+  if (!found)
+    return !session->diag.errors;
+  const char *isa = line->portable ? "portable" : line->isa;
+  if (*found->network && strcmp(found->network, session->graph->name))
+    other = arena_printf(&session->arena, "it is of network `%s`", found->network);
+  else if (!line->tune && isa && strcmp(isa, "auto") && *found->isa && strcmp(found->isa, isa))
+    other = arena_printf(&session->arena, "it was measured with %s", found->isa);
+  if (other && line->tune) {
+    diag_error(&session->diag, (Span){0}, "cannot use `%s`: %s", path, other);
+    return false;
+  }
+  fprintf(stderr, other ? "netc: not using %s: %s\n" : "netc: using %s (%s)\n", path,
+          other ? other : tuning_machine(found, &session->arena));
+  *tuning = other ? NULL : found;
+  return true;
+}
+
 bool session_compile(Session *session, const CommandLine *line, StrBuf *dump) {
   if (line->infer) /* nothing is trained: all weights are constants */
     session->graph->train = (TrainSpec){0};
   PassOptions passes = line->passes;
   passes.dump_after = line->after;
+  passes.tuning = session->collector;
+  if (!session->collector && !open_tuning(session, line, &passes.tuning))
+    return false;
   session->module = passes_run(session->graph, &session->arena, &session->diag, &passes, line->exact, dump);
+  bool selected = !line->after || pass_find(line->after) >= pass_find("select");
+  if (passes.tuning && selected && !passes.disabled && !session->diag.errors)
+    tuning_warn_stale(passes.tuning, &session->diag, session->module);
   return !session->diag.errors;
 }
 

@@ -4,6 +4,7 @@
 #include "diag.h"
 #include "emit/emit.h"
 #include "passes/passes.h"
+#include "tuning.h"
 
 enum { COMMAND_MOST_FILES = 64 };
 
@@ -11,9 +12,9 @@ enum { COMMAND_MOST_FILES = 64 };
 typedef struct CommandLine {
   const char *files[COMMAND_MOST_FILES];
   int file_count;
-  const char *output, *weights, *data, *after, *network, *cc, *cflags, *html, *isa;
-  bool infer, embed, half, exact, portable, werror, keep, blocks_only;
-  int threads;
+  const char *output, *weights, *data, *after, *network, *cc, *cflags, *html, *isa, *tune;
+  bool infer, embed, half, exact, portable, werror, keep, blocks_only, no_tune;
+  int threads, batch, seconds;
   PassOptions passes;
   const char *parameters[COMMAND_MOST_FILES];
   int parameter_count;
@@ -25,6 +26,7 @@ typedef struct CommandLine {
 typedef struct Command {
   const char *name, *arguments, *doc;
   int (*run)(const CommandLine *line);
+  const char *more; /* for its help, or NULL */
 } Command;
 
 int command_run(const Command *command, int argc, char **argv);
@@ -40,6 +42,7 @@ int command_dump(const CommandLine *line);
 int command_help(const CommandLine *line);
 int command_explain(const CommandLine *line);
 int command_compare(const CommandLine *line); /* compare.c */
+int command_tune(const CommandLine *line);    /* tune.c */
 
 /* A file from text to planned IR; NULL after errors, which were reported. */
 typedef struct Session {
@@ -47,15 +50,22 @@ typedef struct Session {
   Diag diag;
   Graph *graph;
   Module *module;
+  Tuning *collector; /* tune.c: asked instead of a file */
 } Session;
 
 bool session_open(Session *session, const CommandLine *line, const char *path); /* graph, lints */
 bool session_compile(Session *session, const CommandLine *line, StrBuf *dump);  /* module */
 void session_close(Session *session);
+/* --isa names a set, or `auto`; returns an exit code. */
+int command_check_isa(const CommandLine *line);
 /* A fresh folder under $TMPDIR, or /tmp, in the arena; NULL: a message was printed. */
 const char *folder_make_temporary(Arena *arena);
 /* Removes the files in a folder. */
 void folder_empty(const char *folder, Arena *arena);
 /* Emits into `folder` (made where missing) and compiles to `exe`; returns an exit code. */
 int build_executable(Session *session, const CommandLine *line, const char *folder, const char *exe);
+/* Calls the C compiler as the command line says; `libraries`: with all that whole programs need, else libm.
+ * Returns an exit code. */
+int build_run_compiler(Arena *arena, const CommandLine *line, const char *c_path, const char *exe,
+                       bool libraries);
 #endif

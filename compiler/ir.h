@@ -150,6 +150,7 @@ struct Module {
   int function_count;
   int64_t constant_floats; /* of prepare's results */
   bool exact;              /* no Winograd */
+  struct Tuning *tuning;   /* measured choices (tuning.h), or NULL */
 };
 
 struct Builder {

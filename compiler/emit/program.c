@@ -5,6 +5,7 @@
 #include "sets.h"
 #include "stitch.h"
 #include "../summary.h"
+#include "../tuning.h"
 #include "../version.h"
 #include "../weights/weights.h"
 #include <stdio.h>
@@ -86,6 +87,14 @@ static void emit_head(const Module *module, const EmitOptions *options, StrBuf *
   stitch_names(graph->name, upper, mixed);
   strbuf_printf(out, "/* %s.c: a network that %s, made from %s by netc %s.\n *\n", graph->name,
                 options->infer ? "predicts" : "trains and predicts", source, NETC_VERSION);
+  if (module->tuning) {
+    StrBuf machine = {0};
+    for (const char *p = tuning_machine(module->tuning, module->arena); *p; p++)
+      strbuf_add(&machine, *p == '*' || *p == '\\' ? "?" : p, 1); /* no end of this comment */
+    strbuf_printf(out, " * Its convolutions are computed as was measured to be fastest on %s.\n *\n",
+                  machine.text);
+    strbuf_free(&machine);
+  }
   if (options->infer)
     strbuf_printf(out, " *   cc -O3 -fopenmp -c %s.c          (then link with -lm)\n *\n", graph->name);
   else

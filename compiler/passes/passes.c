@@ -108,6 +108,7 @@ Module *passes_run(const Graph *graph, Arena *arena, Diag *diag, const PassOptio
   module->diag = diag;
   module->graph = graph;
   module->exact = exact;
+  module->tuning = options->tuning;
   collect_weights(module);
   bool planned = false;
   for (int i = 0; i < pass_count; i++) {

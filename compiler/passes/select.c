@@ -1,9 +1,11 @@
-/* Chooses an algorithm for each convolution and lets it read packed weights: conv2d(x, conv2d_pack(w)).
- * Winograd's output tiles hold whole 2 x 2 blocks, so a pooling that follows is done before they are stored.
- * Packing of weights that do not change is moved to `prepare` by the next pass. */
+/* Chooses an algorithm for each convolution, as M.tune says or else by a model, and lets it read packed
+ * weights: conv2d(x, conv2d_pack(w)).  Winograd's output tiles hold whole 2 x 2 blocks, so a pooling that
+ * follows is done before they are stored. Packing of weights that do not change is moved to `prepare` by the
+ * next pass. */
 #include "passes.h"
 #include "../emit/emit.h"
 #include "../kernel_sizes.h"
+#include "../tuning.h"
 #include <string.h>
 
 /* Below this many FLOPs per image the transforms cost about what the multiplications save, and direct sums
@@ -19,7 +21,7 @@ static double winograd_products(const Conv2d *conv, int m) {
 /* Winograd where it saves enough multiplications.  The larger tile takes twice the memory for weights and
  * rounds more coarsely: only where it saves a quarter more, or a seventh with weights so few that they stay
  * in cache, which is where its transforms weigh least. */
-static ConvAlgorithm choose(const Module *module, const Node *node) {
+static ConvAlgorithm best_algorithm(const Module *module, const Node *node) {
   const Conv2d *conv = &node->attr.conv;
   double direct = 9.0 * conv->out_h * conv->out_w;
   if (module->exact || node_flops(node) < WINOGRAD_LEAST_FLOPS || !kernel_conv2d_fits(conv, CONV_WINOGRAD4))
@@ -34,10 +36,9 @@ static ConvAlgorithm choose(const Module *module, const Node *node) {
 /* The fewest images for which Winograd is faster than direct sums where packed weights come from main memory:
  * one or a few small images do not pay for four to seven times the weights.  From a processor of 15
  * multiply-adds (30 FLOPs) per float that memory delivers, about two to four cores of today. */
-static int fewest_images(const Node *node) {
-  const Conv2d *conv = &node->attr.conv;
+static int fewest_images(const Conv2d *conv, ConvAlgorithm algorithm) {
   const double flops_per_float = 60;
-  int m = node->attr.algorithm == CONV_WINOGRAD6 ? 6 : 4, positions = (m + 2) * (m + 2);
+  int m = algorithm == CONV_WINOGRAD6 ? 6 : 4, positions = (m + 2) * (m + 2);
   double products = winograd_products(conv, m), direct = 9.0 * conv->out_h * conv->out_w;
   for (int n = 1; n < 16; n++) {
     double by_winograd = 2 * products * n, weights = flops_per_float * positions, by_direct = 2 * direct * n;
@@ -70,18 +71,24 @@ static bool keeps_packed(const Node *node) {
          settled(node->function, node->in[1]);
 }
 
-/* maxpool(conv2d(x, w)) with windows of 2 x 2 side by side and no other reader in between. */
-static void take_pool(Node *node) {
-  Value *y = node->out[0];
-  Node *pool = y->use_count == 1 ? y->uses[0] : NULL;
+/* The pooling that Winograd's kernels could do with the convolution: maxpool(conv2d(x, w)) with windows of 2
+ * x 2 side by side and no other reader in between; or NULL. */
+static Node *pool_to_take(const Node *node) {
+  const Value *y = node->out[0];
+  Node *pool = node_is(node, OP_conv2d) && y->use_count == 1 ? y->uses[0] : NULL;
   if (!pool || !node_is(pool, OP_maxpool) || !kernel_act_is_clamp(node->attr.act) ||
-      node->attr.has_residual || ir_is_result(node->function, y))
-    return;
+      node->attr.has_residual || ir_is_result(node->function, y) ||
+      !kernel_conv2d_fits(&node->attr.conv, CONV_WINOGRAD4))
+    return NULL;
   const Pool2d *window = &pool->attr.pool;
-  if (window->pool_h != 2 || window->pool_w != 2 || window->stride_h != 2 || window->stride_w != 2 ||
-      window->pad_top || window->pad_left || window->out_h != window->in_h / 2 ||
-      window->out_w != window->in_w / 2)
-    return;
+  bool apart = window->pool_h == 2 && window->pool_w == 2 && window->stride_h == 2 && window->stride_w == 2 &&
+               !window->pad_top && !window->pad_left && window->out_h == window->in_h / 2 &&
+               window->out_w == window->in_w / 2;
+  return apart ? pool : NULL;
+}
+
+static void take_pool(Node *node, Node *pool) {
+  Value *y = node->out[0];
   node->attr.max_pool = true;
   y->shape = pool->out[0]->shape;
   y->name = pool->out[0]->name;
@@ -105,29 +112,48 @@ static Value *add_pack(Node *node, Value *w, ConvAlgorithm algorithm) {
                    arena_printf(module->arena, "%s.packed", node->layer ? node->layer->name : "conv"));
 }
 
+/* What the model says. */
+static ConvChoice model_choice(const Module *module, const Node *node) {
+  const Conv2d *conv = &node->attr.conv;
+  ConvChoice choice = {.algorithm = best_algorithm(module, node)};
+  if (node_is(node, OP_conv2d_bwd_w))
+    return choice;
+  ConvAlgorithm raw = kernel_conv2d_raw(conv, choice.algorithm, node->op->kind);
+  if (!keeps_packed(node))
+    choice.algorithm = raw;
+  else if (node->function->kind == FUNCTION_FORWARD && node_is(node, OP_conv2d) && raw != choice.algorithm)
+    choice.direct_below = fewest_images(conv, choice.algorithm);
+  if (choice.direct_below <= 1)
+    choice.direct_below = 0;
+  return choice;
+}
+
 static void select_node(Module *module, Node *node) {
-  node->attr.algorithm = choose(module, node);
+  ConvChoice choice = model_choice(module, node);
+  Node *pool = pool_to_take(node);
+  if (module->tuning && !module->exact) {
+    ConvPiece piece = {.op = node->op->kind,
+                       .place = node->function->kind,
+                       .conv = node->attr.conv,
+                       .settled = !node_is(node, OP_conv2d_bwd_w) && settled(node->function, node->in[1]),
+                       .pool = pool != NULL,
+                       .residual = node->attr.has_residual};
+    tuning_choose(module->tuning, module->diag, &piece, node, &choice);
+  }
+  node->attr.algorithm = choice.algorithm;
+  node->attr.direct_below = choice.direct_below;
   if (node_is(node, OP_conv2d_bwd_w)) {
     int64_t workspace = kernel_conv2d_workspace_floats(&node->attr.conv, node->attr.algorithm);
     if (workspace)
       ir_output(node, (Shape){1, {(int)workspace}}, false, "workspace");
     return;
   }
-  if (!keeps_packed(node))
-    node->attr.algorithm = kernel_conv2d_raw(&node->attr.conv, node->attr.algorithm, node->op->kind);
-  else if (node->function->kind == FUNCTION_FORWARD && node_is(node, OP_conv2d) &&
-           kernel_conv2d_raw(&node->attr.conv, node->attr.algorithm, OP_conv2d) != node->attr.algorithm)
-    node->attr.direct_below = fewest_images(node);
-  if (node->attr.direct_below <= 1) {
-    node->attr.direct_below = 0;
-    if (node_is(node, OP_conv2d) && node->attr.algorithm != CONV_DIRECT)
-      take_pool(node);
-  }
-  if (node->attr.algorithm == CONV_WINOGRAD4_RAW || node->attr.algorithm == CONV_WINOGRAD6_RAW)
-    return;
+  if (pool && !choice.direct_below && choice.algorithm != CONV_DIRECT)
+    take_pool(node, pool);
   Value *w = node->in[1];
-  node->in[1] = add_pack(node, w, node->attr.algorithm);
-  if (node->attr.direct_below) {
+  if (choice.algorithm != CONV_WINOGRAD4_RAW && choice.algorithm != CONV_WINOGRAD6_RAW)
+    node->in[1] = add_pack(node, w, choice.algorithm);
+  if (choice.direct_below) {
     Value **in = arena_array(module->arena, Value *, node->in_count + 2);
     memcpy(in, node->in, sizeof *in * (size_t)node->in_count);
     in[node->in_count++] = add_pack(node, w, CONV_DIRECT);

@@ -65,7 +65,13 @@ typedef struct NodeAttr {
   bool has_bias, has_residual; /* trailing inputs of fused nodes, in this order */
   int direct_below; /* for fewer images than this a direct convolution, its packed weights the last input; 0:
                        never */
-  bool max_pool;    /* the output is a 2 x 2 maximum pooling of the convolution's */
+  /* depthwise_pointwise, of which `conv` is the last: its depthwise convolution, the 1x1 convolution before,
+     and what each of them ends with. */
+  Conv2d depthwise, expand;
+  Act depthwise_act, expand_act;
+  bool depthwise_bias, expands, expand_bias;
+  const Layer *depthwise_layer, *expand_layer;
+  bool max_pool; /* the output is a 2 x 2 maximum pooling of the convolution's */
   int64_t ints[8];
   double floats[4];
   const Call *call; /* loss or optimizer */

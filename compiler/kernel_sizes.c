@@ -7,6 +7,7 @@
 #include "../runtime/kernels/conv2d_winograd6.h"
 #include "../runtime/kernels/dense.h"
 #include "../runtime/kernels/depthwise.h"
+#include "../runtime/kernels/depthwise_pointwise.h"
 #include "../runtime/kernels/pool.h"
 
 typedef size_t SizeOf(const Conv2d *);
@@ -55,6 +56,18 @@ int64_t kernel_conv2d_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm
   default:
     return 0;
   }
+}
+
+int64_t kernel_depthwise_pointwise_scratch_floats(const Conv2d *depthwise, bool expands) {
+  return (int64_t)depthwise_pointwise_fwd_scratch_floats(depthwise, expands);
+}
+
+bool kernel_depthwise_expansion_fits(const Conv2d *expand, const Conv2d *depthwise) {
+  return depthwise_expansion_fits(expand, depthwise);
+}
+
+bool kernel_depthwise_pointwise_fits(const Conv2d *depthwise, const Conv2d *pointwise) {
+  return depthwise_pointwise_fits(depthwise, pointwise);
 }
 
 int64_t kernel_conv2d_workspace_floats(const Conv2d *conv, ConvAlgorithm algorithm) {

@@ -9,6 +9,12 @@
 int64_t kernel_conv2d_packed_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
 /* Per thread; also for the depthwise operators. */
 int64_t kernel_conv2d_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
+/* Of a depthwise convolution and the 1x1 convolution after it, together, and the one before it if `expands`.
+ */
+int64_t kernel_depthwise_pointwise_scratch_floats(const Conv2d *depthwise, bool expands);
+/* Whether they can be computed together, and should. */
+bool kernel_depthwise_pointwise_fits(const Conv2d *depthwise, const Conv2d *pointwise);
+bool kernel_depthwise_expansion_fits(const Conv2d *expand, const Conv2d *depthwise);
 /* The buffer that conv2d_bwd_w shares among threads; 0: none. */
 int64_t kernel_conv2d_workspace_floats(const Conv2d *conv, ConvAlgorithm algorithm);
 /* `rows`: of x; the result grows linearly over multiples of 16 rows. */

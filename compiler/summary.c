@@ -32,7 +32,9 @@ static const char *grouped(char *text, size_t size, int64_t count) {
 static int64_t layer_flops(const Function *function, const Layer *layer) {
   int64_t flops = 0;
   for (const Node *node = function->first; node; node = node->next)
-    if (node->layer == layer)
+    if (node_is(node, OP_depthwise_pointwise))
+      flops += depthwise_pointwise_flops(node, layer);
+    else if (node->layer == layer)
       flops += node_flops(node);
   return flops;
 }
@@ -54,9 +56,12 @@ static bool made_again(const Function *step, const Layer *layer) {
 
 /* How the layer's main operation is computed, and what runs with it. */
 static const char *algorithm(const Function *function, const Layer *layer) {
-  static char text[64];
+  static char text[128];
   text[0] = 0;
   for (const Node *node = function->first; node; node = node->next) {
+    if (node_is(node, OP_depthwise_pointwise) && node->layer != layer &&
+        (node->attr.depthwise_layer == layer || node->attr.expand_layer == layer))
+      snprintf(text, sizeof text, "with %s", node->layer->name);
     if (node->layer != layer || node->op->view)
       continue;
     if (node_is(node, OP_conv2d))
@@ -66,6 +71,8 @@ static const char *algorithm(const Function *function, const Layer *layer) {
                : node->attr.algorithm == CONV_WINOGRAD6 || node->attr.algorithm == CONV_WINOGRAD6_RAW
                    ? "winograd 6x6"
                    : "direct");
+    else if (node_is(node, OP_depthwise_pointwise))
+      snprintf(text, sizeof text, "direct, band by band");
     else if (!text[0])
       snprintf(text, sizeof text, "%s", node->op->name);
   }

@@ -43,6 +43,8 @@ const char *emit_pool2d(Emitter *emitter, const Pool2d *pool);
 const char *emit_act(Emitter *emitter, Act act);
 /* `&(const Epilogue){...}` of a fused node whose fixed inputs are `first` many. */
 const char *emit_epilogue(Emitter *emitter, const Node *node, int first);
+/* An Epilogue of a bias, input `index` where there is one, and an activation. */
+const char *emit_bias_and_act(Emitter *emitter, const Node *node, bool has_bias, int index, Act act);
 /* A float literal that reads back as the same value. */
 const char *emit_float(Emitter *emitter, double number);
 
@@ -79,4 +81,6 @@ const char *emit_identifier(Arena *arena, const char *name);
 const char *emit_string(Arena *arena, const char *text);
 /* FLOPs of one node, per image where batched: 2 per multiply-add, 0 for what only moves memory. */
 int64_t node_flops(const Node *node);
+/* Of a depthwise_pointwise, those of one of its layers (NULL: all). */
+int64_t depthwise_pointwise_flops(const Node *node, const Layer *layer);
 #endif

@@ -121,15 +121,23 @@ const char *emit_act(Emitter *emitter, Act act) {
                           : act_fields(emitter, act));
 }
 
-const char *emit_epilogue(Emitter *emitter, const Node *node, int first) {
-  const char *bias = emit_optional(emitter, node, node->attr.has_bias, first);
-  const char *residual = emit_optional(emitter, node, node->attr.has_residual, first + node->attr.has_bias);
-  Act act = node->attr.act;
+static const char *epilogue(Emitter *emitter, const char *bias, const char *residual, Act act,
+                            bool max_pool) {
   const char *fields = act.a == 0 && act.b == 0 && act.c == 0
                            ? arena_printf(emitter->arena, ".act.kind = %s", act_name(act.kind))
                            : arena_printf(emitter->arena, ".act = {%s}", act_fields(emitter, act));
   return arena_printf(emitter->arena, "&(const Epilogue){.bias = %s, .residual = %s, %s%s}", bias, residual,
-                      fields, node->attr.max_pool ? ", .max_pool = true" : "");
+                      fields, max_pool ? ", .max_pool = true" : "");
+}
+
+const char *emit_epilogue(Emitter *emitter, const Node *node, int first) {
+  return epilogue(emitter, emit_optional(emitter, node, node->attr.has_bias, first),
+                  emit_optional(emitter, node, node->attr.has_residual, first + node->attr.has_bias),
+                  node->attr.act, node->attr.max_pool);
+}
+
+const char *emit_bias_and_act(Emitter *emitter, const Node *node, bool has_bias, int index, Act act) {
+  return epilogue(emitter, emit_optional(emitter, node, has_bias, index), "NULL", act, false);
 }
 
 /* ---- where values live ---- */

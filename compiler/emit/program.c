@@ -250,6 +250,7 @@ static const char *const kernel_parts[] = {
     "kernels/norm.h",
     "kernels/prelu.h",
     "kernels/depthwise.h",
+    "kernels/depthwise_pointwise.h",
     "kernels/pool.h",
     "kernels/dense.h",
     "kernels/batchnorm.h",

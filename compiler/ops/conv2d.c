@@ -74,8 +74,10 @@ static Conv2d geometry(const Layer *layer, Shape in, Shape out) {
 }
 
 static Value *conv2d_lower(Builder *builder, const Layer *layer, Value **inputs) {
-  Value *y = ir_binary(builder, OP_conv2d, inputs[0], ir_weight(builder, layer, "kernel"), layer->shape);
-  y->def->attr.conv = geometry(layer, inputs[0]->shape, layer->shape);
+  Conv2d g = geometry(layer, inputs[0]->shape, layer->shape);
+  Value *x = lower_take_padding(inputs[0], &g);
+  Value *y = ir_binary(builder, OP_conv2d, x, ir_weight(builder, layer, "kernel"), layer->shape);
+  y->def->attr.conv = g;
   return lower_activation(builder, layer, lower_bias(builder, layer, y));
 }
 

@@ -50,27 +50,28 @@ Value *lower_depthwise(Builder *builder, const Layer *layer, Value *x, Value *we
                 *dilation = call_ints(&layer->call, "dilation_rate");
   Shape in = x->shape, out = layer->shape;
   out.dim[2] = weight->shape.dim[2] * weight->shape.dim[3];
-  Value *y = ir_binary(builder, OP_depthwise_conv2d, x, weight, out);
-  Conv2d *g = &y->def->attr.conv;
-  *g = (Conv2d){.in_h = in.dim[0],
-                .in_w = in.dim[1],
-                .in_c = in.dim[2],
-                .out_h = out.dim[0],
-                .out_w = out.dim[1],
-                .out_c = out.dim[2],
-                .kernel_h = (int)kernel[0],
-                .kernel_w = (int)kernel[1],
-                .stride_h = (int)stride[0],
-                .stride_w = (int)stride[1],
-                .dilation_h = (int)dilation[0],
-                .dilation_w = (int)dilation[1],
-                .groups = in.dim[2],
-                .in_ld = in.dim[2],
-                .out_ld = out.dim[2]};
+  Conv2d g = {.in_h = in.dim[0],
+              .in_w = in.dim[1],
+              .in_c = in.dim[2],
+              .out_h = out.dim[0],
+              .out_w = out.dim[1],
+              .out_c = out.dim[2],
+              .kernel_h = (int)kernel[0],
+              .kernel_w = (int)kernel[1],
+              .stride_h = (int)stride[0],
+              .stride_w = (int)stride[1],
+              .dilation_h = (int)dilation[0],
+              .dilation_w = (int)dilation[1],
+              .groups = in.dim[2],
+              .in_ld = in.dim[2],
+              .out_ld = out.dim[2]};
   if (!strcmp(call_text(&layer->call, "padding"), "same")) {
-    g->pad_top = lower_same_padding(g->in_h, g->out_h, g->kernel_h, g->stride_h, g->dilation_h);
-    g->pad_left = lower_same_padding(g->in_w, g->out_w, g->kernel_w, g->stride_w, g->dilation_w);
+    g.pad_top = lower_same_padding(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.dilation_h);
+    g.pad_left = lower_same_padding(g.in_w, g.out_w, g.kernel_w, g.stride_w, g.dilation_w);
   }
+  x = lower_take_padding(x, &g);
+  Value *y = ir_binary(builder, OP_depthwise_conv2d, x, weight, out);
+  y->def->attr.conv = g;
   return y;
 }
 

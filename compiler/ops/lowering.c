@@ -119,6 +119,26 @@ Value *lower_activation(Builder *builder, const Layer *layer, Value *x) {
   return y;
 }
 
+Value *lower_take_padding(Value *x, Conv2d *g) {
+  const Node *pad = x->def;
+  if (!node_is(pad, OP_zero_padding))
+    return x;
+  Conv2d taken = *g;
+  taken.in_h = pad->in[0]->shape.dim[0];
+  taken.in_w = pad->in[0]->shape.dim[1];
+  taken.pad_top += (int)pad->attr.ints[0];
+  taken.pad_left += (int)pad->attr.ints[1];
+  int window_h = (g->kernel_h - 1) * g->dilation_h + 1, window_w = (g->kernel_w - 1) * g->dilation_w + 1;
+  int pad_bottom = (g->out_h - 1) * g->stride_h + window_h - taken.in_h - taken.pad_top;
+  int pad_right = (g->out_w - 1) * g->stride_w + window_w - taken.in_w - taken.pad_left;
+  /* Windows that see nothing but padding are not what the kernels are made for. */
+  if (taken.pad_top >= window_h || taken.pad_left >= window_w || pad_bottom >= window_h ||
+      pad_right >= window_w)
+    return x;
+  *g = taken;
+  return pad->in[0];
+}
+
 int lower_same_padding(int in, int out, int window, int stride, int dilation) {
   int total = (out - 1) * stride + (window - 1) * dilation + 1 - in;
   return total > 0 ? total / 2 : 0;

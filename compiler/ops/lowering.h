@@ -17,6 +17,9 @@ Act lower_act_of(const Call *activation);
 /* What `same` pads before the first pixel: half of what is missing, rounded down (Keras puts the odd one
  * after). */
 int lower_same_padding(int in, int out, int window, int stride, int dilation);
+/* Where x is a zero padding, gives back what it pads and adds its rows and columns to those of `g`, whose
+ * in_h and in_w become those of that image: a convolution sees zeros outside of it anyway. */
+Value *lower_take_padding(Value *x, Conv2d *g);
 /* The depthwise convolution of a layer with kernel_size, strides, dilation_rate and padding; weight (R, S, C,
  * M). */
 Value *lower_depthwise(Builder *builder, const Layer *layer, Value *x, Value *weight);

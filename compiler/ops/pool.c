@@ -37,27 +37,57 @@ static bool infer_global(Layer *layer, Arena *arena, Diag *diag) {
 
 /* ---- IR: maxpool, avgpool, global pools, and their gradients ---- */
 
+/* Whether no value is below zero, by what made it. */
+static bool never_negative(const Value *x) {
+  if (!node_is(x->def, OP_activation))
+    return false;
+  const Act *act = &x->def->attr.act;
+  return act->kind == ACT_RELU6 || act->kind == ACT_SIGMOID ||
+         (act->kind == ACT_RELU && act->b == 0 && act->c == 0);
+}
+
+/* maxpool(zero_padding(x)), x never negative: pads itself, since a zero outside is never above the largest
+ * value inside.  Where the two are equal the gradient may go to another zero; an activation's gradient is 0
+ * there. */
+static Value *take_padding(const Layer *layer, Value *x, Pool2d *g) {
+  const Node *pad = x->def;
+  if (layer->op->kind != OP_maxpool || !node_is(pad, OP_zero_padding) || !never_negative(pad->in[0]))
+    return x;
+  Pool2d taken = *g;
+  taken.in_h = pad->in[0]->shape.dim[0];
+  taken.in_w = pad->in[0]->shape.dim[1];
+  taken.pad_top += (int)pad->attr.ints[0];
+  taken.pad_left += (int)pad->attr.ints[1];
+  int pad_bottom = (g->out_h - 1) * g->stride_h + g->pool_h - taken.in_h - taken.pad_top;
+  int pad_right = (g->out_w - 1) * g->stride_w + g->pool_w - taken.in_w - taken.pad_left;
+  if (taken.pad_top >= g->pool_h || taken.pad_left >= g->pool_w || pad_bottom >= g->pool_h ||
+      pad_right >= g->pool_w)
+    return x;
+  *g = taken;
+  return pad->in[0];
+}
+
 static Value *pool_lower(Builder *builder, const Layer *layer, Value **inputs) {
   const int64_t *size = call_ints(&layer->call, "pool_size"), *stride = call_ints(&layer->call, "strides");
   stride = stride ? stride : size;
   Shape in = inputs[0]->shape, out = layer->shape;
-  Value *y = ir_unary(builder, layer->op->kind, inputs[0], out);
-  Pool2d *g = &y->def->attr.pool;
-  *g = (Pool2d){.in_h = in.dim[0],
-                .in_w = in.dim[1],
-                .channels = in.dim[2],
-                .out_h = out.dim[0],
-                .out_w = out.dim[1],
-                .pool_h = (int)size[0],
-                .pool_w = (int)size[1],
-                .stride_h = (int)stride[0],
-                .stride_w = (int)stride[1],
-                .in_ld = in.dim[2],
-                .out_ld = out.dim[2]};
+  Pool2d g = {.in_h = in.dim[0],
+              .in_w = in.dim[1],
+              .channels = in.dim[2],
+              .out_h = out.dim[0],
+              .out_w = out.dim[1],
+              .pool_h = (int)size[0],
+              .pool_w = (int)size[1],
+              .stride_h = (int)stride[0],
+              .stride_w = (int)stride[1],
+              .in_ld = in.dim[2],
+              .out_ld = out.dim[2]};
   if (!strcmp(call_text(&layer->call, "padding"), "same")) {
-    g->pad_top = lower_same_padding(g->in_h, g->out_h, g->pool_h, g->stride_h, 1);
-    g->pad_left = lower_same_padding(g->in_w, g->out_w, g->pool_w, g->stride_w, 1);
+    g.pad_top = lower_same_padding(g.in_h, g.out_h, g.pool_h, g.stride_h, 1);
+    g.pad_left = lower_same_padding(g.in_w, g.out_w, g.pool_w, g.stride_w, 1);
   }
+  Value *y = ir_unary(builder, layer->op->kind, take_padding(layer, inputs[0], &g), out);
+  y->def->attr.pool = g;
   return y;
 }
 

@@ -14,6 +14,8 @@ const Pass pass_table[] = {
     {"fuse", "put bias, residual, activation and update into the operation they follow", pass_fuse, false},
     {"dce", "drop operations whose results nobody uses", pass_dce, false},
     {"select", "choose an algorithm for each convolution and pack its weights", pass_select, true},
+    {"pair", "compute a depthwise convolution and the 1x1 convolution after it a band of rows at a time",
+     pass_pair, false},
     {"hoist", "compute what depends on unchanging weights once, before the first step", pass_hoist, false},
     {"recompute", "make forward values a second time where the step would exceed its memory limit",
      pass_recompute, false},

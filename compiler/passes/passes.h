@@ -36,6 +36,7 @@ void pass_fold(Module *module);      /* fold.c */
 void pass_fuse(Module *module);      /* fuse.c */
 void pass_dce(Module *module);       /* dce.c */
 void pass_select(Module *module);    /* select.c */
+void pass_pair(Module *module);      /* pair.c */
 void pass_hoist(Module *module);     /* hoist.c */
 void pass_recompute(Module *module); /* recompute.c */
 void pass_schedule(Module *module);  /* schedule.c */

@@ -74,8 +74,9 @@ static void share(Value *value, Value *source, int *last) {
 
 /* Operators that read input 0 with any distance between pixels, and write so. */
 static bool takes_rows(const Node *node) {
-  return node_is(node, OP_conv2d) || node_is(node, OP_depthwise_conv2d) || node_is(node, OP_maxpool) ||
-         node_is(node, OP_avgpool) || node_is(node, OP_concat);
+  return node_is(node, OP_conv2d) || node_is(node, OP_depthwise_conv2d) ||
+         node_is(node, OP_depthwise_pointwise) || node_is(node, OP_maxpool) || node_is(node, OP_avgpool) ||
+         node_is(node, OP_concat);
 }
 
 static bool of_images(const Node *concat) {
@@ -134,7 +135,10 @@ static void set_rows(Function *function) {
     if (!takes_rows(node) || node_is(node, OP_concat))
       continue;
     bool pool = node_is(node, OP_maxpool) || node_is(node, OP_avgpool);
-    *(pool ? &node->attr.pool.in_ld : &node->attr.conv.in_ld) = value_row_floats(node->in[0]);
+    Conv2d *reader = node->attr.expands                      ? &node->attr.expand
+                     : node_is(node, OP_depthwise_pointwise) ? &node->attr.depthwise
+                                                             : &node->attr.conv;
+    *(pool ? &node->attr.pool.in_ld : &reader->in_ld) = value_row_floats(node->in[0]);
     *(pool ? &node->attr.pool.out_ld : &node->attr.conv.out_ld) = value_row_floats(node->out[0]);
   }
 }

@@ -216,6 +216,22 @@ static void conv_grid_range(const ConvGrid *c, int64_t begin, int64_t end, int k
   }
 }
 
+/* One input row with its padding: `width` pixels from column `first` on, which may lie outside the image
+ * (then, or where `from` is NULL, zeros). */
+static void conv_narrow_copy(const ConvGrid *c, const float *from, int first, int width, float *to) {
+  int depth = c->depth, begin = first < 0 ? -first : 0, end = c->in_w - first;
+  begin = !from || begin > width ? width : begin;
+  end = end > width ? width : (end < begin ? begin : end);
+  memset(to, 0, (size_t)begin * (size_t)depth * sizeof *to);
+  if (c->in_ld == depth && end > begin)
+    memcpy(to + (ptrdiff_t)begin * depth, from + (ptrdiff_t)(first + begin) * depth,
+           (size_t)(end - begin) * (size_t)depth * sizeof *to);
+  else
+    for (int w = begin; w < end; w++)
+      memcpy(to + (ptrdiff_t)w * depth, from + (ptrdiff_t)(first + w) * c->in_ld, (size_t)depth * sizeof *to);
+  memset(to + (ptrdiff_t)end * depth, 0, (size_t)(width - end) * (size_t)depth * sizeof *to);
+}
+
 /* The narrow path: copies the rows under grid rows [i0, i1) of one image with their padding, then takes each
  * kernel row as one tap.  `copy` has conv_grid_scratch_floats. */
 static void conv_grid_narrow_rows(const ConvGrid *c, int i0, int i1, const float *image, float *copy,
@@ -224,26 +240,42 @@ static void conv_grid_narrow_rows(const ConvGrid *c, int i0, int i1, const float
   int h0 = i0 * c->step_h + c->tap_h;
   int input_rows = (i1 - i0 - 1) * c->step_h + (c->taps_h - 1) * c->tap_step_h + 1;
   for (int h = 0; h < input_rows; h++) {
-    float *to = copy + (ptrdiff_t)h * width * depth;
     bool outside = h0 + h < 0 || h0 + h >= c->in_h;
-    const float *from = image + (ptrdiff_t)(h0 + h) * c->in_w * c->in_ld;
-    for (int w = 0; w < width; w++) {
-      int in_w = w + c->tap_w;
-      bool zero = outside || in_w < 0 || in_w >= c->in_w;
-      for (int d = 0; d < depth; d++)
-        to[w * depth + d] = zero ? 0.0f : from[(ptrdiff_t)in_w * c->in_ld + d];
-    }
+    conv_narrow_copy(c, outside ? NULL : image + (ptrdiff_t)(h0 + h) * c->in_w * c->in_ld, c->tap_w, width,
+                     copy + (ptrdiff_t)h * width * depth);
   }
+  float low = -INFINITY, high = INFINITY;
+  bool clamp = e ? epilogue_is_clamp(&e->act, &low, &high) : true;
   ConvGrid rows = *c;
-  rows.rows = i1 - i0;
-  rows.in_h = input_rows;
-  rows.in_w = width;
-  rows.in_ld = depth;
   rows.depth = c->taps_w * depth;
   rows.taps_w = 1;
-  rows.tap_h = rows.tap_w = 0;
-  rows.out_h0 = c->out_h0 + i0 * c->out_step_h;
-  conv_grid_range(&rows, 0, (int64_t)rows.rows * rows.columns, 0, c->channels, copy, copy, packed, e, y);
+  const float *a[TILE_TAPS * TILE_ROWS];
+  ptrdiff_t at[TILE_ROWS], line = (ptrdiff_t)c->tap_step_h * width * depth;
+  int pixels = (i1 - i0) * c->columns, i = 0, j = 0;
+  for (int tile = 0; tile < pixels; tile += TILE_ROWS) {
+    int used = pixels - tile < TILE_ROWS ? pixels - tile : TILE_ROWS;
+    const float *place[TILE_ROWS];
+    for (int r = 0; r < used; r++) {
+      place[r] = copy + ((ptrdiff_t)i * c->step_h * width + (ptrdiff_t)j * c->step_w) * depth;
+      at[r] = ((ptrdiff_t)((i0 + i) * c->out_step_h + c->out_h0) * c->out_w + j * c->out_step_w + c->out_w0) *
+              c->out_ld;
+      if (++j == c->columns) {
+        j = 0;
+        i++;
+      }
+    }
+    for (int r = used; r < TILE_ROWS; r++)
+      place[r] = place[0];
+    int first = 0;
+    do { /* once even where no tap reaches the grid */
+      int taps = c->taps_h - first < TILE_TAPS ? c->taps_h - first : TILE_TAPS;
+      for (int t = 0; t < taps; t++)
+        for (int r = 0; r < TILE_ROWS; r++)
+          a[t * TILE_ROWS + r] = place[r] + (first + t) * line;
+      conv_grid_tile(&rows, used, first, taps, a, at, packed, e, clamp, low, high, 0, c->channels, y);
+      first += TILE_TAPS;
+    } while (first < c->taps_h);
+  }
 }
 
 /* n images.  x, y (and e->residual, e->bias) point at the first channel of the group. */

@@ -74,35 +74,45 @@ static inline DepthwiseEnd depthwise_epilogue(const Act *act, bool *rest) {
   return end;
 }
 
+/* Row `row` of the n * out_h output rows, written to y [out_w, out_ld]; e->residual is of that row too.
+ * spread: depthwise_conv2d_fwd_scratch_floats. */
+static void depthwise_fwd_row(const Conv2d *g, int64_t row, const float *x, const float *w, const Epilogue *e,
+                              float *spread, float *y) {
+  DepthwiseRun run;
+  bool rest;
+  DepthwiseEnd end = depthwise_epilogue(&e->act, &rest);
+  int r, s, s_end;
+  const float *from = depthwise_rows(g, row, x, spread, &run, &r);
+  for (int q = 0, next; q < g->out_w; q = next) {
+    next = depthwise_same_taps(q, g->out_w, g->stride_w, g->pad_left, g->dilation_w, g->kernel_w, g->in_w, &s,
+                               &s_end);
+    run.pixels = next - q;
+    run.columns = s_end - s;
+    const float *place = from + q * run.x_step - g->pad_left * (run.x_step / g->stride_w) + s * run.x_column;
+    ptrdiff_t at = (ptrdiff_t)q * g->out_ld;
+    for (int k = 0; k < g->out_c; k += VEC_WIDTH) {
+      run.x = place + k;
+      run.w = w + r * run.w_row + s * run.w_column + k;
+      run.count = g->out_c - k;
+      end.bias = e->bias ? e->bias + k : NULL;
+      end.residual = e->residual ? e->residual + at + k : NULL;
+      depthwise_sum(&run, &end, y + at + k);
+    }
+  }
+  for (int q = 0; rest && q < g->out_w; q++)
+    act_run(&e->act, g->out_c, y + (ptrdiff_t)q * g->out_ld, y + (ptrdiff_t)q * g->out_ld);
+}
+
 /* y [n, out_h, out_w, out_c] = act(depthwise(x, w) + bias + residual). */
 static void depthwise_conv2d_fwd(const Conv2d *g, int n, const float *x, const float *w, const Epilogue *e,
                                  float *y, const Work *work) {
-  WORK_PARALLEL_FOR(work)
+  WORK_PARALLEL_CALLS(work)
   for (int64_t row = 0; row < (int64_t)n * g->out_h; row++) {
-    DepthwiseRun run;
-    bool rest;
-    DepthwiseEnd end = depthwise_epilogue(&e->act, &rest);
-    int r, s, s_end;
-    const float *from = depthwise_rows(g, row, x, work_scratch(work), &run, &r);
-    for (int q = 0, next; q < g->out_w; q = next) {
-      next = depthwise_same_taps(q, g->out_w, g->stride_w, g->pad_left, g->dilation_w, g->kernel_w, g->in_w,
-                                 &s, &s_end);
-      run.pixels = next - q;
-      run.columns = s_end - s;
-      const float *place =
-          from + q * run.x_step - g->pad_left * (run.x_step / g->stride_w) + s * run.x_column;
-      ptrdiff_t at = (row * g->out_w + q) * g->out_ld;
-      for (int k = 0; k < g->out_c; k += VEC_WIDTH) {
-        run.x = place + k;
-        run.w = w + r * run.w_row + s * run.w_column + k;
-        run.count = g->out_c - k;
-        end.bias = e->bias ? e->bias + k : NULL;
-        end.residual = e->residual ? e->residual + at + k : NULL;
-        depthwise_sum(&run, &end, y + at + k);
-      }
-    }
-    for (int q = 0; rest && q < g->out_w; q++)
-      act_run(&e->act, g->out_c, y + (row * g->out_w + q) * g->out_ld, y + (row * g->out_w + q) * g->out_ld);
+    ptrdiff_t at = (ptrdiff_t)row * g->out_w * g->out_ld;
+    Epilogue moved = *e;
+    if (moved.residual)
+      moved.residual += at;
+    depthwise_fwd_row(g, row, x, w, &moved, work_scratch(work), y + at);
   }
 }
 

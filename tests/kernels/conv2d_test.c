@@ -4,6 +4,7 @@
 #include "kernels/conv2d_direct.h"
 #include "kernels/conv2d_direct_w.h"
 #include "kernels/depthwise.h"
+#include "kernels/depthwise_pointwise.h"
 #include "kernels/reference.h"
 #include "kernel_test.h"
 #include <stdio.h>
@@ -196,7 +197,8 @@ static const int depthwise_shapes[][8] = {
     {8, 9, 17, 1, 3, 2, 1, 1},   {9, 8, 5, 2, 3, 1, 1, 1},    {10, 9, 3, 1, 5, 2, 1, 1},
     {12, 11, 33, 1, 3, 1, 2, 1}, {6, 6, 64, 1, 3, 1, 1, 1},   {13, 14, 32, 1, 3, 1, 1, 1},
     {6, 7, 2, 3, 3, 2, 1, 1},    {15, 15, 40, 1, 5, 1, 1, 1}, {3, 2, 16, 1, 5, 1, 1, 1},
-    {30, 3, 48, 1, 3, 2, 1, 1},  {4, 28, 16, 1, 3, 2, 1, 0},
+    {30, 3, 48, 1, 3, 2, 1, 1},  {4, 28, 16, 1, 3, 2, 1, 0},  {40, 60, 70, 1, 3, 1, 1, 1},
+    {61, 50, 72, 1, 3, 2, 1, 1}, {37, 64, 96, 1, 5, 1, 2, 1},
 };
 
 Test(conv2d, depthwise) {
@@ -238,6 +240,64 @@ Test(conv2d, depthwise) {
       }
       TEST_FREE(y1, dx1, dw1, want_x, want_w);
       conv_case_free(&t);
+    }
+}
+
+/* Two or three convolutions together give the bits that one after the other gives. */
+static void check_together(size_t i, int n, bool expands) {
+  const int *s = depthwise_shapes[i];
+  int gap = (int)i % 3, middle_c = s[2] * s[3], filters = i % 2 ? 5 : 2 * TILE_COLUMNS + 7;
+  ConvCase before = conv_case((int[12]){s[0], s[1], 6, s[2], 1, 1, 1, 1, 1, 1, 1, 0}, n, gap);
+  ConvCase first = conv_case(
+      (int[12]){s[0], s[1], s[2], middle_c, s[4], s[4], s[5], s[5], s[6], s[6], s[2], s[7]}, n, gap);
+  ConvCase second =
+      conv_case((int[12]){first.g.out_h, first.g.out_w, middle_c, filters, 1, 1, 1, 1, 1, 1, 1, 0}, n, gap);
+  Conv2d expand = before.g, depthwise = first.g, pointwise = second.g;
+  depthwise.out_ld = pointwise.in_ld = middle_c;
+  if (expands)
+    depthwise.in_ld = expand.out_ld = s[2];
+  Epilogue wide_e = {i % 2 ? before.bias : NULL, NULL, {.kind = i % 4 == 1 ? ACT_SWISH : ACT_LINEAR}, false};
+  Epilogue between = {i % 3 ? first.bias : NULL, NULL, {.kind = i % 4 == 3 ? ACT_SWISH : ACT_RELU6}, false};
+  Epilogue e = {i % 2 ? second.bias : NULL,
+                i % 3 == 1 ? second.residual : NULL,
+                {.kind = i % 4 == 2 ? ACT_TANH : ACT_LINEAR},
+                false};
+  cr_assert(depthwise_pointwise_fits(&depthwise, &pointwise));
+  size_t scratch = depthwise_conv2d_fwd_scratch_floats(&depthwise) +
+                   conv2d_fwd_direct_scratch_floats(&pointwise) + conv2d_fwd_direct_scratch_floats(&expand);
+  Work work = test_work(1, scratch);
+  float *packed_before = test_blank((int64_t)conv2d_fwd_direct_packed_floats(&expand));
+  float *packed = test_blank((int64_t)conv2d_fwd_direct_packed_floats(&pointwise));
+  float *wide = test_blank(first.in_pixels * s[2]), *middle = test_blank(first.out_pixels * middle_c),
+        *want = test_blank(second.y_span);
+  conv2d_fwd_direct_pack(&expand, before.w, packed_before, &work);
+  conv2d_fwd_direct_pack(&pointwise, second.w, packed, &work);
+  if (expands)
+    conv2d_fwd_direct(&expand, n, before.x, packed_before, &wide_e, wide, &work);
+  depthwise_conv2d_fwd(&depthwise, n, expands ? wide : first.x, first.w, &between, middle, &work);
+  conv2d_fwd_direct(&pointwise, n, middle, packed, &e, want, &work);
+  TEST_FREE(work.scratch);
+  Expansion expansion = {&expand, packed_before, &wide_e};
+  for (int threads = 1; threads <= 3; threads++) {
+    work = test_work(threads, depthwise_pointwise_fwd_scratch_floats(&depthwise, expands));
+    float *y = test_blank(second.y_span);
+    depthwise_pointwise_fwd(&depthwise, &pointwise, n, expands ? before.x : first.x,
+                            expands ? &expansion : NULL, first.w, &between, packed, &e, y, &work);
+    test_same_bits(second.name, second.y_span, y, want);
+    TEST_FREE(y, work.scratch);
+  }
+  TEST_FREE(packed_before, packed, wide, middle, want);
+  conv_case_free(&before);
+  conv_case_free(&first);
+  conv_case_free(&second);
+}
+
+Test(conv2d, depthwise_pointwise) {
+  for (size_t i = 0; i < sizeof depthwise_shapes / sizeof depthwise_shapes[0]; i++)
+    for (int n = 1; n <= 9; n += 4) {
+      check_together(i, n, false);
+      if (depthwise_shapes[i][3] == 1)
+        check_together(i, n, true);
     }
 }
 

@@ -67,6 +67,35 @@ network branches {
 }
 train branches { loss mse; optimizer sgd; epochs 1 }
 """
+# Depthwise convolutions between 1x1 convolutions, wide enough to be expanded a band of rows at a time, and a narrow one.
+INVERTED = """
+block inverted(wide, filters, stride) {
+  conv2d(wide, 1x1, use_bias = false) -> batchnorm() -> relu6()
+  zero_padding(1) -> depthwise_conv2d(3x3, strides = stride) -> batchnorm() -> swish()
+  conv2d(filters, 1x1, relu)
+}
+network inverted_blocks {
+  input(45x43x3)
+  a = conv2d(6, 3x3, same, relu)
+  b = a -> inverted(40, 6, 1)
+  c = add(a, b) -> inverted(48, 9, 2)
+  c -> depthwise_conv2d(5x5, same, relu) -> conv2d(7, 1x1)
+}
+train inverted_blocks { loss mse; optimizer sgd; epochs 1 }
+"""
+# The same network twice: padding by layers of its own, and by the layers that read it.
+PADDED = """
+network padded {{
+  input(16x32x3)
+  {pad}conv2d(5, 3x3, {kind}, strides = 2, use_bias = false)
+  batchnorm() -> relu()
+  {pad}maxpool(3x3, strides = 2, {kind})
+  {pad}depthwise_conv2d(3x3, {kind}, strides = 2, activation = tanh)
+  {around}conv2d(4, 3x3, {kind})
+  {around}conv2d(16, 3x3, {kind}, relu) -> global_avgpool() -> dense(3, softmax)
+}}
+train padded {{ loss categorical_crossentropy; optimizer adam(1e-2); metrics accuracy; batch 5; epochs 2; shuffle false }}
+"""
 passed = failed = 0
 
 
@@ -131,13 +160,48 @@ with tempfile.TemporaryDirectory() as folder:
     forward = re.findall(r"^static void branches_forward_.*?^}", open(f"{folder}/branches.c").read(), re.M | re.S)
     copies = sum(text.count("  copy_rows(") for text in forward)
     check("branches write into their concatenation", copies == 6, f"{copies} copies")
+    with open(f"{folder}/inverted_blocks.net", "w") as f:
+        f.write(INVERTED)
+    with h5py.File(f"{folder}/x.h5", "w") as f:
+        f["x"] = rng.uniform(-1, 1, (5, 45, 43, 3)).astype(np.float32)
+        f["y"] = np.zeros((5, 23 * 22 * 7), np.float32)
+    results = []
+    for disabled in ([], ["--disable-pass", "pair"]):
+        run(netc, "build", f"{folder}/inverted_blocks.net", "-o", f"{folder}/inverted", "--cflags", "-O1", *disabled)
+        if not disabled:
+            run(f"{folder}/inverted", "train", f"{folder}/x.h5", "--save", f"{folder}/w.h5", "--epochs", "1")
+        run(f"{folder}/inverted", "predict", f"{folder}/x.h5", "--weights", f"{folder}/w.h5", "--out", f"{folder}/y.h5")
+        with h5py.File(f"{folder}/y.h5") as f:
+            results.append(f["y"][()])
+    check("pair", np.array_equal(*results) and np.ptp(results[0]) > 0, f"off by {np.abs(results[0] - results[1]).max():.3g}")
+    run(netc, "emit", f"{folder}/inverted_blocks.net", "-o", folder, "--infer")
+    text = open(f"{folder}/inverted_blocks.c").read()
+    pairs, wide = text.count("  depthwise_pointwise_fwd("), text.count("&(const Expansion){")
+    check("convolutions that go together", (pairs, wide) == (3, 2), f"{pairs}, {wide} with an expansion")
+    results = []
+    for pad, around, kind in (("", "", "same"),
+                              ("zero_padding(((0, 1), (0, 1))) -> ", "zero_padding(1) -> ", "valid")):
+        with open(f"{folder}/padded.net", "w") as f:
+            f.write(PADDED.format(pad=pad, around=around, kind=kind))
+        with h5py.File(f"{folder}/x.h5", "w") as f:
+            f["x"] = np.random.RandomState(2).uniform(-1, 1, (10, 16, 32, 3)).astype(np.float32)
+            f["y"] = np.arange(10, dtype=np.int32) % 3
+        run(netc, "build", f"{folder}/padded.net", "-o", f"{folder}/padded", "--cflags", "-O1")
+        run(f"{folder}/padded", "train", f"{folder}/x.h5", "--save", f"{folder}/w.h5", "--log", f"{folder}/log.csv",
+            "--threads", "2", "--seed", "3")
+        run(f"{folder}/padded", "predict", f"{folder}/x.h5", "--weights", f"{folder}/w.h5", "--out", f"{folder}/y.h5")
+        with h5py.File(f"{folder}/y.h5") as f:
+            results.append((open(f"{folder}/log.csv").read(), f["y"][()].tobytes()))
+    check("padding by layers of its own", results[0] == results[1])
+    text = subprocess.run([netc, "dump", f"{folder}/padded.net", "--after", "dce"], capture_output=True, text=True).stdout
+    check("no padding is left", "zero_padding" not in text and "crop" not in text)
     with open(f"{folder}/light.net", "w") as f:
         f.write("network light { input(8x8x3); normalization(); conv2d(4, 3x3); flatten(); dense(2, softmax) }\n"
                 "train light { loss categorical_crossentropy; optimizer adam; batch 4 }\n")
     light = subprocess.run([netc, "summary", f"{folder}/light.net"], capture_output=True, text=True).stdout
     check("nothing heavy is frozen: no cache", "training step" in light and "once per image" not in light, light)
     check("a layer without trainable weights", re.search(r"^normalization .* 7  no ", light, re.M) is not None, light)
-    for name in ("freeze", "lower", "autodiff", "fold", "fuse", "dce", "select", "hoist", "recompute", "schedule", "plan"):
+    for name in ("freeze", "lower", "autodiff", "fold", "fuse", "dce", "select", "pair", "hoist", "recompute", "schedule", "plan"):
         done = subprocess.run([netc, "dump", source, "--after", name], capture_output=True, text=True)
         check(f"dump {name}", done.returncode == 0 and (name == "freeze" or "function forward" in done.stdout))
 print(f"passes: {passed} passed, {failed} failed")

@@ -1,0 +1,201 @@
+/* A depthwise convolution and the 1x1 convolution that reads it, together, and before them, where there is
+ * one, the 1x1 convolution that only the depthwise one reads (the expansion of MobileNetV2's blocks): the
+ * values in between stay in the second level cache, a band of rows at a time, and never reach memory.
+ *
+ * Sums are those of depthwise.h and conv2d_direct.h, to the bit. */
+#ifndef NETC_KERNELS_DEPTHWISE_POINTWISE_H
+#define NETC_KERNELS_DEPTHWISE_POINTWISE_H
+#include "conv2d_direct.h"
+#include "depthwise.h"
+
+/* Of the second-level cache that a band may fill beside the 1x1 weights: 256 KiB. */
+#define DEPTHWISE_BAND_FLOATS 65536
+/* An image whose expansion has at least so many floats is expanded band by band.  Smaller ones are better off
+ * with the tiles of many images side by side. */
+#define DEPTHWISE_EXPANSION_FLOATS 65536
+
+/* The 1x1 convolution before the depthwise one; packed: conv2d_fwd_direct_pack of its weights; e: no
+ * residual. */
+typedef struct Expansion {
+  const Conv2d *conv;
+  const float *packed;
+  const Epilogue *e;
+} Expansion;
+
+static inline bool depthwise_is_pointwise(const Conv2d *g) {
+  return g->kernel_h == 1 && g->kernel_w == 1 && g->stride_h == 1 && g->stride_w == 1 && !g->pad_top &&
+         !g->pad_left && g->groups == 1 && g->in_h == g->out_h && g->in_w == g->out_w;
+}
+
+/* Whether `pointwise` is a 1x1 convolution of the depthwise convolution's pixels as they lie. */
+static inline bool depthwise_pointwise_fits(const Conv2d *depthwise, const Conv2d *pointwise) {
+  return depthwise_is_pointwise(pointwise) && pointwise->in_h == depthwise->out_h &&
+         pointwise->in_w == depthwise->out_w && pointwise->in_c == depthwise->out_c;
+}
+
+/* Whether `expand` makes the depthwise convolution's pixels as they lie, and so many that it pays. */
+static inline bool depthwise_expansion_fits(const Conv2d *expand, const Conv2d *depthwise) {
+  return depthwise_is_pointwise(expand) && expand->out_h == depthwise->in_h &&
+         expand->out_w == depthwise->in_w && expand->out_c == depthwise->in_c &&
+         depthwise->out_c == depthwise->in_c &&
+         (int64_t)depthwise->in_h * depthwise->in_w * depthwise->in_c >= DEPTHWISE_EXPANSION_FLOATS;
+}
+
+/* Floats from one pixel of a band to the next: an odd number of cache lines, so that the pixels of a tile do
+ * not share a set of the first-level cache. */
+static inline int depthwise_band_ld(const Conv2d *depthwise) {
+  int lines = conv_ceil(depthwise->out_c, 16);
+  return (lines % 2 ? lines : lines + 1) * 16;
+}
+
+/* The most output rows of a band. */
+static inline int depthwise_band_rows(const Conv2d *depthwise, bool expands) {
+  int64_t row = (int64_t)depthwise_band_ld(depthwise) * depthwise->out_w;
+  if (expands)
+    row += (int64_t)depthwise->stride_h * depthwise->in_w * depthwise->in_c;
+  int64_t rows = DEPTHWISE_BAND_FLOATS / row;
+  return rows < 1 ? 1 : rows > depthwise->out_h && expands ? depthwise->out_h : (int)rows;
+}
+
+/* Input rows under `rows` output rows. */
+static inline int depthwise_input_rows(const Conv2d *depthwise, int rows) {
+  return (rows - 1) * depthwise->stride_h + (depthwise->kernel_h - 1) * depthwise->dilation_h + 1;
+}
+
+static inline size_t depthwise_band_floats(const Conv2d *depthwise, bool expands) {
+  return (size_t)depthwise_band_rows(depthwise, expands) * (size_t)depthwise->out_w *
+         (size_t)depthwise_band_ld(depthwise);
+}
+
+/* Per thread. */
+static inline size_t depthwise_pointwise_fwd_scratch_floats(const Conv2d *depthwise, bool expands) {
+  size_t band = depthwise_band_floats(depthwise, expands);
+  if (!expands)
+    return band + (depthwise_conv2d_fwd_scratch_floats(depthwise) + 15) / 16 * 16;
+  size_t rows = (size_t)depthwise_input_rows(depthwise, depthwise_band_rows(depthwise, true));
+  return band + (rows * (size_t)depthwise->in_w * (size_t)depthwise->in_c + 15) / 16 * 16;
+}
+
+/* The 1x1 convolution of `pixels` pixels, channels [k0, k1). */
+static void depthwise_flat(const Conv2d *g, int in_ld, int out_ld, int64_t pixels, int k0, int k1,
+                           const float *x, const float *packed, const Epilogue *e, float *y) {
+  ConvGrid grid = {.in_ld = in_ld, .depth = g->in_c, .out_ld = out_ld, .channels = g->out_c};
+  float low, high;
+  bool clamp = epilogue_is_clamp(&e->act, &low, &high);
+  conv_flat_range(&grid, 0, pixels, k0, k1, x, packed, e, clamp, low, high, y);
+}
+
+/* Output rows [begin, end) of the n * out_h, channels [k0, k1) of the 1x1 convolution; `middle` takes what
+ * the depthwise convolution makes. */
+static void depthwise_pointwise_band(const Conv2d *depthwise, const Conv2d *pointwise, int64_t begin,
+                                     int64_t end, int k0, int k1, const float *x, const float *w,
+                                     const Epilogue *between, const float *packed, const Epilogue *e,
+                                     float *middle, float *spread, float *y) {
+  Conv2d band = *depthwise;
+  band.out_ld = depthwise_band_ld(depthwise);
+  ptrdiff_t row_floats = (ptrdiff_t)band.out_w * band.out_ld;
+  for (int64_t row = begin; row < end; row++)
+    depthwise_fwd_row(&band, row, x, w, between, spread, middle + (ptrdiff_t)(row - begin) * row_floats);
+  ptrdiff_t at = (ptrdiff_t)begin * pointwise->out_w * pointwise->out_ld;
+  Epilogue moved = *e;
+  if (moved.residual)
+    moved.residual += at;
+  depthwise_flat(pointwise, band.out_ld, pointwise->out_ld, (end - begin) * pointwise->out_w, k0, k1, middle,
+                 packed, &moved, y + at);
+}
+
+/* Output rows [begin, end) of one image: bands one after the other, each with the expanded rows that the one
+ * before has made already. */
+static void depthwise_expanded_rows(const Conv2d *depthwise, const Conv2d *pointwise,
+                                    const Expansion *expansion, int begin, int end, const float *image,
+                                    const float *w, const Epilogue *between, const float *packed,
+                                    const Epilogue *e, float *scratch, float *y) {
+  const Conv2d *expand = expansion->conv;
+  int size = depthwise_band_rows(depthwise, true), made_from = 0, made_to = 0;
+  ptrdiff_t row_floats = (ptrdiff_t)depthwise->in_w * depthwise->in_c;
+  float *wide = scratch + depthwise_band_floats(depthwise, true);
+  for (int p = begin; p < end; p += size) {
+    int rows = end - p < size ? end - p : size, top = p * depthwise->stride_h - depthwise->pad_top;
+    int from = top < 0 ? 0 : top, to = top + depthwise_input_rows(depthwise, rows);
+    to = to < depthwise->in_h ? to : depthwise->in_h;
+    from = from < to ? from : to;
+    int known = made_to > from ? made_to : from;
+    if (known > from)
+      memmove(wide, wide + (from - made_from) * row_floats,
+              (size_t)((known - from) * row_floats) * sizeof *wide);
+    depthwise_flat(expand, expand->in_ld, expand->out_c, (int64_t)(to - known) * expand->in_w, 0,
+                   expand->out_c, image + (ptrdiff_t)known * expand->in_w * expand->in_ld, expansion->packed,
+                   expansion->e, wide + (known - from) * row_floats);
+    made_from = from;
+    made_to = to;
+    /* The rows as an image of their own. */
+    Conv2d part = *depthwise;
+    part.in_h = to - from;
+    part.pad_top = from - top;
+    part.out_h = rows;
+    part.in_ld = part.in_c;
+    ptrdiff_t at = (ptrdiff_t)p * pointwise->out_w * pointwise->out_ld;
+    Epilogue moved = *e;
+    if (moved.residual)
+      moved.residual += at;
+    depthwise_pointwise_band(&part, pointwise, 0, rows, 0, pointwise->out_c, wide, w, between, packed, &moved,
+                             scratch, NULL, y + at);
+  }
+}
+
+static void depthwise_expanded(const Conv2d *depthwise, const Conv2d *pointwise, int n, const float *x,
+                               const Expansion *expansion, const float *w, const Epilogue *between,
+                               const float *packed, const Epilogue *e, float *y, const Work *work) {
+  /* Whole images, or parts of them where images are few; a part makes the rows at its edges for itself. */
+  int parts = 1, most = conv_ceil(depthwise->out_h, depthwise->kernel_h);
+  while (work->threads > 1 && (int64_t)n * parts < 4 * work->threads && 2 * parts <= most)
+    parts *= 2;
+  ptrdiff_t x_image = (ptrdiff_t)expansion->conv->in_h * expansion->conv->in_w * expansion->conv->in_ld;
+  ptrdiff_t y_image = (ptrdiff_t)pointwise->out_h * pointwise->out_w * pointwise->out_ld;
+  WORK_PARALLEL_CALLS_DYNAMIC(work)
+  for (int64_t task = 0; task < (int64_t)n * parts; task++) {
+    ptrdiff_t image = (ptrdiff_t)(task / parts);
+    int part = (int)(task % parts);
+    Epilogue moved = *e;
+    if (moved.residual)
+      moved.residual += image * y_image;
+    depthwise_expanded_rows(depthwise, pointwise, expansion, depthwise->out_h * part / parts,
+                            depthwise->out_h * (part + 1) / parts, x + image * x_image, w, between, packed,
+                            &moved, work_scratch(work), y + image * y_image);
+  }
+}
+
+/* y [n, out_h, out_w, pointwise->out_c] = act(conv1x1(act(depthwise(x, w) + bias)) + bias + residual), x
+ * being act(conv1x1(x) + bias) first where `expansion` is not NULL. between: what follows the depthwise sums
+ * (no residual); packed: conv2d_fwd_direct_pack of the last weights. y must not be x; it may be e->residual.
+ */
+static void depthwise_pointwise_fwd(const Conv2d *depthwise, const Conv2d *pointwise, int n, const float *x,
+                                    const Expansion *expansion, const float *w, const Epilogue *between,
+                                    const float *packed, const Epilogue *e, float *y, const Work *work) {
+  if (expansion) {
+    depthwise_expanded(depthwise, pointwise, n, x, expansion, w, between, packed, e, y, work);
+    return;
+  }
+  /* Bands of the size that the cache takes, enough of them for the threads; where rows are few, channels are
+   * split as well, each part with depthwise sums of its own, which are few beside its products. */
+  int64_t rows = (int64_t)n * depthwise->out_h;
+  int64_t size = depthwise_band_rows(depthwise, false), fewest = 2 * work->threads;
+  if (work->threads > 1 && rows < size * fewest)
+    size = (rows + fewest - 1) / fewest;
+  int64_t bands = (rows + size - 1) / size;
+  int column_tiles = conv_ceil(pointwise->out_c, TILE_COLUMNS), parts = 1;
+  while (bands * parts < work->threads && 2 * parts <= column_tiles)
+    parts *= 2;
+  WORK_PARALLEL_CALLS_DYNAMIC(work)
+  for (int64_t task = 0; task < bands * parts; task++) {
+    int64_t begin = task / parts * size, end = begin + size < rows ? begin + size : rows;
+    int part = (int)(task % parts);
+    int k0 = column_tiles * part / parts * TILE_COLUMNS,
+        k1 = column_tiles * (part + 1) / parts * TILE_COLUMNS;
+    float *middle = work_scratch(work);
+    depthwise_pointwise_band(depthwise, pointwise, begin, end, k0,
+                             k1 < pointwise->out_c ? k1 : pointwise->out_c, x, w, between, packed, e, middle,
+                             middle + depthwise_band_floats(depthwise, false), y);
+  }
+}
+#endif

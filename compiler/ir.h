@@ -71,7 +71,9 @@ typedef struct NodeAttr {
   Act depthwise_act, expand_act;
   bool depthwise_bias, expands, expand_bias;
   const Layer *depthwise_layer, *expand_layer;
-  bool max_pool; /* the output is a 2 x 2 maximum pooling of the convolution's */
+  bool max_pool; /* the output is a 2 x 2 maximum pooling of the convolution's, with where the maxima were as
+                    second output in steps; gradients read that of the pooling, and the places as an input */
+  bool masked;   /* conv2d_bwd_x: the last input is what the clamp `act` made of x */
   int64_t ints[8];
   double floats[4];
   const Call *call; /* loss or optimizer */

@@ -122,22 +122,30 @@ const char *emit_act(Emitter *emitter, Act act) {
 }
 
 static const char *epilogue(Emitter *emitter, const char *bias, const char *residual, Act act,
-                            bool max_pool) {
+                            const char *more) {
   const char *fields = act.a == 0 && act.b == 0 && act.c == 0
                            ? arena_printf(emitter->arena, ".act.kind = %s", act_name(act.kind))
                            : arena_printf(emitter->arena, ".act = {%s}", act_fields(emitter, act));
   return arena_printf(emitter->arena, "&(const Epilogue){.bias = %s, .residual = %s, %s%s}", bias, residual,
-                      fields, max_pool ? ", .max_pool = true" : "");
+                      fields, more);
 }
 
 const char *emit_epilogue(Emitter *emitter, const Node *node, int first) {
+  const char *more = "";
+  if (node->attr.masked)
+    more = arena_printf(emitter->arena, ", .mask = %s", emit_value(emitter, node->in[node->in_count - 1]));
+  else if (node->attr.max_pool && node->out_count > 1)
+    more = arena_printf(emitter->arena, ", .max_pool = true, .places = (unsigned char *)%s",
+                        emit_value(emitter, node->out[1]));
+  else if (node->attr.max_pool)
+    more = ", .max_pool = true";
   return epilogue(emitter, emit_optional(emitter, node, node->attr.has_bias, first),
                   emit_optional(emitter, node, node->attr.has_residual, first + node->attr.has_bias),
-                  node->attr.act, node->attr.max_pool);
+                  node->attr.act, more);
 }
 
 const char *emit_bias_and_act(Emitter *emitter, const Node *node, bool has_bias, int index, Act act) {
-  return epilogue(emitter, emit_optional(emitter, node, has_bias, index), "NULL", act, false);
+  return epilogue(emitter, emit_optional(emitter, node, has_bias, index), "NULL", act, "");
 }
 
 /* ---- where values live ---- */

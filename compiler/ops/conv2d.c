@@ -137,13 +137,33 @@ static void conv2d_emit(Emitter *e, const Node *node) {
             emit_value(e, node->in[1]), emit_epilogue(e, node, 2), emit_value(e, node->out[0]));
 }
 
+/* Where the maxima of a pooling that was worked in were, and the mask of an activation (see select_pool.c).
+ */
+static const char *places_text(Emitter *e, const Node *node) {
+  return node->attr.max_pool ? arena_printf(e->arena, "(const unsigned char *)%s", emit_value(e, node->in[2]))
+                             : "NULL";
+}
+
 static void conv2d_bwd_x_emit(Emitter *e, const Node *node) {
+  if (node->attr.max_pool || node->attr.masked) {
+    emit_line(e, "conv2d_bwd_x_%s_through(%s, n, %s, %s, %s, %s, %s, &m->work);", variant(node),
+              emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
+              places_text(e, node), node->attr.masked ? emit_epilogue(e, node, 2) : "NULL",
+              emit_value(e, node->out[0]));
+    return;
+  }
   emit_line(e, "conv2d_bwd_x_%s(%s, n, %s, %s, %s, &m->work);", variant(node),
             emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
             emit_value(e, node->out[0]));
 }
 
 static void conv2d_bwd_w_emit(Emitter *e, const Node *node) {
+  if (node->attr.max_pool) {
+    emit_line(e, "conv2d_bwd_w_%s_through(%s, n, %s, %s, %s, %s, %s, &m->work);", variant(node),
+              emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
+              places_text(e, node), emit_value(e, node->out[0]), emit_value(e, node->out[1]));
+    return;
+  }
   emit_line(e, "conv2d_bwd_w_%s(%s, n, %s, %s, %s, %s, &m->work);", variant(node),
             emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
             emit_value(e, node->out[0]), node->out_count > 1 ? emit_value(e, node->out[1]) : "NULL");
@@ -175,6 +195,8 @@ static void conv2d_print(const Node *node, void *out) {
                   node->attr.has_residual ? ", residual" : "", node->attr.act.kind);
   if (node->attr.max_pool)
     strbuf_puts(out, ", max pool 2x2");
+  if (node->attr.masked)
+    strbuf_puts(out, ", masked");
   if (node->attr.direct_below)
     strbuf_printf(out, ", direct below %d images", node->attr.direct_below);
 }

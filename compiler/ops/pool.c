@@ -100,12 +100,26 @@ static void pool_gradient(Builder *builder, Node *node, Value **dy, const bool *
   dx[0] = ir_output(grad, node->in[0]->shape, true, node->in[0]->name);
 }
 
+/* maxpool has a second output in steps: where in their windows the maxima were, in bytes. */
 static void pool_emit(Emitter *e, const Node *node) {
+  if (node->out_count > 1) {
+    emit_line(e, "maxpool_fwd_places(%s, n, %s, %s, (unsigned char *)%s, &m->work);",
+              emit_pool2d(e, &node->attr.pool), emit_value(e, node->in[0]), emit_value(e, node->out[0]),
+              emit_value(e, node->out[1]));
+    return;
+  }
   emit_line(e, "%s_fwd(%s, n, %s, %s, &m->work);", node->op->name, emit_pool2d(e, &node->attr.pool),
             emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
+/* maxpool_bwd(dy, x, y) or maxpool_bwd(dy, places) */
 static void maxpool_bwd_emit(Emitter *e, const Node *node) {
+  if (node->in_count == 2) {
+    emit_line(e, "maxpool_bwd_places(%s, n, (const unsigned char *)%s, %s, %s, &m->work);",
+              emit_pool2d(e, &node->attr.pool), emit_value(e, node->in[1]), emit_value(e, node->in[0]),
+              emit_value(e, node->out[0]));
+    return;
+  }
   emit_line(e, "maxpool_bwd(%s, n, %s, %s, %s, %s, &m->work);", emit_pool2d(e, &node->attr.pool),
             emit_value(e, node->in[1]), emit_value(e, node->in[2]), emit_value(e, node->in[0]),
             emit_value(e, node->out[0]));

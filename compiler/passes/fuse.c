@@ -174,5 +174,6 @@ void pass_fuse(Module *module) {
       if (fuse_node(function, node))
         ir_count_uses(function);
     }
+    fuse_pool_places(function);
   }
 }

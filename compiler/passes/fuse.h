@@ -11,4 +11,6 @@ void fuse_add_input(Node *node, Value *value);
 /* fuse_norm.c: an addition, or an activation, into the BatchNorm of a training step before it. */
 bool fuse_norm_residual(Function *function, Node *add);
 bool fuse_norm_activation(Function *function, Node *activation);
+/* fuse_pool.c: after all else. */
+void fuse_pool_places(Function *function);
 #endif

@@ -40,6 +40,8 @@ void pass_pair(Module *module);      /* pair.c */
 void pass_hoist(Module *module);     /* hoist.c */
 void pass_recompute(Module *module); /* recompute.c */
 void pass_schedule(Module *module);  /* schedule.c */
+/* select_pool.c: lets the gradients of Winograd convolutions read through what stands between them. */
+void select_through(Function *function);
 /* Moves the updates of one training step forward. */
 void schedule_updates(Function *function);
 void pass_plan(Module *module); /* plan.c */

@@ -185,9 +185,13 @@ static void share_storage(Function *function, bool in_place, int *born, int *las
       share(node->out[0], node->in[0], last);
   }
   for (Node *node = function->first; in_place && node; node = node->next)
-    if (node_is(node, OP_maxpool_bwd) && kernel_pool_windows_apart(&node->attr.pool) &&
+    if (node_is(node, OP_maxpool_bwd) && node->in_count == 3 && kernel_pool_windows_apart(&node->attr.pool) &&
         dies_into(function, node, 1, last))
       share(node->out[0], node->in[1], last);
+  for (Node *node = function->first; in_place && node; node = node->next)
+    if (node_is(node, OP_conv2d_bwd_x) && node->attr.masked &&
+        dies_into(function, node, node->in_count - 1, last))
+      share(node->out[0], node->in[node->in_count - 1], last);
 }
 
 static int collect(Function *function, bool batched, const int *born, const int *last, Buffer *buffers) {

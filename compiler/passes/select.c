@@ -93,6 +93,8 @@ static void take_pool(Node *node, Node *pool) {
   y->shape = pool->out[0]->shape;
   y->name = pool->out[0]->name;
   ir_replace(node->function, pool->out[0], y);
+  if (pool->out_count > 1) /* where the maxima were */
+    ir_replace(node->function, pool->out[1], ir_output(node, pool->out[1]->shape, true, pool->out[1]->name));
   ir_remove(pool);
 }
 
@@ -167,5 +169,6 @@ void pass_select(Module *module) {
     for (Node *node = module->functions[f]->first; node; node = node->next)
       if (node_is(node, OP_conv2d) || node_is(node, OP_conv2d_bwd_x) || node_is(node, OP_conv2d_bwd_w))
         select_node(module, node);
+    select_through(module->functions[f]);
   }
 }

@@ -27,5 +27,8 @@ typedef struct Epilogue {
   Act act;
   bool max_pool; /* y is the maximum of each 2 x 2 block, [out_h / 2, out_w / 2]; only Winograd forward
                     convolutions with a clamp as activation and without residual do this */
+  unsigned char *places; /* with max_pool: which of each block it was, as maxpool_fwd_places; or NULL */
+  const float *mask;     /* gradients of x: what the clamp `act` made of x; they pass where it is inside; only
+                            Winograd, y may be the mask */
 } Epilogue;
 #endif

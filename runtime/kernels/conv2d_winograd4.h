@@ -73,6 +73,17 @@ static size_t conv2d_bwd_x_winograd4_scratch_floats(const Conv2d *g) {
   return winograd_scratch_floats(4, &shape, false);
 }
 
+/* What a gradient by x may do besides: `places` (or NULL): dy is that of the 2 x 2 maxima of the
+ * convolution's output, [n, out_h / 2, out_w / 2, out_ld], which were at these places (Epilogue.places);
+ * e->mask: only what passes the activation that made x.  dx overwritten. */
+static void conv2d_bwd_x_winograd4_through(const Conv2d *g, int n, const float *dy, const float *packed,
+                                           const unsigned char *places, const Epilogue *e, float *dx,
+                                           const Work *work) {
+  Winograd shape = winograd_bwd_x(g);
+  shape.places = places;
+  winograd_run(4, &shape, n, dy, &(const WinogradWeights){.packed = packed}, e, dx, work);
+}
+
 /* dx = gradient of x for dy, dx overwritten. */
 static void conv2d_bwd_x_winograd4(const Conv2d *g, int n, const float *dy, const float *packed, float *dx,
                                    const Work *work) {
@@ -98,6 +109,15 @@ static void conv2d_bwd_x_winograd4_raw(const Conv2d *g, int n, const float *dy, 
   winograd_run(4, &shape, n, dy, &weights, NULL, dx, work);
 }
 
+static void conv2d_bwd_x_winograd4_raw_through(const Conv2d *g, int n, const float *dy, const float *w,
+                                               const unsigned char *places, const Epilogue *e, float *dx,
+                                               const Work *work) {
+  Winograd shape = winograd_bwd_x(g);
+  WinogradWeights weights = winograd_bwd_x_weights(g, w);
+  shape.places = places;
+  winograd_run(4, &shape, n, dy, &weights, e, dx, work);
+}
+
 /* Shared by all threads. */
 static size_t conv2d_bwd_w_winograd4_workspace_floats(const Conv2d *g) {
   Winograd shape = winograd_fwd(g);
@@ -113,6 +133,16 @@ static size_t conv2d_bwd_w_winograd4_scratch_floats(const Conv2d *g) {
 static void conv2d_bwd_w_winograd4(const Conv2d *g, int n, const float *x, const float *dy, float *dw,
                                    float *workspace, const Work *work) {
   Winograd shape = winograd_fwd(g);
+  winograd_w_run(4, &shape, n, x, dy, dw, workspace, work);
+}
+
+/* The same where dy is the gradient of the 2 x 2 maxima of the convolution's output, which were at `places`.
+ */
+static void conv2d_bwd_w_winograd4_through(const Conv2d *g, int n, const float *x, const float *dy,
+                                           const unsigned char *places, float *dw, float *workspace,
+                                           const Work *work) {
+  Winograd shape = winograd_fwd(g);
+  shape.places = places;
   winograd_w_run(4, &shape, n, x, dy, dw, workspace, work);
 }
 #endif

@@ -91,6 +91,15 @@ static inline bool pool_windows_apart(const Pool2d *g) {
   return g->stride_h == g->pool_h && g->stride_w == g->pool_w && !g->pad_top && !g->pad_left;
 }
 
+/* With windows apart: zeros for the pixels of no window at the end of output row p, and below the last. */
+static inline void pool_clear_rest(const Pool2d *g, int p, float *dx) {
+  ptrdiff_t pixel = g->in_ld, line = g->in_w * pixel;
+  int top = p * g->stride_h, bottom = p + 1 < g->out_h ? top + g->stride_h : g->in_h;
+  for (int i = top; i < bottom; i++)
+    for (int j = i < top + g->stride_h ? g->out_w * g->stride_w : 0; j < g->in_w; j++)
+      memset(dx + i * line + j * pixel, 0, (size_t)g->channels * sizeof(float));
+}
+
 /* Output row p of an image, all pointers to the image.  With windows apart the pixels of no window at the
  * row's end, and below the last row, become zero. */
 static void maxpool_bwd_row(const Pool2d *g, bool alone, int p, const float *x, const float *y,
@@ -105,12 +114,8 @@ static void maxpool_bwd_row(const Pool2d *g, bool alone, int p, const float *x, 
     if (c < g->channels)
       maxpool_give(&at, alone, line, pixel, x + c, y + o + c, dy + o + c, dx + c, g->channels - c);
   }
-  if (!alone)
-    return;
-  int top = p * g->stride_h, bottom = p + 1 < g->out_h ? top + g->stride_h : g->in_h;
-  for (int i = top; i < bottom; i++)
-    for (int j = i < top + g->stride_h ? g->out_w * g->stride_w : 0; j < g->in_w; j++)
-      memset(dx + i * line + j * pixel, 0, (size_t)g->channels * sizeof(float));
+  if (alone)
+    pool_clear_rest(g, p, dx);
 }
 
 /* dx (overwritten): dy goes to the first pixel of the window, row by row, that equals the maximum y.  Where
@@ -134,6 +139,108 @@ static void maxpool_bwd(const Pool2d *g, int n, const float *x, const float *y, 
     for (int p = 0; p < g->out_h; p++)
       maxpool_bwd_row(g, false, p, x + image * in, y + image * out, dy + image * out, dx + image * in);
   }
+}
+
+/* Bytes per image of the places that maxpool_fwd_places notes: one for each output, a multiple of 4. */
+static inline size_t maxpool_places_bytes(const Pool2d *g) {
+  return ((size_t)g->out_h * (size_t)g->out_w * (size_t)g->channels + 3) / 4 * 4;
+}
+
+/* The largest of a window over `count` channels, and which pixel of it the first of them is, row by row. */
+VEC_INLINE void maxpool_find(const PoolWindow *at, ptrdiff_t line, ptrdiff_t pixel, const Pool2d *g,
+                             int first, const float *x, float *y, unsigned char *places, int count) {
+  Vec most = vec_load_upto(x + at->top * line + at->left * pixel, count), place = vec_set((float)first);
+  int number = first, step = g->pool_w - (at->right - at->left);
+  for (int i = at->top; i < at->bottom; i++, number += step)
+    for (int j = at->left; j < at->right; j++, number++) {
+      Vec value = vec_load_upto(x + i * line + j * pixel, count);
+      place = vec_select_gt(value, most, vec_set((float)number), place);
+      most = vec_max(most, value);
+    }
+  vec_store_upto(y, most, count);
+  vec_store_bytes(places, place, count);
+}
+
+/* The number in its window of the first pixel that lies inside. */
+static inline int maxpool_first_place(const Pool2d *g, const PoolWindow *at, int p, int q) {
+  return (at->top - (p * g->stride_h - g->pad_top)) * g->pool_w + at->left - (q * g->stride_w - g->pad_left);
+}
+
+static void maxpool_places_row(const Pool2d *g, int p, const float *image, float *y, unsigned char *places) {
+  ptrdiff_t pixel = g->in_ld, line = g->in_w * pixel;
+  for (int q = 0; q < g->out_w; q++) {
+    PoolWindow at = pool_window(g, p, q);
+    int first = maxpool_first_place(g, &at, p, q), c = 0;
+    ptrdiff_t o = (ptrdiff_t)q * g->out_ld, b = (ptrdiff_t)q * g->channels;
+    for (; c + VEC_WIDTH <= g->channels; c += VEC_WIDTH)
+      maxpool_find(&at, line, pixel, g, first, image + c, y + o + c, places + b + c, VEC_WIDTH);
+    if (c < g->channels)
+      maxpool_find(&at, line, pixel, g, first, image + c, y + o + c, places + b + c, g->channels - c);
+  }
+}
+
+/* maxpool_fwd, which also notes which pixel of its window each maximum is: the first of them, numbered row by
+ * row.  Windows of at most 256 pixels; places: maxpool_places_bytes(g) per image. */
+static void maxpool_fwd_places(const Pool2d *g, int n, const float *x, float *y, unsigned char *places,
+                               const Work *work) {
+  (void)work;
+  WORK_PARALLEL_CALLS(work)
+  for (int64_t row = 0; row < (int64_t)n * g->out_h; row++) {
+    int64_t image = row / g->out_h, p = row % g->out_h;
+    maxpool_places_row(g, (int)p, x + image * g->in_h * g->in_w * g->in_ld, y + row * g->out_w * g->out_ld,
+                       places + (size_t)image * maxpool_places_bytes(g) +
+                           (size_t)p * (size_t)g->out_w * (size_t)g->channels);
+  }
+}
+
+/* One window of maxpool_bwd_places; `alone` as for maxpool_give. */
+VEC_INLINE void maxpool_give_places(const PoolWindow *at, bool alone, ptrdiff_t line, ptrdiff_t pixel,
+                                    const Pool2d *g, int first, const unsigned char *places, const float *dy,
+                                    float *dx, int count) {
+  Vec place = vec_load_bytes(places, count), give = vec_load_upto(dy, count), zero = vec_zero();
+  int number = first, step = g->pool_w - (at->right - at->left);
+  for (int i = at->top; i < at->bottom; i++, number += step)
+    for (int j = at->left; j < at->right; j++, number++) {
+      float *to = dx + i * line + j * pixel;
+      Vec taken = vec_select_eq(place, vec_set((float)number), give, zero);
+      vec_store_upto(to, alone ? taken : vec_add(vec_load_upto(to, count), taken), count);
+    }
+}
+
+static void maxpool_bwd_places_row(const Pool2d *g, bool alone, int p, const unsigned char *places,
+                                   const float *dy, float *dx) {
+  ptrdiff_t pixel = g->in_ld, line = g->in_w * pixel;
+  for (int q = 0; q < g->out_w; q++) {
+    PoolWindow at = pool_window(g, p, q);
+    int first = maxpool_first_place(g, &at, p, q);
+    ptrdiff_t o = ((ptrdiff_t)p * g->out_w + q) * g->out_ld, b = ((ptrdiff_t)p * g->out_w + q) * g->channels;
+    for (int c = 0; c < g->channels; c += VEC_WIDTH)
+      maxpool_give_places(&at, alone, line, pixel, g, first, places + b + c, dy + o + c, dx + c,
+                          g->channels - c);
+  }
+  if (alone)
+    pool_clear_rest(g, p, dx);
+}
+
+/* An image of maxpool_bwd_places. */
+static void maxpool_bwd_places_image(const Pool2d *g, const unsigned char *places, const float *dy,
+                                     float *dx) {
+  bool alone = pool_windows_apart(g);
+  if (!alone)
+    pool_clear_image(g, dx);
+  for (int p = 0; p < g->out_h; p++)
+    maxpool_bwd_places_row(g, alone, p, places, dy, dx);
+}
+
+/* dx (overwritten): dy goes to the pixel of its window that was noted. */
+static void maxpool_bwd_places(const Pool2d *g, int n, const unsigned char *places, const float *dy,
+                               float *dx, const Work *work) {
+  (void)work;
+  ptrdiff_t in = (ptrdiff_t)g->in_h * g->in_w * g->in_ld, out = (ptrdiff_t)g->out_h * g->out_w * g->out_ld;
+  WORK_PARALLEL_CALLS(work)
+  for (int64_t image = 0; image < n; image++)
+    maxpool_bwd_places_image(g, places + (size_t)image * maxpool_places_bytes(g), dy + image * out,
+                             dx + image * in);
 }
 
 /* y = the mean of each window's pixels that lie inside. */

@@ -428,6 +428,32 @@ VEC_INLINE void vec_store_upto(float *to, Vec v, int64_t count) {
   else
     vec_store_part(to, v, (int)count);
 }
+/* Lanes that are whole numbers below 256 as bytes: the first `count` lanes, others read as zero. */
+VEC_INLINE Vec vec_load_bytes(const unsigned char *from, int64_t count) {
+#if VEC_ISA == ISA_AVX512
+  if (count >= VEC_WIDTH)
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from)));
+#elif VEC_ISA == ISA_AVX2
+  if (count >= VEC_WIDTH)
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)from)));
+#endif
+  float lanes[VEC_WIDTH];
+  for (int i = 0; i < VEC_WIDTH; i++)
+    lanes[i] = i < count ? (float)from[i] : 0.0f;
+  return vec_load(lanes);
+}
+VEC_INLINE void vec_store_bytes(unsigned char *to, Vec v, int64_t count) {
+#if VEC_ISA == ISA_AVX512
+  if (count >= VEC_WIDTH) {
+    _mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
+    return;
+  }
+#endif
+  float lanes[VEC_WIDTH];
+  vec_store(lanes, v);
+  for (int i = 0; i < VEC_WIDTH && i < count; i++)
+    to[i] = (unsigned char)lanes[i];
+}
 /* Sum of all lanes, pairwise: the same order on every run. */
 VEC_INLINE float vec_sum(Vec v) {
   float lanes[VEC_WIDTH];

@@ -21,15 +21,17 @@ typedef struct Winograd {
   int in_h, in_w, in_c, in_ld;
   int out_h, out_w, out_c, out_ld;
   int pad_top, pad_left;
+  const unsigned char *places; /* the gradient that is read is one of 2 x 2 maxima, which were at these
+                                  places of their blocks: see winograd_unpooled; or NULL */
 } Winograd;
 
 static Winograd winograd_fwd(const Conv2d *g) {
-  return (Winograd){g->in_h,  g->in_w,  g->in_c,   g->in_ld,   g->out_h,
-                    g->out_w, g->out_c, g->out_ld, g->pad_top, g->pad_left};
+  return (Winograd){g->in_h,  g->in_w,   g->in_c,    g->in_ld,    g->out_h, g->out_w,
+                    g->out_c, g->out_ld, g->pad_top, g->pad_left, NULL};
 }
 static Winograd winograd_bwd_x(const Conv2d *g) {
-  return (Winograd){g->out_h, g->out_w, g->out_c, g->out_ld,      g->in_h,
-                    g->in_w,  g->in_c,  g->in_ld, 2 - g->pad_top, 2 - g->pad_left};
+  return (Winograd){g->out_h, g->out_w, g->out_c,       g->out_ld,       g->in_h, g->in_w,
+                    g->in_c,  g->in_ld, 2 - g->pad_top, 2 - g->pad_left, NULL};
 }
 
 static bool winograd_fits(const Conv2d *g) {
@@ -251,9 +253,30 @@ VEC_INLINE void winograd_clear(int alpha, Vec *line) {
 
 /* ---- tiles ---- */
 
-/* B' d B of one tile, all channels: to[position * step + channel]. */
-VEC_INLINE void winograd_input_tile(int m, const Winograd *g, const float *image, int h0, int w0,
-                                    ptrdiff_t step, float *to) {
+/* A gradient of h x w pixels that is kept as that of its 2 x 2 maxima. */
+typedef struct WinogradPooled {
+  const float *dy;             /* of the image, [h / 2, w / 2, ld] */
+  const unsigned char *places; /* of the image, [h / 2, w / 2, c] */
+  int h, w, c, ld;
+} WinogradPooled;
+
+static inline size_t winograd_places_bytes(int h, int w, int c) {
+  return ((size_t)(h / 2) * (size_t)(w / 2) * (size_t)c + 3) / 4 * 4;
+}
+
+/* Channels from c on of pixel (i, j): zero where it was no maximum, or outside. */
+VEC_INLINE Vec winograd_unpooled(const WinogradPooled *p, int i, int j, int c) {
+  if (i < 0 || j < 0 || i >= p->h / 2 * 2 || j >= p->w / 2 * 2)
+    return vec_zero();
+  ptrdiff_t at = (ptrdiff_t)(i / 2) * (p->w / 2) + j / 2;
+  Vec place = vec_load_bytes(p->places + at * p->c + c, p->c - c);
+  return vec_select_eq(place, vec_set((float)(i % 2 * 2 + j % 2)),
+                       vec_load_upto(p->dy + at * p->ld + c, p->c - c), vec_zero());
+}
+
+/* B' d B of one tile, all channels: to[position * step + channel]; of the image, or of `pooled`. */
+VEC_INLINE void winograd_input_tile(int m, const Winograd *g, const float *image,
+                                    const WinogradPooled *pooled, int h0, int w0, ptrdiff_t step, float *to) {
   int alpha = m + 2;
   bool inside = h0 >= 0 && w0 >= 0 && h0 + alpha <= g->in_h && w0 + alpha <= g->in_w;
   for (int c = 0; c < g->in_c; c += VEC_WIDTH) {
@@ -262,8 +285,12 @@ VEC_INLINE void winograd_input_tile(int m, const Winograd *g, const float *image
     winograd_clear(alpha, column);
     bool whole = inside && c + VEC_WIDTH <= g->in_c;
     for (int i = 0; i < alpha; i++) {
-      const float *from = image + ((ptrdiff_t)(h0 + i) * g->in_w + w0) * g->in_ld + c;
-      if (whole) {
+      const float *from = pooled ? NULL : image + ((ptrdiff_t)(h0 + i) * g->in_w + w0) * g->in_ld + c;
+      if (pooled) {
+        VEC_UNROLL
+        for (int j = 0; j < alpha; j++)
+          line[j] = winograd_unpooled(pooled, h0 + i, w0 + j, c);
+      } else if (whole) {
         VEC_UNROLL
         for (int j = 0; j < alpha; j++)
           line[j] = vec_load(from + (ptrdiff_t)j * g->in_ld);
@@ -292,7 +319,9 @@ typedef struct WinogradOut {
   bool clamp;        /* the activation is one, by low and high */
   float low, high;
   const float *residual; /* of the image, or NULL */
+  const float *mask;     /* of the image, or NULL: the sum passes where low < mask < high */
   float *y;              /* of the image */
+  unsigned char *places; /* of the image, or NULL */
 } WinogradOut;
 
 /* A' t A of one tile, as far as lines go: half[i * m + j]. */
@@ -324,9 +353,17 @@ VEC_INLINE void winograd_output_whole(int m, const Winograd *g, const Vec *half,
   }
 }
 
-/* The same, of which y gets the maxima of 2 x 2 blocks; `rows` and `columns` are those inside the image. */
+/* Which of a 2 x 2 block is the first of its maxima: 0 and 1 in the first row, 2 and 3 in the second. */
+VEC_INLINE Vec winograd_place(Vec a, Vec b, Vec c, Vec d) {
+  Vec place = vec_select_gt(b, a, vec_set(1.0f), vec_zero()), most = vec_max(a, b);
+  place = vec_select_gt(c, most, vec_set(2.0f), place);
+  return vec_select_gt(d, vec_max(most, c), vec_set(3.0f), place);
+}
+
+/* The same, of which y gets the maxima of 2 x 2 blocks and `places` (or NULL) where in them they were; `rows`
+ * and `columns` are those inside the image. */
 VEC_INLINE void winograd_output_pooled(int m, const Winograd *g, const Vec *half, Vec bias, Vec low, Vec high,
-                                       int rows, int columns, int width, float *y) {
+                                       int rows, int columns, int width, float *y, unsigned char *places) {
   Vec line[8], next[8];
   for (int j = 0; j + 1 < columns; j += 2) {
     winograd_output_line(m, half + j, m, line, 1);
@@ -337,6 +374,9 @@ VEC_INLINE void winograd_output_pooled(int m, const Winograd *g, const Vec *half
         Vec most = vec_max(vec_max(line[i], line[i + 1]), vec_max(next[i], next[i + 1]));
         vec_store_upto(y + ((ptrdiff_t)(i / 2) * (g->out_w / 2) + j / 2) * g->out_ld,
                        vec_min(high, vec_max(low, vec_add(most, bias))), width);
+        if (places)
+          vec_store_bytes(places + ((ptrdiff_t)(i / 2) * (g->out_w / 2) + j / 2) * g->out_c,
+                          winograd_place(line[i], next[i], line[i + 1], next[i + 1]), width);
       }
   }
 }
@@ -346,16 +386,18 @@ VEC_INLINE void winograd_output_tile(int m, const Winograd *g, const float *from
                                      int w0, int k0, int k1, const WinogradOut *out) {
   const Epilogue *e = out->e;
   int rows = g->out_h - h0 < m ? g->out_h - h0 : m, columns = g->out_w - w0 < m ? g->out_w - w0 : m;
-  bool plain = rows == m && columns == m && out->clamp && !out->residual;
-  Vec low = vec_set(out->low), high = vec_set(out->high);
+  bool plain = rows == m && columns == m && out->clamp && !out->residual && !out->mask;
+  Vec low = vec_set(out->low), high = vec_set(out->high), zero = vec_zero();
   for (int k = k0; k < k1; k += VEC_WIDTH) {
     Vec half[48], line[8];
     int width = k1 - k;
     Vec bias = e && e->bias ? vec_load_upto(e->bias + k, width) : vec_zero();
     winograd_output_half(m, from + (k - k0), step, half);
     if (e && e->max_pool) {
+      ptrdiff_t block = (ptrdiff_t)(h0 / 2) * (g->out_w / 2) + w0 / 2;
       winograd_output_pooled(m, g, half, bias, low, high, rows, columns, width,
-                             out->y + ((ptrdiff_t)(h0 / 2) * (g->out_w / 2) + w0 / 2) * g->out_ld + k);
+                             out->y + block * g->out_ld + k,
+                             out->places ? out->places + block * g->out_c + k : NULL);
       continue;
     }
     if (plain && width >= VEC_WIDTH) {
@@ -370,6 +412,12 @@ VEC_INLINE void winograd_output_tile(int m, const Winograd *g, const float *from
         Vec sum = vec_add(line[i], bias);
         if (out->residual)
           sum = vec_add(sum, vec_load_upto(out->residual + at, width));
+        if (out->mask) {
+          Vec made = vec_load_upto(out->mask + at, width);
+          sum = vec_select_gt(made, low, vec_select_gt(high, made, sum, zero), zero);
+          vec_store_upto(out->y + at, sum, width);
+          continue;
+        }
         vec_store_upto(out->y + at, vec_min(high, vec_max(low, sum)), width);
         if (!out->clamp)
           epilogue_activate(&e->act, out->y, &at, 1, width < VEC_WIDTH ? width : VEC_WIDTH);

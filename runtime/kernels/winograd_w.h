@@ -82,9 +82,10 @@ static size_t winograd_w_workspace_floats(int m, const Winograd *g) {
 }
 
 /* A dy A' of one tile, channels [k0, k_end) in whole blocks of 16: to[position * step + channel - k0]; zero
- * beyond the image and the last channel. */
-VEC_INLINE void winograd_gradient_tile(int m, const Winograd *g, const float *image, int h0, int w0, int k0,
-                                       int k_end, ptrdiff_t step, float *to) {
+ * beyond the image and the last channel.  Of the image, or of `pooled`. */
+VEC_INLINE void winograd_gradient_tile(int m, const Winograd *g, const float *image,
+                                       const WinogradPooled *pooled, int h0, int w0, int k0, int k_end,
+                                       ptrdiff_t step, float *to) {
   int alpha = m + 2, last = k0 + conv_ceil(k_end - k0, TILE_BLOCK) * TILE_BLOCK;
   to -= k0;
   for (int k = k0; k < last; k += VEC_WIDTH) {
@@ -96,7 +97,10 @@ VEC_INLINE void winograd_gradient_tile(int m, const Winograd *g, const float *im
       for (int j = 0; j < m; j++) {
         bool inside = h0 + i < g->out_h && w0 + j < g->out_w && k < g->out_c;
         ptrdiff_t at = ((ptrdiff_t)(h0 + i) * g->out_w + w0 + j) * g->out_ld + k;
-        line[j] = inside ? vec_load_upto(image + at, g->out_c - k) : vec_zero();
+        if (pooled)
+          line[j] = k < g->out_c ? winograd_unpooled(pooled, h0 + i, w0 + j, k) : vec_zero();
+        else
+          line[j] = inside ? vec_load_upto(image + at, g->out_c - k) : vec_zero();
       }
       winograd_gradient_line(m, line, 1, half + i * alpha, 1);
     }
@@ -146,11 +150,23 @@ VEC_INLINE void winograd_w_tile(int m, const Winograd *g, const WinogradChunk *c
   int rows = conv_ceil(g->out_h, m), columns = conv_ceil(g->out_w, m);
   int64_t flat = chunk->begin + t, image = flat / (rows * columns);
   int h = (int)(flat / columns % rows) * m, w = (int)(flat % columns) * m;
-  winograd_input_tile(m, g, x + image * g->in_h * g->in_w * g->in_ld, h - g->pad_top, w - g->pad_left,
+  winograd_input_tile(m, g, x + image * g->in_h * g->in_w * g->in_ld, NULL, h - g->pad_top, w - g->pad_left,
                       (ptrdiff_t)WINOGRAD_W_TILES * chunk->v_line, chunk->v + (ptrdiff_t)t * chunk->v_line);
-  winograd_gradient_tile(m, g, dy + image * g->out_h * g->out_w * g->out_ld, h, w, chunk->k, chunk->k_end,
-                         (ptrdiff_t)WINOGRAD_W_TILES * chunk->z_line,
-                         chunk->z + (ptrdiff_t)t * chunk->z_line);
+  ptrdiff_t step = (ptrdiff_t)WINOGRAD_W_TILES * chunk->z_line;
+  float *to = chunk->z + (ptrdiff_t)t * chunk->z_line;
+  if (g->places) {
+    const WinogradPooled pooled = {dy + image * (g->out_h / 2) * (g->out_w / 2) * g->out_ld,
+                                   g->places +
+                                       image * (int64_t)winograd_places_bytes(g->out_h, g->out_w, g->out_c),
+                                   g->out_h,
+                                   g->out_w,
+                                   g->out_c,
+                                   g->out_ld};
+    winograd_gradient_tile(m, g, NULL, &pooled, h, w, chunk->k, chunk->k_end, step, to);
+  } else {
+    winograd_gradient_tile(m, g, dy + image * g->out_h * g->out_w * g->out_ld, NULL, h, w, chunk->k,
+                           chunk->k_end, step, to);
+  }
 }
 
 /* Functions of their own for each m, as in winograd.h. */

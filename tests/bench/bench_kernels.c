@@ -162,7 +162,7 @@ static void bench_layer(const Layer *l, int images, int threads, const char *onl
     workspace = six > workspace ? six : workspace;
   }
   b.workspace = bench_floats(workspace);
-  b.epilogue = (Epilogue){b.bias, NULL, {ACT_RELU, INFINITY, 0.0f, 0.0f}, false};
+  b.epilogue = (Epilogue){b.bias, NULL, {ACT_RELU, INFINITY, 0.0f, 0.0f}, .max_pool = false};
   double flops = 2.0 * b.n * b.g.out_h * b.g.out_w * (double)w_floats;
   for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
     const Kernel *k = &kernels[i];
@@ -240,7 +240,7 @@ static void bench_dense(int in, int out, int n, int threads, double budget, doub
   for (size_t i = 0; i < 2 * count; i++)
     b.dw[i] *= b.dw[i];
   b.bias = bench_floats((size_t)out);
-  b.epilogue = (Epilogue){b.bias, NULL, {ACT_RELU, INFINITY, 0.0f, 0.0f}, false};
+  b.epilogue = (Epilogue){b.bias, NULL, {ACT_RELU, INFINITY, 0.0f, 0.0f}, .max_pool = false};
   for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
     double least, t = bench_run(steps[i].run, &b, budget, &least),
                   flops = 2.0 * steps[i].products * n * (double)count;

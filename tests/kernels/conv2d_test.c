@@ -136,7 +136,7 @@ Test(conv2d, forward) {
   for (int i = 0; i < CONV_SHAPES; i++)
     for (int n = 1; n <= 3; n += 2) {
       ConvCase t = conv_case(conv_shapes[i], n, n == 3 ? i % 3 : 0);
-      Epilogue e = {i % 4 ? t.bias : NULL, i % 3 == 1 ? t.residual : NULL, acts[i % 4], false};
+      Epilogue e = {i % 4 ? t.bias : NULL, i % 3 == 1 ? t.residual : NULL, acts[i % 4], .max_pool = false};
       check_fwd(&t, &e);
       conv_case_free(&t);
     }
@@ -210,7 +210,7 @@ Test(conv2d, depthwise) {
       Epilogue e = {i % 2 ? t.bias : NULL,
                     i % 3 == 1 ? t.residual : NULL,
                     {.kind = i % 2 ? ACT_RELU6 : ACT_LINEAR},
-                    false};
+                    .max_pool = false};
       double *want_x = test_doubles(t.in_pixels * t.g.in_c), *want_w = test_doubles(t.w_count);
       reference_conv2d_bwd_x(&t.g, n, t.dy, t.w, want_x);
       reference_conv2d_bwd_w(&t.g, n, t.x, t.dy, want_w);

@@ -27,7 +27,7 @@ Test(dense, forward) {
     for (int64_t j = 0; j < (int64_t)in * out; j++)
       w[j] *= (float)(1 / sqrt((double)in));
     const float *used_bias = i % 4 ? bias : NULL, *used_residual = i % 2 ? residual : NULL;
-    Epilogue e = {used_bias, used_residual, acts[i % 3], false};
+    Epilogue e = {used_bias, used_residual, acts[i % 3], .max_pool = false};
     double *want = test_doubles(count);
     for (int64_t j = 0; j < count; j++) {
       double sum = (used_bias ? (double)bias[j % out] : 0) + (used_residual ? (double)residual[j] : 0);

@@ -99,6 +99,15 @@ static void check_pool(int largest) {
           test_rows_close(t.name, t.in_pixels, c, over, t.g.in_ld, want_dx, 1e-6);
           TEST_FREE(over);
         }
+        if (largest) { /* by places that were noted */
+          unsigned char *places = malloc(maxpool_places_bytes(&t.g) * (size_t)n);
+          float *top = test_blank(t.y_span), *given = test_blank(t.x_span);
+          maxpool_fwd_places(&t.g, n, t.x, top, places, &work);
+          maxpool_bwd_places(&t.g, n, places, t.dy, given, &work);
+          test_same_bits(t.name, t.y_span, top, y);
+          test_same_bits(t.name, t.x_span, given, dx);
+          TEST_FREE(places, top, given);
+        }
         TEST_FREE(y, dx, work.scratch);
       }
       TEST_FREE(want_y, want_dx, t.x, t.dy);

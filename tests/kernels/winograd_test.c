@@ -26,21 +26,57 @@ typedef struct Family {
   size_t (*bwd_w_workspace_floats)(const Conv2d *g), (*bwd_w_scratch_floats)(const Conv2d *g);
   void (*bwd_w)(const Conv2d *g, int n, const float *x, const float *dy, float *dw, float *workspace,
                 const Work *work);
+  void (*bwd_x_through)(const Conv2d *g, int n, const float *dy, const float *packed,
+                        const unsigned char *places, const Epilogue *e, float *dx, const Work *work);
+  void (*bwd_x_raw_through)(const Conv2d *g, int n, const float *dy, const float *w,
+                            const unsigned char *places, const Epilogue *e, float *dx, const Work *work);
+  void (*bwd_w_through)(const Conv2d *g, int n, const float *x, const float *dy, const unsigned char *places,
+                        float *dw, float *workspace, const Work *work);
 } Family;
 
 static const Family families[] = {
-    {"winograd4", 2e-5, conv2d_winograd4_fits, conv2d_fwd_winograd4_packed_floats,
-     conv2d_fwd_winograd4_scratch_floats, conv2d_fwd_winograd4_pack, conv2d_fwd_winograd4,
-     conv2d_fwd_winograd4_raw_scratch_floats, conv2d_fwd_winograd4_raw, conv2d_bwd_x_winograd4_packed_floats,
-     conv2d_bwd_x_winograd4_scratch_floats, conv2d_bwd_x_winograd4_pack, conv2d_bwd_x_winograd4,
-     conv2d_bwd_x_winograd4_raw_scratch_floats, conv2d_bwd_x_winograd4_raw,
-     conv2d_bwd_w_winograd4_workspace_floats, conv2d_bwd_w_winograd4_scratch_floats, conv2d_bwd_w_winograd4},
-    {"winograd6", 4e-5, conv2d_winograd6_fits, conv2d_fwd_winograd6_packed_floats,
-     conv2d_fwd_winograd6_scratch_floats, conv2d_fwd_winograd6_pack, conv2d_fwd_winograd6,
-     conv2d_fwd_winograd6_raw_scratch_floats, conv2d_fwd_winograd6_raw, conv2d_bwd_x_winograd6_packed_floats,
-     conv2d_bwd_x_winograd6_scratch_floats, conv2d_bwd_x_winograd6_pack, conv2d_bwd_x_winograd6,
-     conv2d_bwd_x_winograd6_raw_scratch_floats, conv2d_bwd_x_winograd6_raw,
-     conv2d_bwd_w_winograd6_workspace_floats, conv2d_bwd_w_winograd6_scratch_floats, conv2d_bwd_w_winograd6},
+    {"winograd4",
+     2e-5,
+     conv2d_winograd4_fits,
+     conv2d_fwd_winograd4_packed_floats,
+     conv2d_fwd_winograd4_scratch_floats,
+     conv2d_fwd_winograd4_pack,
+     conv2d_fwd_winograd4,
+     conv2d_fwd_winograd4_raw_scratch_floats,
+     conv2d_fwd_winograd4_raw,
+     conv2d_bwd_x_winograd4_packed_floats,
+     conv2d_bwd_x_winograd4_scratch_floats,
+     conv2d_bwd_x_winograd4_pack,
+     conv2d_bwd_x_winograd4,
+     conv2d_bwd_x_winograd4_raw_scratch_floats,
+     conv2d_bwd_x_winograd4_raw,
+     conv2d_bwd_w_winograd4_workspace_floats,
+     conv2d_bwd_w_winograd4_scratch_floats,
+     conv2d_bwd_w_winograd4,
+     conv2d_bwd_x_winograd4_through,
+     conv2d_bwd_x_winograd4_raw_through,
+     conv2d_bwd_w_winograd4_through},
+    {"winograd6",
+     4e-5,
+     conv2d_winograd6_fits,
+     conv2d_fwd_winograd6_packed_floats,
+     conv2d_fwd_winograd6_scratch_floats,
+     conv2d_fwd_winograd6_pack,
+     conv2d_fwd_winograd6,
+     conv2d_fwd_winograd6_raw_scratch_floats,
+     conv2d_fwd_winograd6_raw,
+     conv2d_bwd_x_winograd6_packed_floats,
+     conv2d_bwd_x_winograd6_scratch_floats,
+     conv2d_bwd_x_winograd6_pack,
+     conv2d_bwd_x_winograd6,
+     conv2d_bwd_x_winograd6_raw_scratch_floats,
+     conv2d_bwd_x_winograd6_raw,
+     conv2d_bwd_w_winograd6_workspace_floats,
+     conv2d_bwd_w_winograd6_scratch_floats,
+     conv2d_bwd_w_winograd6,
+     conv2d_bwd_x_winograd6_through,
+     conv2d_bwd_x_winograd6_raw_through,
+     conv2d_bwd_w_winograd6_through},
 };
 
 /* {images, in_h, in_w, in_c, out_c, padding, floats between pixels} */
@@ -96,7 +132,7 @@ Test(winograd, forward) {
     int64_t out = test_span((int64_t)s[0] * g.out_h * g.out_w, g.out_c, g.out_ld);
     float *x = test_tensor(in), *w = test_tensor(9 * g.in_c * g.out_c), *bias = test_tensor(g.out_c);
     float *residual = test_tensor(out), *first = NULL;
-    Epilogue e = {i % 3 ? bias : NULL, i % 4 > 1 ? residual : NULL, acts[i / 2 % 4], false};
+    Epilogue e = {i % 3 ? bias : NULL, i % 4 > 1 ? residual : NULL, acts[i / 2 % 4], .max_pool = false};
     for (int threads = 1; threads <= 3; threads++) {
       float *y = test_blank(out);
       check_fwd(f, &g, s[0], threads, x, w, &e, y);
@@ -124,7 +160,7 @@ Test(winograd, max_pool) {
     int64_t pooled_span = test_span((int64_t)s[0] * ph * pw, g.out_c, g.out_ld);
     float *y = test_blank(span), *want = test_blank(pooled_span), *pooled = test_blank(pooled_span);
     float *packed = test_blank((int64_t)f->fwd_packed_floats(&g));
-    Epilogue e = {i % 3 ? bias : NULL, NULL, {.kind = i % 2 ? ACT_RELU6 : ACT_LINEAR}, false};
+    Epilogue e = {i % 3 ? bias : NULL, NULL, {.kind = i % 2 ? ACT_RELU6 : ACT_LINEAR}, .max_pool = false};
     Work work = test_work(2, f->fwd_scratch_floats(&g));
     f->fwd_pack(&g, w, packed, &work);
     f->fwd(&g, s[0], x, packed, &e, y, &work);
@@ -134,6 +170,69 @@ Test(winograd, max_pool) {
     f->fwd(&g, s[0], x, packed, &e, pooled, &work);
     test_same_bits(f->name, pooled_span, pooled, want);
     TEST_FREE(x, w, bias, y, want, pooled, packed, work.scratch);
+  }
+}
+
+/* Through a pooling and a clamp: the bits of one after the other. */
+Test(winograd, through_pooling_and_activation) {
+  for (int i = 0; i < SHAPES * FAMILIES; i++) {
+    const int *s = shapes[i / FAMILIES];
+    const Family *f = &families[i % FAMILIES];
+    Conv2d g = geometry(s);
+    int n = s[0], ph = g.out_h / 2, pw = g.out_w / 2, ld = g.out_ld;
+    if (!ph || !pw)
+      continue;
+    const Act act = i % 2 ? (Act){.kind = ACT_RELU6} : (Act){.kind = ACT_RELU, .a = 0.6f};
+    int64_t in = test_span((int64_t)n * g.in_h * g.in_w, g.in_c, g.in_ld), weights = 9 * g.in_c * g.out_c;
+    int64_t out = test_span((int64_t)n * g.out_h * g.out_w, g.out_c, ld);
+    int64_t pooled = test_span((int64_t)n * ph * pw, g.out_c, ld);
+    float *x = test_tensor(in), *w = test_tensor(weights), *dy = test_tensor(pooled), *y = test_blank(out),
+          *tops = test_blank(pooled), *spread = test_blank(out), *same = test_blank(pooled);
+    act_run(&act, in, x, x);
+    Pool2d pool = {g.out_h, g.out_w, g.out_c, ph, pw, 2, 2, 2, 2, 0, 0, ld, ld};
+    size_t bytes = maxpool_places_bytes(&pool) * (size_t)n;
+    unsigned char *places = malloc(bytes), *noted = malloc(bytes);
+    memset(places, 9, bytes);
+    memset(noted, 9, bytes);
+    for (int threads = 1; threads <= 3; threads++) {
+      size_t most = f->fwd_scratch_floats(&g);
+      most = f->bwd_x_scratch_floats(&g) > most ? f->bwd_x_scratch_floats(&g) : most;
+      most = f->bwd_x_raw_scratch_floats(&g) > most ? f->bwd_x_raw_scratch_floats(&g) : most;
+      Work work = test_work(threads, most);
+      float *packed = test_blank((int64_t)f->fwd_packed_floats(&g)),
+            *back = test_blank((int64_t)f->bwd_x_packed_floats(&g)),
+            *workspace = test_blank((int64_t)f->bwd_w_workspace_floats(&g));
+      f->fwd_pack(&g, w, packed, &work);
+      f->bwd_x_pack(&g, w, back, &work);
+      Epilogue e = {.act = {.kind = ACT_LINEAR}};
+      f->fwd(&g, n, x, packed, &e, y, &work);
+      maxpool_fwd_places(&pool, n, y, tops, places, &work);
+      e.max_pool = true;
+      e.places = noted;
+      f->fwd(&g, n, x, packed, &e, same, &work);
+      test_same_bits("maxima", pooled, same, tops);
+      cr_assert(!memcmp(places, noted, bytes), "%s: other places", f->name);
+      maxpool_bwd_places(&pool, n, places, dy, spread, &work);
+      float *dw = test_blank(weights), *want_dw = test_blank(weights), *dx = test_blank(in),
+            *want_dx = test_blank(in), *raw = test_copy(x, in);
+      f->bwd_w(&g, n, x, spread, want_dw, workspace, &work);
+      f->bwd_w_through(&g, n, x, dy, places, dw, workspace, &work);
+      test_same_bits("weights through a pooling", weights, dw, want_dw);
+      f->bwd_x(&g, n, spread, back, want_dx, &work);
+      f->bwd_x_through(&g, n, dy, back, places, NULL, dx, &work);
+      test_same_bits("input through a pooling", in, dx, want_dx);
+      for (int64_t at = 0; at < in; at++)
+        if (!isnan(want_dx[at]))
+          act_run_bwd(&act, 1, x + at, x + at, want_dx + at, want_dx + at);
+        else
+          want_dx[at] = x[at];
+      const Epilogue masked = {.act = act, .mask = raw};
+      f->bwd_x_raw_through(&g, n, dy, w, places, &masked, raw, &work);
+      for (int64_t at = 0; at < in; at++)
+        cr_assert(raw[at] == want_dx[at], "%s: masked at %lld", f->name, (long long)at);
+      TEST_FREE(work.scratch, packed, back, workspace, dw, want_dw, dx, want_dx, raw);
+    }
+    TEST_FREE(x, w, dy, y, tops, spread, same, places, noted);
   }
 }
 

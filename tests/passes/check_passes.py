@@ -95,6 +95,27 @@ network padded {{
   {around}conv2d(16, 3x3, {kind}, relu) -> global_avgpool() -> dense(3, softmax)
 }}
 train padded {{ loss categorical_crossentropy; optimizer adam(1e-2); metrics accuracy; batch 5; epochs 2; shuffle false }}
+# Large enough for Winograd, whose gradients read through poolings and activations; odd sizes; poolings and activations that they
+# do not read through.
+POOLS = """
+network pools {
+  input(45x64x3)
+  conv2d(24, 3x3, same, relu)
+  conv2d(40, 3x3, same, relu)
+  maxpool(2x2)
+  conv2d(80, 3x3, same, relu6)
+  conv2d(72, 3x3, same)
+  maxpool(2x2)
+  conv2d(40, 3x3, same, tanh)
+  maxpool(3x3, strides = 2, padding = same)
+  a = conv2d(16, 1x1, relu)
+  b = a -> maxpool(2x2)
+  c = a -> avgpool(2x2)
+  add(b, c)
+  flatten()
+  dense(3, softmax)
+}
+train pools { loss categorical_crossentropy; optimizer sgd(1e-2); batch 5; epochs 2; shuffle false; MEMORY }
 """
 passed = failed = 0
 
@@ -142,6 +163,29 @@ with tempfile.TemporaryDirectory() as folder:
             check(disabled, worst < 1e-4, f"off by {worst:.3g}")
         else:
             check(disabled, other_log == log and np.array_equal(other, pred), f"off by {worst:.3g}")
+    with h5py.File(f"{folder}/pools.h5", "w") as f:
+        f["x"] = rng.uniform(-1, 1, (10, 45, 64, 3)).astype(np.float32)
+        f["y"] = rng.randint(0, 3, 10).astype(np.int32)
+    trained = {}
+    for name, memory, options in (("default", "auto", []), ("all kept", "unlimited", []), ("exact", "auto", ["--exact"]),
+                                  ("not fused", "auto", ["--disable-pass", "fuse"])):
+        with open(f"{folder}/pools.net", "w") as f:
+            f.write(POOLS.replace("MEMORY", f"memory {memory}"))
+        run(netc, "build", f"{folder}/pools.net", "-o", f"{folder}/pools", "--cflags", "-O1", "--verify-each", *options)
+        for threads in (1, 2, 3) if name == "default" else (2,):
+            run(f"{folder}/pools", "train", f"{folder}/pools.h5", "--save", f"{folder}/pools_out.h5", "--threads", str(threads),
+                "--seed", "3")
+            with h5py.File(f"{folder}/pools_out.h5") as f:
+                weights = {}
+                f.visititems(lambda key, item: weights.__setitem__(key, item[()]) if isinstance(item, h5py.Dataset) else None)
+            weights = {k: v for k, v in weights.items() if k.split("/")[0] not in ("netc", "training_state")}
+            trained[f"{name}, {threads} threads"] = weights
+    base = trained["default, 2 threads"]
+    check("pools: there are weights", len(base) >= 14, str(len(base)))
+    for name, weights in trained.items():
+        worst = max(float(np.abs(weights[key] - base[key]).max()) for key in base)
+        same = name.startswith(("default", "all kept"))
+        check(f"pools: {name}", worst == 0 if same else worst < 2e-4, f"off by {worst:.3g}")
     with open(f"{folder}/branches.net", "w") as f:
         f.write(BRANCHES)
     with h5py.File(f"{folder}/x.h5", "w") as f:

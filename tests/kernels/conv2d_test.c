@@ -256,8 +256,10 @@ static void check_together(size_t i, int n, bool expands) {
   depthwise.out_ld = pointwise.in_ld = middle_c;
   if (expands)
     depthwise.in_ld = expand.out_ld = s[2];
-  Epilogue wide_e = {i % 2 ? before.bias : NULL, NULL, {.kind = i % 4 == 1 ? ACT_SWISH : ACT_LINEAR}, false};
-  Epilogue between = {i % 3 ? first.bias : NULL, NULL, {.kind = i % 4 == 3 ? ACT_SWISH : ACT_RELU6}, false};
+  Epilogue wide_e = {
+      i % 2 ? before.bias : NULL, NULL, {.kind = i % 4 == 1 ? ACT_SWISH : ACT_LINEAR}, .max_pool = false};
+  Epilogue between = {
+      i % 3 ? first.bias : NULL, NULL, {.kind = i % 4 == 3 ? ACT_SWISH : ACT_RELU6}, .max_pool = false};
   Epilogue e = {i % 2 ? second.bias : NULL,
                 i % 3 == 1 ? second.residual : NULL,
                 {.kind = i % 4 == 2 ? ACT_TANH : ACT_LINEAR},

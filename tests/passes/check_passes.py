@@ -95,6 +95,7 @@ network padded {{
   {around}conv2d(16, 3x3, {kind}, relu) -> global_avgpool() -> dense(3, softmax)
 }}
 train padded {{ loss categorical_crossentropy; optimizer adam(1e-2); metrics accuracy; batch 5; epochs 2; shuffle false }}
+"""
 # Large enough for Winograd, whose gradients read through poolings and activations; odd sizes; poolings and activations that they
 # do not read through.
 POOLS = """

@@ -33,6 +33,8 @@
 #endif
 #define TILE_COLUMNS (TILE_VECS * VEC_WIDTH)
 #define TILE_MIDDLE  (TILE_ROWS > 8 ? 8 : TILE_ROWS) /* rows of the next smaller tile that is compiled */
+/* Weights are asked for so many lines ahead: those of a layer come from memory where each is read once. */
+#define TILE_AHEAD 32
 /* The most taps of one call of tile_multiply. */
 #define TILE_TAPS 32
 
@@ -152,6 +154,9 @@ VEC_INLINE void tile_rows(int rows, int vecs, int used, int taps, int depth, con
       VEC_UNROLL
       for (int v = 0; v < vecs; v++)
         line_b[v] = vec_load(b + tile_offset(v, block));
+      VEC_UNROLL
+      for (int v = 0; v < vecs; v++)
+        VEC_FETCH(b + tile_offset(v, block) + TILE_AHEAD * line);
       VEC_UNROLL
       for (int r = 0; r < rows; r++) {
         Vec pixel = vec_set(a[r][d]);

@@ -28,6 +28,12 @@
 #else
 #define VEC_FUNCTION static inline
 #endif
+/* Asks for a cache line ahead of its use; any address will do, one that is not there as well. */
+#if VEC_NATIVE && defined(__GNUC__)
+#define VEC_FETCH(place) __builtin_prefetch(place)
+#else
+#define VEC_FETCH(place) ((void)(place))
+#endif
 /* Before a loop of constant length over an array of Vec, so that the array lives in registers. */
 #if !VEC_NATIVE && defined(__GNUC__) && !defined(__clang__)
 #define VEC_UNROLL _Pragma("GCC unroll 1")

@@ -172,10 +172,8 @@ static inline void winograd_taps(const Winograd *g, const WinogradWeights *from,
   }
 }
 
-/* Rows [row, row_end) of G g G' for 16 output channels; to: positions of these rows, `position` floats apart.
- */
-VEC_INLINE void winograd_filter(int m, int row, int row_end, const float *taps, ptrdiff_t tap_step,
-                                ptrdiff_t position, float *to) {
+/* G g G' for 16 output channels, to: positions `position` floats apart. */
+VEC_INLINE void winograd_filter(int m, const float *taps, ptrdiff_t tap_step, ptrdiff_t position, float *to) {
   int alpha = m + 2;
   for (int k = 0; k < TILE_BLOCK; k += VEC_WIDTH) {
     Vec filter[9], half[8 * 3], column[8];
@@ -186,54 +184,39 @@ VEC_INLINE void winograd_filter(int m, int row, int row_end, const float *taps, 
     for (int s = 0; s < 3; s++)
       winograd_filter_line(m, filter + s, 3, half + s, 3);
     VEC_UNROLL
-    for (int r = row; r < row_end; r++) {
+    for (int r = 0; r < alpha; r++) {
       winograd_filter_line(m, half + r * 3, 1, column, 1);
       VEC_UNROLL
       for (int c = 0; c < alpha; c++)
-        vec_store(to + ((r - row) * alpha + c) * position + k, column[c]);
+        vec_store(to + (r * alpha + c) * position + k, column[c]);
     }
   }
 }
 
-/* One row of positions; as others below a function for each m, since the body of a loop that threads share is
- * compiled apart, where m is no constant. */
-static void winograd_filter_row(int m, int row, const float *taps, ptrdiff_t tap_step, ptrdiff_t position,
-                                float *to) {
-  switch (m == 4 ? row : 8 + row) {
-#define WINOGRAD_ROW(number, m, row)                                                                         \
-  case number:                                                                                               \
-    winograd_filter(m, row, row + 1, taps, tap_step, position, to);                                          \
-    return;
-    WINOGRAD_ROW(0, 4, 0)
-    WINOGRAD_ROW(1, 4, 1)
-    WINOGRAD_ROW(2, 4, 2)
-    WINOGRAD_ROW(3, 4, 3)
-    WINOGRAD_ROW(4, 4, 4)
-    WINOGRAD_ROW(5, 4, 5)
-    WINOGRAD_ROW(8, 6, 0)
-    WINOGRAD_ROW(9, 6, 1)
-    WINOGRAD_ROW(10, 6, 2)
-    WINOGRAD_ROW(11, 6, 3)
-    WINOGRAD_ROW(12, 6, 4)
-    WINOGRAD_ROW(13, 6, 5)
-    WINOGRAD_ROW(14, 6, 6)
-    WINOGRAD_ROW(15, 6, 7)
-#undef WINOGRAD_ROW
+/* The same of input channel i and the output channels from `first` on, from Keras's weights where they lie if
+ * they lie side by side.  Here as below m is a constant for the loops, which it is not in the body of a loop
+ * that threads share: that is compiled apart. */
+static void winograd_filter_taps(int m, const Winograd *g, const WinogradWeights *from, int i, int first,
+                                 ptrdiff_t position, float *to) {
+  float copy[9 * TILE_BLOCK];
+  const float *taps = from->w + i * from->in_step + first;
+  ptrdiff_t tap_step = (ptrdiff_t)g->in_c * g->out_c;
+  if (from->out_step != 1 || from->backwards || g->out_c - first < TILE_BLOCK) {
+    winograd_taps(g, from, i, first, TILE_BLOCK, copy);
+    taps = copy;
+    tap_step = TILE_BLOCK;
   }
+  if (m == 4)
+    winograd_filter(4, taps, tap_step, position, to);
+  else
+    winograd_filter(6, taps, tap_step, position, to);
 }
 
 static void winograd_pack_block(int m, const Winograd *g, const WinogradWeights *from, int block,
                                 float *packed) {
-  float taps[9 * TILE_BLOCK];
-  ptrdiff_t position = winograd_position_floats(g, g->out_c);
   float *to = packed + (ptrdiff_t)block * TILE_BLOCK * g->in_c;
-  for (int i = 0; i < g->in_c; i++, to += TILE_BLOCK) {
-    winograd_taps(g, from, i, block * TILE_BLOCK, TILE_BLOCK, taps);
-    if (m == 4)
-      winograd_filter(4, 0, 6, taps, TILE_BLOCK, position, to);
-    else
-      winograd_filter(6, 0, 8, taps, TILE_BLOCK, position, to);
-  }
+  for (int i = 0; i < g->in_c; i++, to += TILE_BLOCK)
+    winograd_filter_taps(m, g, from, i, block * TILE_BLOCK, winograd_position_floats(g, g->out_c), to);
 }
 
 static void winograd_pack(int m, const Winograd *g, const WinogradWeights *from, float *packed,

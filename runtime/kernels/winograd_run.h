@@ -15,6 +15,10 @@
 #define WINOGRAD_OWN_FLOATS   262144 /* of transforms that such a thread keeps in cache */
 #define WINOGRAD_GROUP        64     /* output channels of a task where tiles are shared */
 #define WINOGRAD_GROUP_TILES  168    /* tiles that such a task multiplies at once */
+#define WINOGRAD_RAW_TILES                                                                                   \
+  56 /* the same where it makes its weights first, so many input channels at a time: */
+#define WINOGRAD_AHEAD     32 /* input channels that its weights are asked for ahead */
+#define WINOGRAD_RAW_DEPTH 32 /* weights and sums fit the second-level cache together */
 
 static inline bool winograd_shares_tiles(int m, const Winograd *g) {
   return winograd_packed_floats(m, g) > WINOGRAD_OWN_WEIGHTS;
@@ -37,15 +41,20 @@ static inline int winograd_shared_tiles(int m) {
   return m == 4 ? 84 : 56;
 }
 
-/* Scratch per thread: transforms of tiles, products, and with `from_raw` the weights of a task: Keras's nine
- * taps and one row of positions. */
+/* Floats of the weights that a task makes at once. */
+static inline ptrdiff_t winograd_made_position(void) {
+  return WINOGRAD_GROUP * WINOGRAD_RAW_DEPTH + TILE_BLOCK; /* off the powers of two, as packed ones */
+}
+
+/* Scratch per thread: transforms of tiles, products, and with `from_raw` the weights that a task makes at
+ * once. */
 static size_t winograd_scratch_floats(int m, const Winograd *g, bool from_raw) {
   size_t positions = (size_t)((m + 2) * (m + 2)), in_line = (size_t)winograd_line(g->in_c);
   size_t own = (size_t)winograd_own_tiles(m, g) * (in_line + (size_t)winograd_line(winograd_own_channels(g)));
-  size_t shared = (size_t)winograd_shared_tiles(m) * in_line +
-                  (size_t)WINOGRAD_GROUP_TILES * (size_t)winograd_line(WINOGRAD_GROUP);
-  size_t raw = from_raw ? (size_t)(9 + m + 2) * (size_t)winograd_position_floats(g, WINOGRAD_GROUP) : 0;
-  return positions * (own > shared && !winograd_shares_tiles(m, g) ? own : shared) + raw;
+  size_t tiles = from_raw ? WINOGRAD_RAW_TILES : WINOGRAD_GROUP_TILES;
+  size_t shared = (size_t)winograd_shared_tiles(m) * in_line + tiles * (size_t)winograd_line(WINOGRAD_GROUP);
+  size_t made = from_raw ? (size_t)winograd_made_position() : 0;
+  return positions * ((own > shared && !winograd_shares_tiles(m, g) ? own : shared) + made);
 }
 
 /* A run of tiles of the flat list of n * tile rows * tile columns, and their transforms
@@ -56,11 +65,13 @@ typedef struct WinogradRun {
   float *v;
 } WinogradRun;
 
-/* Products of some tiles of a run with some output channels: sums [position][tiles][line]; weights are
- * [position, `position` floats apart][channels / 16][in_c][16]. */
+/* Products of some tiles of a run with some output channels, over input channels [depth, depth_end): sums
+ * [position][tiles][line]; weights are [position, `position` floats apart][channels / 16][depth_end -
+ * depth][16]. */
 typedef struct WinogradProduct {
-  int first, last; /* tiles of the run */
-  int k, k_end;    /* output channels, k a multiple of 16 */
+  int first, last;      /* tiles of the run */
+  int k, k_end;         /* output channels, k a multiple of 16 */
+  int depth, depth_end; /* from above 0 on, products are added to the sums */
   ptrdiff_t position;
   float *sums;
   int line;
@@ -103,8 +114,9 @@ static void winograd_input(int m, const Winograd *g, const WinogradRun *run, int
 static void winograd_multiply(int begin, int end, const Winograd *g, const WinogradRun *run,
                               const WinogradProduct *p, const float *weights) {
   int in_line = winograd_line(g->in_c), tiles = p->last - p->first, columns = p->k_end - p->k;
+  int depth = p->depth_end - p->depth;
   for (int position = begin; position < end; position++, weights += p->position) {
-    const float *v = run->v + ((ptrdiff_t)position * run->tiles + p->first) * in_line;
+    const float *v = run->v + ((ptrdiff_t)position * run->tiles + p->first) * in_line + p->depth;
     float *sums = p->sums + (ptrdiff_t)position * tiles * p->line;
     for (int k = 0; k < columns; k += TILE_COLUMNS)
       for (int t = 0, rows; t < tiles; t += rows) {
@@ -119,10 +131,11 @@ static void winograd_multiply(int begin, int end, const Winograd *g, const Winog
         TileOut out = {.y = sums + k,
                        .at = at,
                        .columns = columns - k < TILE_COLUMNS ? columns - k : TILE_COLUMNS,
+                       .accumulate = p->depth > 0,
                        .low = -INFINITY,
                        .high = INFINITY};
-        tile_multiply(rows, 1, g->in_c, a, weights + (ptrdiff_t)k * g->in_c, TILE_BLOCK,
-                      (ptrdiff_t)g->in_c * TILE_BLOCK, &out);
+        tile_multiply(rows, 1, depth, a, weights + (ptrdiff_t)k * depth, TILE_BLOCK,
+                      (ptrdiff_t)depth * TILE_BLOCK, &out);
       }
   }
 }
@@ -163,6 +176,7 @@ static void winograd_own_run(int m, const Winograd *g, int64_t begin, int64_t en
   int positions = (m + 2) * (m + 2), channels = winograd_own_channels(g);
   WinogradRun run = {begin, (int)(end - begin), scratch};
   WinogradProduct product = {.last = run.tiles,
+                             .depth_end = g->in_c,
                              .position = winograd_position_floats(g, g->out_c),
                              .sums = scratch + (ptrdiff_t)positions * run.tiles * winograd_line(g->in_c),
                              .line = winograd_line(channels)};
@@ -175,23 +189,33 @@ static void winograd_own_run(int m, const Winograd *g, int64_t begin, int64_t en
   }
 }
 
-/* The products of a group of output channels with weights that are made for them, a row of positions at a
+/* Asks for the taps of input channel i: they come from memory in pieces too short for the processor to
+ * foresee. */
+static inline void winograd_fetch(const Winograd *g, const WinogradWeights *from, int i, int k, int k_end) {
+  ptrdiff_t tap_step = (ptrdiff_t)g->in_c * g->out_c;
+  for (int tap = 0; from->out_step == 1 && tap < 9; tap++)
+    for (int at = k; at < k_end; at += TILE_BLOCK)
+      VEC_FETCH(from->w + tap * tap_step + i * from->in_step + at);
+}
+
+/* The products of a group of output channels with weights that are made for them, some input channels at a
  * time, so that they are still in cache when they are used. */
-static void winograd_multiply_raw(int m, const Winograd *g, const WinogradRun *run,
-                                  const WinogradProduct *product, const WinogradWeights *weights,
-                                  float *scratch) {
-  int alpha = m + 2;
-  ptrdiff_t block = (ptrdiff_t)g->in_c * TILE_BLOCK;
-  float *taps = scratch, *made = scratch + 9 * product->position;
-  for (int i = 0; i < g->in_c; i++)
-    for (int k = product->k; k < product->k_end; k += TILE_BLOCK)
-      winograd_taps(g, weights, i, k, product->position,
-                    taps + (k - product->k) / TILE_BLOCK * block + (ptrdiff_t)i * TILE_BLOCK);
-  ptrdiff_t count = conv_ceil(product->k_end - product->k, TILE_BLOCK) * block;
-  for (int row = 0; row < alpha; row++) {
-    for (ptrdiff_t at = 0; at < count; at += TILE_BLOCK)
-      winograd_filter_row(m, row, taps + at, product->position, product->position, made + at);
-    winograd_multiply(row * alpha, (row + 1) * alpha, g, run, product, made);
+static void winograd_multiply_raw(int m, const Winograd *g, const WinogradRun *run, WinogradProduct *product,
+                                  const WinogradWeights *weights, float *made) {
+  product->position = winograd_made_position();
+  for (int depth = 0; depth < g->in_c; depth += WINOGRAD_RAW_DEPTH) {
+    product->depth = depth;
+    product->depth_end = depth + WINOGRAD_RAW_DEPTH < g->in_c ? depth + WINOGRAD_RAW_DEPTH : g->in_c;
+    ptrdiff_t block = (ptrdiff_t)(product->depth_end - depth) * TILE_BLOCK;
+    for (int i = depth; i < product->depth_end; i++) {
+      if (i + WINOGRAD_AHEAD < g->in_c)
+        winograd_fetch(g, weights, i + WINOGRAD_AHEAD, product->k, product->k_end);
+      for (int k = product->k; k < product->k_end; k += TILE_BLOCK)
+        winograd_filter_taps(m, g, weights, i, k, product->position,
+                             made + (k - product->k) / TILE_BLOCK * block +
+                                 (ptrdiff_t)(i - depth) * TILE_BLOCK);
+    }
+    winograd_multiply(0, (m + 2) * (m + 2), g, run, product, made);
   }
 }
 
@@ -199,20 +223,21 @@ static void winograd_multiply_raw(int m, const Winograd *g, const WinogradRun *r
 static void winograd_group(int m, const Winograd *g, const WinogradRun *run, int k, int first, int last,
                            const WinogradWeights *weights, const Epilogue *e, float *y, float *scratch) {
   int positions = (m + 2) * (m + 2), line = winograd_line(WINOGRAD_GROUP);
+  int most = weights->packed ? WINOGRAD_GROUP_TILES : WINOGRAD_RAW_TILES;
+  int parts = conv_ceil(last - first, most);
   WinogradProduct product = {.k = k,
                              .k_end = k + WINOGRAD_GROUP < g->out_c ? k + WINOGRAD_GROUP : g->out_c,
-                             .position =
-                                 winograd_position_floats(g, weights->packed ? g->out_c : WINOGRAD_GROUP),
+                             .depth_end = g->in_c,
+                             .position = winograd_position_floats(g, g->out_c),
                              .sums = scratch,
                              .line = line};
-  for (int t = first; t < last; t += WINOGRAD_GROUP_TILES) {
-    product.first = t;
-    product.last = t + WINOGRAD_GROUP_TILES < last ? t + WINOGRAD_GROUP_TILES : last;
+  for (int part = 0; part < parts; part++) {
+    product.first = first + (last - first) * part / parts;
+    product.last = first + (last - first) * (part + 1) / parts;
     if (weights->packed)
       winograd_multiply(0, positions, g, run, &product, weights->packed + (ptrdiff_t)k * g->in_c);
     else
-      winograd_multiply_raw(m, g, run, &product, weights,
-                            scratch + (ptrdiff_t)positions * WINOGRAD_GROUP_TILES * line);
+      winograd_multiply_raw(m, g, run, &product, weights, scratch + (ptrdiff_t)positions * most * line);
     winograd_output(m, g, run, &product, e, y);
   }
 }

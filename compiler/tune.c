@@ -70,7 +70,7 @@ static void add_candidates(const TuneWork *work, TunePiece *piece) {
     } else {
       add_candidate(piece, choice.algorithm, found->piece.pool, models && !model.direct_below);
       /* Beside direct convolutions, which pool apart. */
-      if (found->piece.pool && found->piece.place == FUNCTION_FORWARD && !is_raw(choice.algorithm))
+      if (found->piece.pool && found->piece.place == FUNCTION_FORWARD)
         add_candidate(piece, choice.algorithm, false, models && model.direct_below);
     }
   }
@@ -179,7 +179,7 @@ static void choose_piece(TunePiece *piece) {
     ConvChoice choices[2] = {{.algorithm = piece->candidates[c].algorithm}, {.algorithm = CONV_UNCHOSEN}};
     const char *why;
     if (piece->found->piece.place == FUNCTION_FORWARD && piece->found->piece.op == OP_conv2d &&
-        choices[0].algorithm != CONV_DIRECT && !is_raw(choices[0].algorithm))
+        choices[0].algorithm != CONV_DIRECT)
       choices[1] = (ConvChoice){choices[0].algorithm, fewest_images(piece, choices[0].algorithm)};
     for (int i = 0; i < 2; i++) {
       if (choices[i].algorithm == CONV_UNCHOSEN || (i && !choices[i].direct_below) ||

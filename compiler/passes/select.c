@@ -33,20 +33,19 @@ static ConvAlgorithm best_algorithm(const Module *module, const Node *node) {
   return by_4 < .6 * direct ? CONV_WINOGRAD4 : CONV_DIRECT;
 }
 
-/* The fewest images for which Winograd is faster than direct sums where packed weights come from main memory:
- * one or a few small images do not pay for four to seven times the weights.  From a processor of 15
- * multiply-adds (30 FLOPs) per float that memory delivers, about two to four cores of today. */
+/* The fewest images for which Winograd, which makes its weights from the layer's own for each call, is faster
+ * than direct sums: few small images do not pay for that.  A position of a kernel takes as long to make as so
+ * many FLOPs (262144 kernels of 36 positions: 1 ms on two threads that do 430 FLOPs per nanosecond); a float
+ * takes memory as long to deliver as 60 on two to four cores of today. */
 static int fewest_images(const Conv2d *conv, ConvAlgorithm algorithm) {
-  const double flops_per_float = 60;
+  const double flops_per_position = 45, flops_per_float = 60;
   int m = algorithm == CONV_WINOGRAD6 ? 6 : 4, positions = (m + 2) * (m + 2);
   double products = winograd_products(conv, m), direct = 9.0 * conv->out_h * conv->out_w;
-  for (int n = 1; n < 16; n++) {
-    double by_winograd = 2 * products * n, weights = flops_per_float * positions, by_direct = 2 * direct * n;
-    double direct_weights = flops_per_float * 9;
-    if ((by_winograd > weights ? by_winograd : weights) <
-        (by_direct > direct_weights ? by_direct : direct_weights))
+  double weights = 9 * flops_per_float;
+  for (int n = 1; n < 16; n++)
+    if (2 * products * n + flops_per_position * positions <
+        (2 * direct * n > weights ? 2 * direct * n : weights))
       return n;
-  }
   return 16;
 }
 
@@ -61,14 +60,6 @@ static bool settled(const Function *function, const Value *value) {
     if (!settled(function, def->in[i]))
       return false;
   return true;
-}
-
-/* Whether packed weights would be kept.  Winograd's are four to seven times as many as the layer's own:
- * features are computed once per image and many images at a time, so there memory is worth more than the
- * little time that making them again for each call takes. */
-static bool keeps_packed(const Node *node) {
-  return node->function->kind != FUNCTION_FEATURES && node->function->kind != FUNCTION_VARIED &&
-         settled(node->function, node->in[1]);
 }
 
 /* The pooling that Winograd's kernels could do with the convolution: maxpool(conv2d(x, w)) with windows of 2
@@ -120,13 +111,14 @@ static ConvChoice model_choice(const Module *module, const Node *node) {
   ConvChoice choice = {.algorithm = best_algorithm(module, node)};
   if (node_is(node, OP_conv2d_bwd_w))
     return choice;
+  /* Large weights are not packed: Winograd's are four to seven times as many, and take longer to come from
+   * memory than to be made beside their use. */
   ConvAlgorithm raw = kernel_conv2d_raw(conv, choice.algorithm, node->op->kind);
-  if (!keeps_packed(node))
-    choice.algorithm = raw;
-  else if (node->function->kind == FUNCTION_FORWARD && node_is(node, OP_conv2d) && raw != choice.algorithm)
+  if (raw != choice.algorithm && node->function->kind == FUNCTION_FORWARD && node_is(node, OP_conv2d))
     choice.direct_below = fewest_images(conv, choice.algorithm);
   if (choice.direct_below <= 1)
     choice.direct_below = 0;
+  choice.algorithm = raw;
   return choice;
 }
 

@@ -32,19 +32,27 @@ const char *emit_loss_config(Emitter *emitter, const Call *loss) {
   return *fields ? arena_printf(emitter->arena, "&(const LossConfig){%s}", fields) : "&(const LossConfig){0}";
 }
 
+/* ints[0]: the gradient is by what the softmax or sigmoid that made y_pred was given (passes/fuse_loss.c) */
+static const char *node_config(Emitter *e, const Node *node) {
+  const char *fields = config_text(e, node->attr.call);
+  if (!node->attr.ints[0])
+    return emit_loss_config(e, node->attr.call);
+  return arena_printf(e->arena, "&(const LossConfig){%s%s.by_logits = true}", fields, *fields ? ", " : "");
+}
+
 static void loss_emit(Emitter *e, const Node *node) {
   Shape y = node->in[0]->shape;
   int channels = y.dim[y.rank - 1];
   int64_t rows = shape_count(y) / channels;
   emit_line(e, "*%s = loss_%s(%s, n%s, %d, %s, %s, %s, %s);", emit_value(e, node->out[0]),
-            node->attr.call->signature->name, emit_loss_config(e, node->attr.call),
+            node->attr.call->signature->name, node_config(e, node),
             rows == 1 ? "" : arena_printf(e->arena, " * %lld", (long long)rows), channels,
             emit_value(e, node->in[1]), emit_value(e, node->in[0]), emit_value(e, node->in[2]),
             emit_value(e, node->out[1]));
 }
 
 static void loss_print(const Node *node, void *out) {
-  strbuf_puts(out, node->attr.call->signature->name);
+  strbuf_printf(out, "%s%s", node->attr.call->signature->name, node->attr.ints[0] ? ", by logits" : "");
 }
 
 const OpDef op_loss = {

@@ -157,7 +157,9 @@ static bool fuse_node(Function *function, Node *node) {
   case OP_activation:
     return fuse_activation(function, node) || fuse_norm_activation(function, node);
   case OP_activation_bwd:
-    return exchange_pool(function, node);
+    return exchange_pool(function, node) || fuse_loss(function, node);
+  case OP_softmax_bwd:
+    return fuse_loss(function, node);
   case OP_update:
     return fuse_update(function, node);
   default:

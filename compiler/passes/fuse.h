@@ -11,6 +11,8 @@ void fuse_add_input(Node *node, Value *value);
 /* fuse_norm.c: an addition, or an activation, into the BatchNorm of a training step before it. */
 bool fuse_norm_residual(Function *function, Node *add);
 bool fuse_norm_activation(Function *function, Node *activation);
+/* fuse_loss.c: the gradient of a softmax or sigmoid into the cross-entropy of what it makes. */
+bool fuse_loss(Function *function, Node *node);
 /* fuse_pool.c: after all else. */
 void fuse_pool_places(Function *function);
 #endif

@@ -21,6 +21,8 @@ typedef struct LossConfig {
   bool from_logits;
   bool apply_class_balancing; /* of binary_focal_crossentropy */
   bool sum;                   /* reduction = "sum" instead of the mean over rows */
+  bool by_logits;             /* the gradient is by what the softmax (of the categorical cross-entropies) or
+                                 the sigmoid (of the binary one) was given that made y_pred */
   bool hinge_labels;          /* set inside: the targets are 0 and 1 and count as -1 and 1 */
 } LossConfig;
 
@@ -67,7 +69,10 @@ static inline double loss_log_sum_exp(int c, const float *x, double *most) {
 }
 
 /* -sum t log p over p = softmax(y_pred), or y_pred over its sum, clipped.  Where y_true is NULL, `label`
- * stands for a one-hot t. */
+ * stands for a one-hot t.
+ *
+ * The gradient through the softmax that made p is p sum t - t, over those t whose p is not clipped: what the
+ * products of both derivatives come to, without their rounding. */
 static double loss_cross_entropy(const LossConfig *config, int c, const float *y_true, int label,
                                  const float *y_pred, double share, float *dy) {
   double smooth = (double)config->label_smoothing, loss = 0, mass = 0, normal = 0, most = 0, log_sum = 0;
@@ -97,7 +102,10 @@ static double loss_cross_entropy(const LossConfig *config, int c, const float *y
     } else {
       bool inside;
       double p = loss_clip((double)y_pred[i] / normal, &inside);
-      dy[i] = (float)(share * (mass - (inside ? t / p : 0)) / normal);
+      if (config->by_logits)
+        dy[i] = (float)(share * (mass * (double)y_pred[i] / normal - (inside ? t : 0)));
+      else
+        dy[i] = (float)(share * (mass - (inside ? t / p : 0)) / normal);
     }
   }
   return loss;
@@ -161,7 +169,8 @@ static float loss_categorical_focal_crossentropy(const LossConfig *config, int n
   return loss_over_rows(config, n, c, c, loss_row_categorical_focal, y_true, y_pred, sample_weight, dy_pred);
 }
 
-/* mean of -(t log p + (1 - t) log(1 - p)) */
+/* mean of -(t log p + (1 - t) log(1 - p)); the gradient through the sigmoid that made p is p - t, 0 where p
+ * is clipped. */
 static double loss_row_binary(const LossConfig *config, int c, const float *y_true, const float *y_pred,
                               double share, float *dy) {
   double smooth = (double)config->label_smoothing, loss = 0;
@@ -174,7 +183,7 @@ static double loss_row_binary(const LossConfig *config, int c, const float *y_tr
       bool inside;
       double p = loss_clip(x, &inside);
       loss -= t * log(p) + (1 - t) * log(1 - p);
-      slope = inside ? (p - t) / (p * (1 - p)) : 0;
+      slope = !inside ? 0 : config->by_logits ? p - t : (p - t) / (p * (1 - p));
     }
     if (dy)
       dy[i] = (float)(share * slope / c);

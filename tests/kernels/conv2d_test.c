@@ -263,7 +263,7 @@ static void check_together(size_t i, int n, bool expands) {
   Epilogue e = {i % 2 ? second.bias : NULL,
                 i % 3 == 1 ? second.residual : NULL,
                 {.kind = i % 4 == 2 ? ACT_TANH : ACT_LINEAR},
-                false};
+                .max_pool = false};
   cr_assert(depthwise_pointwise_fits(&depthwise, &pointwise));
   size_t scratch = depthwise_conv2d_fwd_scratch_floats(&depthwise) +
                    conv2d_fwd_direct_scratch_floats(&pointwise) + conv2d_fwd_direct_scratch_floats(&expand);

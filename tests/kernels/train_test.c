@@ -1,6 +1,7 @@
 /* Losses, softmax, optimizers, dropout: gradients against central differences, formulas against plain ones in
  * double, draws against their statistics. */
 #include "kernels/dropout.h"
+#include "kernels/eltwise.h"
 #include "kernels/loss.h"
 #include "kernels/prelu.h"
 #include "kernels/softmax.h"
@@ -91,6 +92,65 @@ Test(train, loss_gradients) {
     }
     TEST_FREE(y_true, y_pred, weight, dy);
   }
+}
+
+/* The loss of one row as a function of the logits z, in double: of their softmax or sigmoid. */
+static double loss_of_logits(bool binary, const LossConfig *config, int c, const float *y_true,
+                             const double *z) {
+  double sum = 0, loss = 0, smooth = (double)config->label_smoothing;
+  for (int i = 0; i < c; i++)
+    sum += exp(z[i]);
+  for (int i = 0; i < c; i++) {
+    double t = (double)y_true[i] * (1 - smooth) + smooth / (binary ? 2 : c);
+    loss -= binary ? (t * -log1p(exp(-z[i])) + (1 - t) * -log1p(exp(z[i]))) / c : t * (z[i] - log(sum));
+  }
+  return loss;
+}
+
+/* The gradient through the softmax or sigmoid: central differences of the whole, and zero for clipped ones.
+ */
+Test(train, loss_by_logits) {
+  enum { ROWS = 5 };
+  const int widths[] = {1, 2, 3, 17, 100};
+  for (int k = 0; k < 5 * 4; k++) {
+    int c = widths[k / 4];
+    bool binary = k % 2;
+    LossConfig config = {.label_smoothing = k / 2 % 2 ? 0.1f : 0, .by_logits = true};
+    float *z = test_tensor(ROWS * c), *p = test_blank(ROWS * c), *t = test_tensor(ROWS * c),
+          *weight = test_tensor(ROWS), *dz = test_blank(ROWS * c);
+    double *want = test_doubles(ROWS * c), *wide = test_doubles(c);
+    Work work = test_work(2, 0);
+    for (int i = 0; i < ROWS * c; i++) {
+      z[i] *= 3;
+      t[i] = fabsf(t[i]) / (binary ? 1 : (float)c);
+    }
+    if (binary)
+      act_fwd(&(const Act){.kind = ACT_SIGMOID}, ROWS * c, z, p, &work);
+    else
+      softmax_fwd(ROWS, c, z, p, &work);
+    (binary ? loss_binary_crossentropy : loss_categorical_crossentropy)(&config, ROWS, c, t, p, weight, dz);
+    for (int row = 0; row < ROWS && (binary || c > 1); row++)
+      for (int i = 0; i < c; i++) {
+        for (int j = 0; j < c; j++)
+          wide[j] = (double)z[row * c + j];
+        wide[i] += 1e-5;
+        double up = loss_of_logits(binary, &config, c, t + row * c, wide);
+        wide[i] -= 2e-5;
+        double down = loss_of_logits(binary, &config, c, t + row * c, wide);
+        want[row * c + i] = (double)weight[row] / ROWS * (up - down) / 2e-5;
+      }
+    if (binary || c > 1)
+      test_close(binary ? "binary by logits" : "categorical by logits", ROWS * c, dz, want, 1e-5);
+    TEST_FREE(z, p, t, weight, dz, want, wide, work.scratch);
+  }
+  /* A right probability of 1 counts as 1 - 1e-7 and has no gradient; a wrong one of 0 none by itself. */
+  const float hard[] = {1, 0, 0}, truth[] = {0, 1, 0}, label[] = {1};
+  float dz[3];
+  LossConfig config = {.by_logits = true};
+  loss_sparse_categorical_crossentropy(&config, 1, 3, label, hard, NULL, dz);
+  cr_assert(dz[0] == 0 && dz[1] == 0 && dz[2] == 0);
+  loss_binary_crossentropy(&config, 1, 3, truth, hard, NULL, dz);
+  cr_assert(dz[0] == 0 && dz[1] == 0 && dz[2] == 0);
 }
 
 Test(train, softmax) {

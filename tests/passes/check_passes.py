@@ -187,6 +187,15 @@ with tempfile.TemporaryDirectory() as folder:
         worst = max(float(np.abs(weights[key] - base[key]).max()) for key in base)
         same = name.startswith(("default", "all kept"))
         check(f"pools: {name}", worst == 0 if same else worst < 2e-4, f"off by {worst:.3g}")
+    # Cross-entropies take their gradient through the softmax or sigmoid before them, and only where that is what it is.
+    for head, loss, through in (("dense(3, softmax)", "categorical_crossentropy", 1), ("dense(3) -> softmax()", "sparse_categorical_crossentropy", 1),
+                                ("dense(1, sigmoid)", "binary_crossentropy(label_smoothing = 0.1)", 1), ("dense(3, softmax)", "mse", 0),
+                                ("dense(3, softmax)", "categorical_crossentropy(from_logits = true)", 0), ("dense(1, tanh)", "binary_crossentropy", 0),
+                                ("dense(2, sigmoid)", "categorical_crossentropy", 0)):
+        with open(f"{folder}/head.net", "w") as f:
+            f.write(f"network head {{ input(5x5x1); flatten(); {head} }}\ntrain head {{ loss {loss}; optimizer sgd; batch 4 }}\n")
+        text = subprocess.run([netc, "dump", f"{folder}/head.net", "--after", "fuse"], capture_output=True, text=True).stdout
+        check(f"{head} with {loss}", text.count("by logits") == through and "function step" in text, text)
     with open(f"{folder}/branches.net", "w") as f:
         f.write(BRANCHES)
     with h5py.File(f"{folder}/x.h5", "w") as f:

@@ -15,11 +15,11 @@
 
 enum {
   BATCHNORM_PARTS = 8,
-  BATCHNORM_RUN = 64,      /* rows that are summed in float */
-  BATCHNORM_SAMPLES = 16,  /* rows that give the shift of the variance */
-  BATCHNORM_FLOATS = 5,    /* arrays [c] besides the sums */
-  BATCHNORM_BLOCK = 16384, /* floats that a thread maps at a time, about */
-  BATCHNORM_STRETCH = 256  /* floats of an activation that is no clamp */
+  BATCHNORM_RUN = 64,       /* rows that are summed in float */
+  BATCHNORM_SAMPLES = 16,   /* rows that give the shift of the variance */
+  BATCHNORM_FLOATS = 5,     /* arrays [c] besides the sums */
+  BATCHNORM_BLOCK = 262144, /* floats that a thread maps before it goes back to those in front of them */
+  BATCHNORM_STRETCH = 256   /* floats of an activation that is no clamp */
 };
 /* Vectors of channels that are summed side by side. */
 #if VEC_REGISTERS >= 32
@@ -105,7 +105,7 @@ VEC_INLINE void batchnorm_sum_run(const BatchnormTerms *terms, int64_t run, int6
       if (gradient)
         other = vec_load_upto(b + v * VEC_WIDTH, left);
       if (masked)
-        other = batchnorm_masked(value, other, scale[v], offset[v], low, high);
+        other = batchnorm_masked(value, vec_loaded(other), scale[v], offset[v], low, high);
       first[v] = vec_add(first[v], other);
       second[v] = vec_fma(away, other, second[v]);
     }
@@ -158,13 +158,15 @@ static void batchnorm_sum(const BatchnormTerms *terms, int64_t rows, int c, cons
   }
 }
 
-/* Rows that a thread takes at a time where values are mapped one by one. */
-static inline int64_t batchnorm_block_rows(int c) {
-  return c < BATCHNORM_BLOCK ? BATCHNORM_BLOCK / c : 1;
+/* Where values are mapped one by one each thread takes a run of rows, blocks of them from its end to its
+ * begin: what it read last for the sums is met first while it is in cache, and what follows finds the first
+ * results there. */
+static inline int64_t batchnorm_block_begin(int64_t begin, int64_t end, int c) {
+  int64_t rows = c < BATCHNORM_BLOCK ? BATCHNORM_BLOCK / c : 1;
+  return end - begin > rows ? end - rows : begin;
 }
-static inline int64_t batchnorm_block_end(int64_t begin, int64_t rows, int c) {
-  int64_t end = begin + batchnorm_block_rows(c);
-  return end < rows ? end : rows;
+static inline int64_t batchnorm_share(int64_t rows, int thread, const Work *work) {
+  return rows * thread / work->threads;
 }
 
 static void batchnorm_map_rows(const BatchnormMap *map, int64_t begin, int64_t end, int c, const float *x,
@@ -186,14 +188,21 @@ static void batchnorm_map_rows(const BatchnormMap *map, int64_t begin, int64_t e
   }
 }
 
+static void batchnorm_map_share(const BatchnormMap *map, int64_t begin, int64_t end, int c, const float *x,
+                                float *y) {
+  for (int64_t from; end > begin; end = from) {
+    from = batchnorm_block_begin(begin, end, c);
+    batchnorm_map_rows(map, from, end, c, x, y);
+  }
+}
+
 /* y = act(x * scale + offset + residual).  y may be x or the residual. */
 static void batchnorm_affine(int64_t rows, int c, const BatchnormMap *map, const float *x, float *y,
                              const Work *work) {
-  (void)work;
-  int64_t step = batchnorm_block_rows(c);
   WORK_PARALLEL_CALLS(work)
-  for (int64_t row = 0; row < rows; row += step)
-    batchnorm_map_rows(map, row, batchnorm_block_end(row, rows, c), c, x, y);
+  for (int thread = 0; thread < work->threads; thread++)
+    batchnorm_map_share(map, batchnorm_share(rows, thread, work), batchnorm_share(rows, thread + 1, work), c,
+                        x, y);
 }
 
 /* y = gamma (x - mean) / sqrt(var + epsilon) + beta; gamma and beta may be NULL.  In place allowed.  Scratch.
@@ -293,7 +302,7 @@ VEC_INLINE void batchnorm_back_row(const BatchnormBack *back, int c, const float
     int left = c - i;
     Vec value = vec_load_upto(x + i, left), g = vec_load_upto(dy + i, left);
     if (masked)
-      g = batchnorm_masked(value, g, vec_load_upto(back->map->scale + i, left),
+      g = batchnorm_masked(value, vec_loaded(g), vec_load_upto(back->map->scale + i, left),
                            vec_load_upto(back->map->offset + i, left), vec_set(back->map->low),
                            vec_set(back->map->high));
     Vec away = vec_sub(value, vec_load_upto(back->mean + i, left));
@@ -311,6 +320,14 @@ static void batchnorm_back_rows(const BatchnormBack *back, int64_t begin, int64_
       batchnorm_back_row(back, c, x + row * c, dy + row * c, dx + row * c, false);
 }
 
+static void batchnorm_back_share(const BatchnormBack *back, int64_t begin, int64_t end, int c, const float *x,
+                                 const float *dy, float *dx) {
+  for (int64_t from; end > begin; end = from) {
+    from = batchnorm_block_begin(begin, end, c);
+    batchnorm_back_rows(back, from, end, c, x, dy, dx);
+  }
+}
+
 /* The gradient of batchnorm_train_fwd without a residual.  g = dy act'(z) with z made again from x and beta
  * (which is not looked at with ACT_LINEAR); dgamma = sum g (x - mean) invstd, dbeta = sum g (either may be
  * NULL); dx = gamma invstd (g - dbeta / rows - (x - mean) invstd dgamma / rows), may be dy; NULL if not
@@ -318,13 +335,13 @@ static void batchnorm_back_rows(const BatchnormBack *back, int64_t begin, int64_
 static void batchnorm_train_bwd(int64_t rows, int c, const float *x, const float *gamma, const float *beta,
                                 const float *save_mean, const float *save_invstd, const Act *act,
                                 const float *dy, float *dx, float *dgamma, float *dbeta, const Work *work) {
-  int64_t step = batchnorm_block_rows(c);
   BatchnormMap made = batchnorm_train_map(c, gamma, beta, save_mean, save_invstd, act, work);
   const BatchnormMap *map = made.rest || act->kind == ACT_LINEAR ? NULL : &made;
   if (made.rest) {
     WORK_PARALLEL_CALLS(work)
-    for (int64_t row = 0; row < rows; row += step)
-      batchnorm_slope_rows(&made, row, batchnorm_block_end(row, rows, c), c, x, dy, dx);
+    for (int thread = 0; thread < work->threads; thread++)
+      batchnorm_slope_rows(&made, batchnorm_share(rows, thread, work),
+                           batchnorm_share(rows, thread + 1, work), c, x, dy, dx);
     dy = dx;
   }
   batchnorm_sum(&(const BatchnormTerms){x, dy, save_mean, map}, rows, c, work);
@@ -347,8 +364,9 @@ static void batchnorm_train_bwd(int64_t rows, int c, const float *x, const float
     return;
   const BatchnormBack back = {save_mean, slope, tilt, level, map};
   WORK_PARALLEL_CALLS(work)
-  for (int64_t row = 0; row < rows; row += step)
-    batchnorm_back_rows(&back, row, batchnorm_block_end(row, rows, c), c, x, dy, dx);
+  for (int thread = 0; thread < work->threads; thread++)
+    batchnorm_back_share(&back, batchnorm_share(rows, thread, work), batchnorm_share(rows, thread + 1, work),
+                         c, x, dy, dx);
 }
 
 /* The gradient where the moving statistics were used: dx = dy gamma / sqrt(var + epsilon) (NULL if not

@@ -434,6 +434,14 @@ VEC_INLINE void vec_store_upto(float *to, Vec v, int64_t count) {
   else
     vec_store_part(to, v, (int)count);
 }
+/* A vector that was loaded, as it is: with AVX-512 a compiler may else fold a selection into the load, which
+ * then waits until the condition is known and cannot be on its way before. */
+VEC_INLINE Vec vec_loaded(Vec v) {
+#if VEC_ISA == ISA_AVX512 && (defined(__GNUC__) || defined(__clang__))
+  __asm__("" : "+v"(v));
+#endif
+  return v;
+}
 /* Lanes that are whole numbers below 256 as bytes: the first `count` lanes, others read as zero. */
 VEC_INLINE Vec vec_load_bytes(const unsigned char *from, int64_t count) {
 #if VEC_ISA == ISA_AVX512

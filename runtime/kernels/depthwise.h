@@ -151,6 +151,22 @@ static DepthwiseBack depthwise_back(int at, int pad, int stride, int dilation, i
   return b;
 }
 
+/* How many of the positions at, at + stride, ... below `end` see the same taps as `at`, of which `b` tells.
+ */
+static int depthwise_back_run(const DepthwiseBack *b, int at, int end, int pad, int stride, int dilation,
+                              int kernel, int size) {
+  int most = (end - 1 - at) / stride + 1, count = 1;
+  bool whole = b->first_tap < b->tap_step && b->taps == (kernel - 1 - b->first_tap) / b->tap_step + 1;
+  if (whole && b->taps > 0) /* all there are, up to the last place of dy */
+    return size - b->place < most ? size - b->place : most;
+  for (; count < most; count++) {
+    DepthwiseBack other = depthwise_back(at + count * stride, pad, stride, dilation, kernel, size);
+    if (other.first_tap != b->first_tap || other.taps != b->taps)
+      break;
+  }
+  return count;
+}
+
 /* One input pixel of a convolution with a multiplier. */
 static void depthwise_back_pixel(const Conv2d *g, const DepthwiseRun *run, const float *dy, const float *w,
                                  float *dx) {
@@ -181,13 +197,9 @@ static void depthwise_conv2d_bwd_x(const Conv2d *g, int n, const float *dy, cons
     for (int phase = 0; phase < g->stride_w; phase++)
       for (int j = phase, next; j < g->in_w; j = next) {
         DepthwiseBack u = depthwise_back(j, g->pad_left, g->stride_w, g->dilation_w, g->kernel_w, g->out_w);
-        run.pixels = 1;
-        for (next = j + g->stride_w; next < g->in_w; next += g->stride_w, run.pixels++) {
-          DepthwiseBack other =
-              depthwise_back(next, g->pad_left, g->stride_w, g->dilation_w, g->kernel_w, g->out_w);
-          if (other.first_tap != u.first_tap || other.taps != u.taps)
-            break;
-        }
+        run.pixels = depthwise_back_run(&u, j, g->in_w, g->pad_left, g->stride_w, g->dilation_w, g->kernel_w,
+                                        g->out_w);
+        next = j + run.pixels * g->stride_w;
         run.columns = u.taps;
         run.rows = u.taps > 0 ? v.taps : 0;
         run.x_column = -(ptrdiff_t)u.step * g->out_ld;

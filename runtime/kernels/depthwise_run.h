@@ -205,6 +205,10 @@ static inline void depthwise_taps(int start, int step, int taps, int size, int *
 static inline int depthwise_same_taps(int at, int end, int stride, int pad, int step, int taps, int size,
                                       int *begin, int *finish) {
   depthwise_taps(at * stride - pad, step, taps, size, begin, finish);
+  if (*begin == 0 && *finish == taps) { /* all, up to the last window that ends inside */
+    int last = (size - 1 - (taps - 1) * step + pad) / stride;
+    return last + 1 < end ? last + 1 : end;
+  }
   while (++at < end) {
     int low, high;
     depthwise_taps(at * stride - pad, step, taps, size, &low, &high);

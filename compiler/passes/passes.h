@@ -44,6 +44,8 @@ void pass_schedule(Module *module);  /* schedule.c */
 void select_through(Function *function);
 /* Moves the updates of one training step forward. */
 void schedule_updates(Function *function);
+/* Only those that read values of a batch. */
+void schedule_updates_of_batches(Function *function);
 void pass_plan(Module *module); /* plan.c */
 void plan_without_reuse(Module *module);
 /* One function: sets batch_floats, fixed_floats and the bounds; offsets too.  plan_bounds leaves the floats

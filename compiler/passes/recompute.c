@@ -27,7 +27,8 @@ static bool fits(const Search *search, Verdict verdict) {
 
 static int64_t instance_bytes(const Search *search) {
   const Function *function = search->rewrite.function;
-  int64_t fixed = function->fixed_floats, pool = function->batch_floats * search->batch;
+  int64_t fixed = search->fixed_floats ? search->fixed_floats : function->fixed_floats,
+          pool = function->batch_floats * search->batch;
   fixed = fixed > search->other_fixed ? fixed : search->other_fixed;
   pool = pool > search->other_pool ? pool : search->other_pool;
   return search->rest_bytes + 4 * (fixed + pool);
@@ -39,7 +40,10 @@ Verdict recompute_measure(Search *search, const bool *keep, bool pack) {
   Arena scratch = {0}, *own = module->arena;
   module->arena = &scratch; /* of the nodes that come and go */
   Verdict verdict = {0, rewrite_apply(rewrite, keep)};
-  schedule_updates(rewrite->function);
+  if (search->fixed_floats)
+    schedule_updates_of_batches(rewrite->function);
+  else
+    schedule_updates(rewrite->function);
   if (pack)
     plan_function(rewrite->function);
   else

@@ -39,7 +39,8 @@ typedef struct Search {
   Rewrite rewrite;
   int64_t batch, other_fixed, other_pool, rest_bytes; /* what an instance needs besides this step */
   int64_t limit;
-  Value **candidates; /* forward values that gradients use and that can be made again */
+  int64_t fixed_floats; /* what the step needs that does not depend on the plan, about; 0: to be found anew */
+  Value **candidates;   /* forward values that gradients use and that can be made again */
   int candidate_count;
   bool *best, *least; /* plans */
   Verdict best_verdict, least_verdict;

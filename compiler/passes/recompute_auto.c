@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFIX_TRIALS = 16, FLIP_TRIALS = 160, FLIP_WORK = 400000 };
+enum { PREFIX_TRIALS = 16, FLIP_TRIALS = 250, FLIP_WORK = 500000 };
 
-static const double worth = 4, most_time = .06;
+static const double worth = 6, most_time = .06;
 
 typedef struct Worth {
   Search *search;
@@ -85,6 +85,7 @@ bool recompute_worthwhile(Search *search, const bool *all) {
     return false;
   size_t size = (size_t)search->rewrite.value_count;
   Verdict whole = recompute_measure(search, all, false);
+  search->fixed_floats = search->rewrite.function->fixed_floats; /* of the plan just measured */
   Worth w = {search, cost_of_step(search), (double)whole.bytes, 0, PREFIX_TRIALS};
   bool *keep = malloc(size + 1);
   memcpy(search->best, all, size * sizeof *all);
@@ -99,6 +100,7 @@ bool recompute_worthwhile(Search *search, const bool *all) {
     ranked[i] = (Ranked){search->candidates[i], 0};
   w.trials = most;
   flip(&w, keep, ranked, 0, count);
+  search->fixed_floats = 0;
   free(ranked);
   free(keep);
   return w.best < 0;

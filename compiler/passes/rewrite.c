@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* A float that moves through memory takes as long as so many FLOPs, about, on two cores with AVX2. */
-enum { FLOPS_PER_FLOAT = 40 };
+enum { FLOPS_PER_FLOAT = 20 };
 
 void rewrite_begin(Rewrite *rewrite, Function *function) {
   *rewrite = (Rewrite){.function = function, .value_count = function->value_count};

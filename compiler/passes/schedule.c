@@ -25,16 +25,24 @@ static Node *last_obstacle(const Node *node) {
   return NULL;
 }
 
-void schedule_updates(Function *function) {
+static void schedule(Function *function, bool of_batches_only) {
   for (Node *node = function->first, *next; node; node = next) {
     next = node->next;
-    if (!node_is(node, OP_update) && !node_is(node, OP_dense_update))
+    if (!node_is(node, OP_dense_update) && (of_batches_only || !node_is(node, OP_update)))
       continue;
     Node *obstacle = last_obstacle(node);
     Node *place = obstacle ? obstacle->next : function->first;
     if (place != node)
       move_before(function, node, place);
   }
+}
+
+void schedule_updates(Function *function) {
+  schedule(function, false);
+}
+
+void schedule_updates_of_batches(Function *function) {
+  schedule(function, true);
 }
 
 void pass_schedule(Module *module) {

@@ -2,24 +2,8 @@
 # check_drop_in.sh BUILD: every example of examples/drop-in, built and run in a folder of its own. One of them compiles
 # the kernels for every instruction set, the others for this processor: that is faster.
 set -u
-build=$(cd "$1" && pwd)
-top=$(cd "$(dirname "$0")/../.." && pwd)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-export OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive
-passed=0 failed=0
-
-try() {
-  local name=$1
-  shift
-  if "$@" >"$work/log" 2>&1; then
-    passed=$((passed + 1))
-  else
-    failed=$((failed + 1))
-    echo "FAILED $name"
-    tail -n 20 "$work/log"
-  fi
-}
+. "$(dirname "$0")/../lib.sh"
+export OMP_NUM_THREADS=2
 
 "$build/netc" emit "$top/examples/drop-in/digits.net" -o "$work/model" || exit 1
 cp -r "$top/examples/drop-in" "$work/src"
@@ -39,5 +23,4 @@ try c++ sh -c "gcc -std=c11 $fast -DDIGITS_NO_MAIN -c '$work/model/digits.c' -o 
 try python sh -c "gcc -std=c11 $fast -shared -fPIC -DDIGITS_NO_MAIN '$work/model/digits.c' -o '$work/libdigits.so' -lm && /usr/bin/python3 '$work/src/python/digits.py' '$work/libdigits.so'"
 # Only the network's own prefix is visible.
 try symbols sh -c "! nm -g --defined-only '$work/digits.o' | awk '{print \$3}' | grep -v '^digits_'"
-echo "drop-in: $passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish drop-in

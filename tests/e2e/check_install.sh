@@ -2,22 +2,7 @@
 # check_install.sh BUILD: `make install` below a DESTDIR, the Debian package, and the installed compiler at work where
 # nothing of the source tree is.
 set -u
-build=$(cd "$1" && pwd)
-top=$(cd "$(dirname "$0")/../.." && pwd)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-try() {
-  local name=$1
-  shift
-  if "$@" >"$work/log" 2>&1; then
-    passed=$((passed + 1))
-  else
-    failed=$((failed + 1))
-    echo "FAILED $name"
-    tail -n 20 "$work/log"
-  fi
-}
+. "$(dirname "$0")/../lib.sh"
 wanted="bin/netc share/man/man1/netc.1 share/man/man5/net.5 share/bash-completion/completions/netc
   share/vim/vimfiles/syntax/net.vim share/vim/vimfiles/ftdetect/net.vim share/netc/vscode/syntaxes/net.tmLanguage.json
   share/doc/netc/copyright"
@@ -47,5 +32,4 @@ if command -v man >/dev/null; then
 fi
 bash -n "$top/share/completion/netc.bash" 2>"$work/log"
 try "completion" test ! -s "$work/log"
-echo "install: $passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish install

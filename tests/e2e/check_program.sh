@@ -2,30 +2,8 @@
 # check_program.sh BUILD: a real network from its .net file to predictions: the emitted C under several compilers and
 # sanitizers, the same bits whatever the threads, interruption and resumption, bad input, a full disk, Keras's files.
 set -u
-build=$(cd "$1" && pwd)
-top=$(cd "$(dirname "$0")/../.." && pwd)
-netc=$build/netc
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-export OMP_WAIT_POLICY=passive
-passed=0 failed=0
+. "$(dirname "$0")/../lib.sh"
 
-ok() { passed=$((passed + 1)); }
-bad() { failed=$((failed + 1)); echo "FAILED: $1"; }
-run() { "$@" >output 2>&1; status=$?; }
-# check NAME CODE [TEXT...]: the last run's exit code, and texts that its output must hold
-check() {
-  local name=$1 code=$2 text
-  shift 2
-  if [ "$status" != "$code" ]; then bad "$name: exit code $status instead of $code"; sed 's/^/    /' output | head -20; return; fi
-  for text in "$@"; do
-    if ! grep -qF -- "$text" output; then bad "$name: no \"$text\" in its output"; sed 's/^/    /' output | head -20; return; fi
-  done
-  ok
-}
-same() { if cmp -s "$2" "$3"; then ok; else bad "$1: $2 and $3 differ"; fi; }
-absent() { if [ -e "$2" ]; then bad "$1: $2 was written"; else ok; fi; }
 # near NAME A.h5 B.h5 TOLERANCE: the datasets y of two prediction files
 near() {
   if /usr/bin/python3 - "$2" "$3" "$4" <<'PYTHON'
@@ -209,5 +187,4 @@ for saved in again.h5 again.weights.h5; do
   near "outputs with $saved" "$layouts/tiny.io.h5" tiny_pred.h5 2e-6
 done
 
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+finish program

@@ -19,7 +19,7 @@ for set in $(printf '%s\n' "$widest" avx2 portable | sort -u); do
 done
 ./auto probe/probe.weights.bin >auto.txt
 ./only_"$widest" probe/probe.weights.bin >only.txt
-equal "chosen and only $widest" auto.txt only.txt
+same "chosen and only $widest" auto.txt only.txt
 ./auto_clang probe/probe.weights.bin >clang.txt
 near "gcc and clang" auto.txt clang.txt
 ./only_portable probe/probe.weights.bin >portable.txt
@@ -39,11 +39,11 @@ done
 # Emulated processors: Westmere has no AVX, Haswell has AVX2 and FMA.
 if command -v qemu-x86_64 >/dev/null; then
   qemu-x86_64 -cpu Westmere ./auto probe/probe.weights.bin >westmere.txt 2>log
-  equal "a processor without AVX" portable.txt westmere.txt
+  same "a processor without AVX" portable.txt westmere.txt
   qemu-x86_64 -cpu Haswell ./auto probe/probe.weights.bin >haswell.txt 2>log
   [ "$(head -n 1 haswell.txt)" = avx2 ] && ok || bad "a processor with AVX2 runs $(head -n 1 haswell.txt)"
   qemu-x86_64 -cpu Haswell ./only_avx2 probe/probe.weights.bin >haswell2.txt 2>log
-  equal "a processor with AVX2" haswell.txt haswell2.txt
+  same "a processor with AVX2" haswell.txt haswell2.txt
   qemu-x86_64 -cpu Westmere ./only_avx2 probe/probe.weights.bin >log 2>&1
   grep -q "lacks the instruction set" log && ok || bad "AVX2 where there is none"
 else

@@ -9,7 +9,7 @@ probe || exit 1
 # ---- the same network, weights and version give the same bytes
 mkdir -p elsewhere/deep && cp "$here/probe.net" probe.h5 elsewhere/deep && touch -d 2001-01-01 elsewhere/deep/*
 (cd elsewhere/deep && LC_ALL=tr_TR.UTF-8 LANG=C TZ=Asia/Tokyo TMPDIR=/ "$netc" emit probe.net --infer --weights probe.h5 -o out) >log 2>&1
-for file in probe.c probe.h probe.weights.bin; do equal "emitted elsewhere" probe/$file elsewhere/deep/out/$file; done
+for file in probe.c probe.h probe.weights.bin; do same "emitted elsewhere" probe/$file elsewhere/deep/out/$file; done
 
 # ---- prediction: mistakes, damage, in place, allocations, threads
 wrap=-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc

@@ -11,8 +11,8 @@ says() {
   shift 3
   "$@" >log 2>&1
   local status=$?
-  if [ "$status" != "$code" ]; then bad "$name: exit code $status instead of $code"
-  elif ! grep -qF -- "$text" log; then bad "$name: no \"$text\""
+  if [ "$status" != "$code" ]; then bad "$name: exit code $status instead of $code" log
+  elif ! grep -qF -- "$text" log; then bad "$name: no \"$text\"" log
   else ok; fi
 }
 # silent_about NAME TEXT: the last command printed no such text
@@ -45,7 +45,7 @@ grep -q '^batch 2$' other.tune && ok || bad "--batch"
 cp small.tune before.tune
 says "a compiler that fails" 1 "the C compiler failed" "$netc" tune small.net --cc false
 says "a compiler that is none" 1 "cannot start the C compiler" "$netc" tune small.net --cc ./no-compiler
-equal "nothing was written" small.tune before.tune
+same "nothing was written" small.tune before.tune
 printf 'network n { input(8)\ndense(3, softmax) }\n' >dense.net
 says "nothing to tune" 0 "nothing to tune" "$netc" tune dense.net
 says "--exact" 2 "--exact leaves" "$netc" tune small.net --exact
@@ -105,7 +105,7 @@ cmp -s plain.txt swapped.txt && bad "the same bits from other algorithms" || ok
 : >log
 head -n 6 swapped.d/probe.c | grep -qF 'fastest on a machine ?/ of "mine", avx2, 3 threads, batch 5' && ok || bad "head of the emitted file"
 "$netc" emit probe.net --infer --weights probe.h5 -o again.d >log 2>&1
-equal "same .net, same .tune" swapped.d/probe.c again.d/probe.c
+same "same .net, same .tune" swapped.d/probe.c again.d/probe.c
 tune "$second = winograd6 direct below 7" "  $third	=winograd6   # tabs and blanks"
 uses "by the number of images" "direct below 7 images" "groups 1, winograd6,"
 grep -q "third.*direct below" log && bad "direct below where none was asked for" || ok
@@ -117,7 +117,7 @@ grep -q "using probe.tune" log && [ -x program ] && ok || bad "build"
 # Left aside.
 "$netc" emit probe.net --infer --weights probe.h5 --no-tune -o none.d >log 2>&1
 silent_about "--no-tune" tune
-equal "--no-tune" plain.d/probe.c none.d/probe.c
+same "--no-tune" plain.d/probe.c none.d/probe.c
 says "--exact" 0 "not using probe.tune: --exact" "$netc" dump probe.net --after select --exact
 silent_about "--exact" "winograd"
 says "--isa" 0 "not using probe.tune: it was measured with avx2" "$netc" emit probe.net --isa portable -o isa.d

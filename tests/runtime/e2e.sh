@@ -2,28 +2,8 @@
 # The emitted program's command line, end to end, around the hand-written network of fake_model.h.
 #   e2e.sh BUILD_DIR    with fake, fake_long (many epochs), fake_stop (early stopping), fake_binary, make_data in it
 set -u
-bin=$(cd "$1" && pwd)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-passed=0 failed=0
-
-ok() { passed=$((passed + 1)); }
-bad() { failed=$((failed + 1)); echo "FAILED: $1"; }
-# check NAME CODE [TEXT...]: the last run's exit code, and texts that its output must hold
-check() {
-  local name=$1 code=$2 text
-  shift 2
-  if [ "$status" != "$code" ]; then bad "$name: exit code $status instead of $code"; sed 's/^/    /' output; return; fi
-  for text in "$@"; do
-    if ! grep -qF -- "$text" output; then bad "$name: no \"$text\" in its output"; sed 's/^/    /' output; return; fi
-  done
-  ok
-}
-run() { "$@" >output 2>&1; status=$?; }
-same() { if cmp -s "$2" "$3"; then ok; else bad "$1: $2 and $3 differ"; fi; }
-different() { if cmp -s "$2" "$3"; then bad "$1: $2 and $3 are equal"; else ok; fi; }
-absent() { if [ -e "$2" ]; then bad "$1: $2 was written"; else ok; fi; }
+. "$(dirname "$0")/../lib.sh"
+bin=$build
 
 "$bin/make_data" data || { echo "make_data failed"; exit 1; }
 
@@ -213,5 +193,4 @@ check "help of a command" 0 "--top K"
 run "$bin/fake" --version
 check "version" 0 "fake"
 
-echo "runtime e2e: $passed passed, $failed failed"
-[ $failed = 0 ]
+finish "runtime e2e"

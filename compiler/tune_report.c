@@ -168,7 +168,7 @@ static void report_sum(const TuneWork *work, const Function *function, bool last
 void tune_report(const TuneWork *work, StrBuf *out) {
   const Module *module = work->module;
   report_pieces(work, out);
-  strbuf_printf(out, "\nconvolutions of `%s` on %d thread%s, %s, lower quartiles of %d round%s:\n",
+  strbuf_printf(out, "\nconvolutions of `%s` on %d thread%s, %s, the fastest eighth of %d round%s:\n",
                 module->graph->name, work->threads, work->threads == 1 ? "" : "s", work->isa, work->rounds,
                 work->rounds == 1 ? "" : "s");
   for (int f = 0; f < module->function_count; f++) {

@@ -4,50 +4,14 @@
  * next pass. */
 #include "passes.h"
 #include "../emit/emit.h"
+#include "../conv_cost.h"
 #include "../kernel_sizes.h"
 #include "../tuning.h"
 #include <string.h>
 
-/* Below this many FLOPs per image the transforms cost about what the multiplications save, and direct sums
- * are the more accurate ones. */
-enum { WINOGRAD_LEAST_FLOPS = 30000000 };
-
-/* Multiplications per channel pair by F(m x m, 3x3): whole tiles of m x m outputs take (m + 2)^2 each. */
-static double winograd_products(const Conv2d *conv, int m) {
-  double rows = (conv->out_h + m - 1) / m, columns = (conv->out_w + m - 1) / m;
-  return rows * columns * (m + 2) * (m + 2);
-}
-
-/* Winograd where it saves enough multiplications.  The larger tile takes twice the memory for weights and
- * rounds more coarsely: only where it saves a quarter more, or a seventh with weights so few that they stay
- * in cache, which is where its transforms weigh least. */
-static ConvAlgorithm best_algorithm(const Module *module, const Node *node) {
-  const Conv2d *conv = &node->attr.conv;
-  double direct = 9.0 * conv->out_h * conv->out_w;
-  if (module->exact || node_flops(node) < WINOGRAD_LEAST_FLOPS || !kernel_conv2d_fits(conv, CONV_WINOGRAD4))
-    return CONV_DIRECT;
-  double by_4 = winograd_products(conv, 4), by_6 = winograd_products(conv, 6);
-  bool few_weights = (int64_t)conv->in_c * conv->out_c <= 128 * 128 && !node_is(node, OP_conv2d_bwd_w);
-  if (by_6 < (few_weights ? .86 : .75) * by_4 && by_6 < .6 * direct)
-    return CONV_WINOGRAD6;
-  return by_4 < .6 * direct ? CONV_WINOGRAD4 : CONV_DIRECT;
-}
-
-/* The fewest images for which Winograd, which makes its weights from the layer's own for each call, is faster
- * than direct sums: few small images do not pay for that.  A position of a kernel takes as long to make as so
- * many FLOPs (262144 kernels of 36 positions: 1 ms on two threads that do 430 FLOPs per nanosecond); a float
- * takes memory as long to deliver as 60 on two to four cores of today. */
-static int fewest_images(const Conv2d *conv, ConvAlgorithm algorithm) {
-  const double flops_per_position = 45, flops_per_float = 60;
-  int m = algorithm == CONV_WINOGRAD6 ? 6 : 4, positions = (m + 2) * (m + 2);
-  double products = winograd_products(conv, m), direct = 9.0 * conv->out_h * conv->out_w;
-  double weights = 9 * flops_per_float;
-  for (int n = 1; n < 16; n++)
-    if (2 * products * n + flops_per_position * positions <
-        (2 * direct * n > weights ? 2 * direct * n : weights))
-      return n;
-  return 16;
-}
+/* What Winograd must save to be taken, and what its larger tile must save over the smaller: direct sums round
+ * less, and smaller tiles round less than larger ones. */
+static const double LEAST_GAIN = 0.1, LEAST_GAIN_OF_6 = 0.03;
 
 /* Whether a value will be made once, in `prepare`. */
 static bool settled(const Function *function, const Value *value) {
@@ -105,21 +69,66 @@ static Value *add_pack(Node *node, Value *w, ConvAlgorithm algorithm) {
                    arena_printf(module->arena, "%s.packed", node->layer ? node->layer->name : "conv"));
 }
 
-/* What the model says. */
+/* ---- the model ---- */
+
+static bool is_winograd6(ConvAlgorithm algorithm) {
+  return algorithm == CONV_WINOGRAD6 || algorithm == CONV_WINOGRAD6_RAW;
+}
+
+/* Cost of a choice at n images, with what an algorithm that rounds more must save. */
+static double choice_cost(const Node *node, ConvChoice choice, int n, bool is_settled) {
+  ConvAlgorithm algorithm = n < choice.direct_below ? CONV_DIRECT : choice.algorithm;
+  double cost = conv_cost(&node->attr.conv, node->op->kind, algorithm, n, is_settled);
+  cost /= algorithm == CONV_DIRECT ? 1 : 1 - LEAST_GAIN;
+  return is_winograd6(algorithm) ? cost / (1 - LEAST_GAIN_OF_6) : cost;
+}
+
+/* From how many images on direct sums no longer save LEAST_GAIN over an algorithm; FORWARD_BATCH where not
+ * before.
+ */
+static int fewest_images(const Conv2d *conv, ConvAlgorithm algorithm) {
+  int n = 1;
+  while (n < FORWARD_BATCH && conv_cost(conv, OP_conv2d, CONV_DIRECT, n, true) <
+                                  (1 - LEAST_GAIN) * conv_cost(conv, OP_conv2d, algorithm, n, true))
+    n++;
+  return n;
+}
+
+/* What the model says.  Predictions of one image and of a whole part weigh the same, each in units of what
+ * direct sums cost; where packed weights are so many that a few images do not pay for them, direct sums are
+ * kept beside. */
 static ConvChoice model_choice(const Module *module, const Node *node) {
   const Conv2d *conv = &node->attr.conv;
-  ConvChoice choice = {.algorithm = best_algorithm(module, node)};
-  if (node_is(node, OP_conv2d_bwd_w))
-    return choice;
-  /* Large weights are not packed: Winograd's are four to seven times as many, and take longer to come from
-   * memory than to be made beside their use. */
-  ConvAlgorithm raw = kernel_conv2d_raw(conv, choice.algorithm, node->op->kind);
-  if (raw != choice.algorithm && node->function->kind == FUNCTION_FORWARD && node_is(node, OP_conv2d))
-    choice.direct_below = fewest_images(conv, choice.algorithm);
-  if (choice.direct_below <= 1)
-    choice.direct_below = 0;
-  choice.algorithm = raw;
-  return choice;
+  ConvChoice direct = {.algorithm = CONV_DIRECT}, best = direct;
+  if (module->exact || !kernel_conv2d_fits(conv, CONV_WINOGRAD4))
+    return direct;
+  FunctionKind place = node->function->kind;
+  bool gradient = node_is(node, OP_conv2d_bwd_w), one = place == FUNCTION_FORWARD;
+  bool is_settled = !gradient && settled(node->function, node->in[1]);
+  int batch = module->graph->train.batch ? module->graph->train.batch : 32;
+  if (place != FUNCTION_STEP && place != FUNCTION_HEAD && batch > FORWARD_BATCH)
+    batch = FORWARD_BATCH;
+  double least = one ? 2 : 1;
+  for (int i = 0; i < 2; i++) {
+    ConvChoice choice = {.algorithm = i ? CONV_WINOGRAD6 : CONV_WINOGRAD4};
+    /* Large weights are not packed: Winograd's are four to seven times as many, and take longer to come from
+     * memory than to be made beside their use. */
+    ConvAlgorithm packed = choice.algorithm;
+    if (!gradient)
+      choice.algorithm = kernel_conv2d_raw(conv, packed, node->op->kind);
+    if (one && node_is(node, OP_conv2d) && choice.algorithm != packed)
+      choice.direct_below = fewest_images(conv, choice.algorithm);
+    if (choice.direct_below <= 1)
+      choice.direct_below = 0;
+    double cost = choice_cost(node, choice, batch, is_settled) / choice_cost(node, direct, batch, is_settled);
+    if (one)
+      cost += choice_cost(node, choice, 1, is_settled) / choice_cost(node, direct, 1, is_settled);
+    if (cost < least) {
+      least = cost;
+      best = choice;
+    }
+  }
+  return best;
 }
 
 static void select_node(Module *module, Node *node) {

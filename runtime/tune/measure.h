@@ -201,14 +201,14 @@ static int tune_compare(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* The lower quartile: interruptions only ever make a call longer.  The first round is left out where there
- * are others: it meets code and pages for the first time. */
-static float tune_quartile(const TuneTimes *times, int index) {
+/* What one call in eight does not exceed: interruptions only ever make a call longer.  The first round is
+ * left out where there are others: it meets code and pages for the first time. */
+static float tune_typical(const TuneTimes *times, int index) {
   float sorted[TUNE_ROUNDS];
   int skip = times->count > 2, count = times->count - skip;
   memcpy(sorted, times->seconds[index] + skip, (size_t)count * sizeof *sorted);
   qsort(sorted, (size_t)count, sizeof *sorted, tune_compare);
-  return sorted[count / 4];
+  return sorted[count / 8];
 }
 
 /* Candidates that are far from the best of their piece at every number of images leave: time is for the
@@ -218,14 +218,14 @@ static void tune_drop(TuneRun *run, const TunePiece *piece, float slack) {
   for (int i = 0; i < piece->image_count; i++) {
     best[i] = 1e30f;
     for (int c = piece->first; c < piece->first + piece->count; c++) {
-      float t = run->times[c].count ? tune_quartile(&run->times[c], i) : 1e30f;
+      float t = run->times[c].count ? tune_typical(&run->times[c], i) : 1e30f;
       best[i] = t < best[i] ? t : best[i];
     }
   }
   for (int c = piece->first; c < piece->first + piece->count; c++) {
     bool near = !run->times[c].count || !run->plan->candidates[c].may_leave;
     for (int i = 0; i < piece->image_count && !near; i++)
-      near = tune_quartile(&run->times[c], i) < slack * best[i];
+      near = tune_typical(&run->times[c], i) < slack * best[i];
     run->times[c].out = run->times[c].out || !near;
   }
 }
@@ -234,18 +234,19 @@ static int tune_rounds(TuneRun *run) {
   for (int round = 0; round < TUNE_ROUNDS; round++) {
     for (int p = 0; p < run->plan->piece_count; p++) {
       const TunePiece *piece = &run->plan->pieces[p];
-      if (piece->count == 1 && round > 4) /* nothing to decide, it only counts in the sum */
+      if (piece->count == 1 && round > 11) /* nothing to decide, it only counts in the sum */
         continue;
       for (int c = piece->first; c < piece->first + piece->count; c++)
         tune_candidate(run, piece, c);
       tune_drop(run, piece, round < 2 ? 1.5f : round < 5 ? 1.2f : 1.1f);
       double part = (tune_now() - run->begin) / run->budget;
       tune_progress(run, part);
-      if (part >= 1)
+      if (part >= 1 && round) /* all pieces are timed once, however long it takes */
         return round;
     }
-    double by_rounds = (round + 1.0) / TUNE_ROUNDS;
-    tune_progress(run, by_rounds);
+    tune_progress(run, (round + 1.0) / TUNE_ROUNDS);
+    if (tune_now() - run->begin > run->budget)
+      return round + 1;
   }
   return TUNE_ROUNDS;
 }
@@ -280,7 +281,7 @@ static int tune_main(const TunePlan *plan, int argc, char **argv) {
   for (int p = 0; p < plan->piece_count; p++)
     for (int c = plan->pieces[p].first; c < plan->pieces[p].first + plan->pieces[p].count; c++)
       for (int i = 0; i < plan->pieces[p].image_count && run.times[c].count; i++)
-        printf("time %d %d %.9f\n", c, i, (double)tune_quartile(&run.times[c], i));
+        printf("time %d %d %.9f\n", c, i, (double)tune_typical(&run.times[c], i));
   printf("rounds %d\n", rounds);
   return fflush(stdout) != 0;
 }

@@ -1,0 +1,11 @@
+/* What algorithms for convolutions cost: a model, for choosing among them without measuring. */
+#ifndef NETC_CONV_COST_H
+#define NETC_CONV_COST_H
+#include "ir.h"
+
+/* The time of a call on n images in units of one multiply-add at the processor's full rate: products, the
+ * transforms of Winograd's tiles, weights from memory, and for weights that change between calls (not
+ * `settled`) their packing.  `op` is OP_conv2d, OP_conv2d_bwd_x or OP_conv2d_bwd_w; Winograd only where it
+ * fits. */
+double conv_cost(const Conv2d *conv, OpKind op, ConvAlgorithm algorithm, int n, bool settled);
+#endif

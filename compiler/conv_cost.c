@@ -26,6 +26,10 @@ static double whole(int count, int of) {
   return (double)((count + of - 1) / of);
 }
 
+double conv_pass_cost(double floats) {
+  return floats * FLOAT_FROM_MEMORY;
+}
+
 double conv_cost(const Conv2d *conv, OpKind op, ConvAlgorithm algorithm, int n, bool settled) {
   bool raw = algorithm == CONV_WINOGRAD4_RAW || algorithm == CONV_WINOGRAD6_RAW;
   bool back = op == OP_conv2d_bwd_x;

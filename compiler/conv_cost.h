@@ -8,4 +8,6 @@
  * `settled`) their packing.  `op` is OP_conv2d, OP_conv2d_bwd_x or OP_conv2d_bwd_w; Winograd only where it
  * fits. */
 double conv_cost(const Conv2d *conv, OpKind op, ConvAlgorithm algorithm, int n, bool settled);
+/* Of one pass over so many floats in memory, in the same units. */
+double conv_pass_cost(double floats);
 #endif

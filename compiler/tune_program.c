@@ -60,6 +60,9 @@ static void add_kernels(TuneWork *work, StrBuf *out) {
                     what, name);
       if (takes_packed(op, candidate->algorithm))
         strbuf_printf(out, ", .pack = conv2d_%s_%s_pack", what, name);
+      if (op != OP_conv2d && candidate->algorithm != CONV_DIRECT)
+        strbuf_printf(out, ", .%s = conv2d_%s_%s_through",
+                      op == OP_conv2d_bwd_x ? "input_through" : "weight_through", what, name);
       strbuf_puts(out, "},\n");
     }
   strbuf_puts(out, "};\n\n");
@@ -83,12 +86,14 @@ static void add_pieces(const TuneWork *work, StrBuf *out) {
     const TunePiece *piece = &work->pieces[p];
     const ConvPiece *is = &piece->found->piece;
     const char *conv = strchr(emit_conv2d(&emitter, &is->conv), '{');
-    const char *act = strchr(emit_act(&emitter, piece->found->node->attr.act), '{');
+    const Act *does = is->masks ? &is->mask : &piece->found->node->attr.act;
+    const char *act = strchr(emit_act(&emitter, *does), '{');
     strbuf_printf(out,
-                  "    {.conv = %s, .act = %s, .residual = %d, .pool = %d, .packs = %d, .first = %d, "
+                  "    {.conv = %s, .act = %s, .residual = %d, .pool = %d, .reads_pool = %d, .masks = %d, "
+                  ".packs = %d, .first = %d, "
                   ".count = %d, .image_count = %d",
-                  conv, act, is->residual, is->pool, !is->settled, piece->first, piece->count,
-                  piece->image_count);
+                  conv, act, is->residual, is->pool, is->reads_pool, is->masks, !is->settled, piece->first,
+                  piece->count, piece->image_count);
     for (int i = 0; i < piece->image_count; i++)
       strbuf_printf(out, ", .images[%d] = %d, .rest_bytes[%d] = %lld", i, piece->images[i], i,
                     (long long)piece->rest_bytes[i]);
@@ -99,8 +104,8 @@ static void add_pieces(const TuneWork *work, StrBuf *out) {
 
 /* Floats of every buffer: the most that a piece wants. */
 static void add_plan(const TuneWork *work, StrBuf *out) {
-  int64_t input = 0, second = 0, output = 0, weights = 0, packed = 0, workspace = 0, scratch = 0;
-  bool pools = false;
+  int64_t input = 0, second = 0, output = 0, apart = 0, weights = 0, packed = 0, workspace = 0, scratch = 0;
+  bool pools = false, reads_pools = false, masks = false;
   for (int p = 0; p < work->piece_count; p++) {
     const TunePiece *piece = &work->pieces[p];
     const ConvPiece *is = &piece->found->piece;
@@ -110,7 +115,10 @@ static void add_plan(const TuneWork *work, StrBuf *out) {
     int64_t w = (int64_t)g->kernel_h * g->kernel_w * (g->in_c / g->groups) * g->out_c;
     input = larger(input, is->op == OP_conv2d ? x : y);
     output = larger(output, is->op == OP_conv2d ? y : is->op == OP_conv2d_bwd_x ? x : w);
-    second = larger(second, is->op == OP_conv2d_bwd_w ? x : is->residual ? y : 0);
+    second = larger(second, is->op == OP_conv2d_bwd_w || is->masks ? x : is->residual ? y : 0);
+    apart = larger(apart, is->reads_pool ? y : is->pool ? y / 4 : 0);
+    reads_pools = reads_pools || is->reads_pool;
+    masks = masks || is->masks;
     weights = larger(weights, w);
     pools = pools || is->pool;
     for (int c = 0; c < piece->count; c++) {
@@ -125,17 +133,23 @@ static void add_plan(const TuneWork *work, StrBuf *out) {
   strbuf_printf(out,
                 "static const TunePlan plan = {\n    .kernels = kernels, .candidates = candidates, .pieces = "
                 "pieces,\n    .candidate_count = %d, .piece_count = %d, .isa = VEC_ISA,\n    .input = %lld, "
-                ".second = %lld, .output = %lld, .weights = %lld,\n    .packed = %lld, .workspace = %lld, "
-                ".scratch = %lld, .flush = %lld,\n    .pool = %s,\n};\n",
+                ".second = %lld, .output = %lld, .apart = %lld, .weights = %lld,\n    .packed = %lld, "
+                ".workspace = %lld, "
+                ".scratch = %lld, .flush = %lld,\n    .pool = %s, .unpool = %s, .mask = %s,\n};\n",
                 work->candidate_count, work->piece_count, (long long)input, (long long)second,
-                (long long)output, (long long)weights, (long long)packed, (long long)workspace,
-                (long long)scratch, (long long)push_out_bytes() / 4, pools ? "maxpool_fwd" : "NULL");
+                (long long)output, (long long)apart, (long long)weights, (long long)packed,
+                (long long)workspace, (long long)scratch, (long long)push_out_bytes() / 4,
+                pools ? "maxpool_fwd" : "NULL", reads_pools ? "maxpool_bwd_places" : "NULL",
+                masks ? "act_bwd" : "NULL");
 }
 
 void tune_program(TuneWork *work, StrBuf *out) {
-  static const char *const parts[] = {"kernels/conv2d_direct.h", "kernels/conv2d_direct_w.h",
-                                      "kernels/conv2d_winograd4.h", "kernels/conv2d_winograd6.h",
-                                      "kernels/pool.h"};
+  static const char *const parts[] = {"kernels/conv2d_direct.h",
+                                      "kernels/conv2d_direct_w.h",
+                                      "kernels/conv2d_winograd4.h",
+                                      "kernels/conv2d_winograd6.h",
+                                      "kernels/pool.h",
+                                      "kernels/eltwise.h"};
   StrBuf tables = {0}, before = {0}, after = {0};
   Stitch *stitch = stitch_new();
   stitch_text(stitch, "#ifndef MODEL_AGAIN\n#define _POSIX_C_SOURCE 200809L\n#define _DEFAULT_SOURCE\n"

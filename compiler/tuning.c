@@ -50,6 +50,10 @@ const char *tuning_key(Arena *arena, const ConvPiece *piece) {
     strbuf_puts(&text, " residual");
   if (piece->pool)
     strbuf_puts(&text, " pool");
+  if (piece->reads_pool)
+    strbuf_puts(&text, " from pool");
+  if (piece->masks)
+    strbuf_puts(&text, " mask");
   const char *key = arena_strdup(arena, text.text);
   strbuf_free(&text);
   return key;

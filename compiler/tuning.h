@@ -23,9 +23,12 @@ typedef struct ConvPiece {
   OpKind op;          /* OP_conv2d, OP_conv2d_bwd_x or OP_conv2d_bwd_w */
   FunctionKind place; /* of the function it stands in */
   Conv2d conv;
-  bool settled;  /* packed weights would be made once, in `prepare` */
-  bool pool;     /* a 2 x 2 pooling follows that Winograd's kernels can do */
-  bool residual; /* added before the activation */
+  bool settled;    /* packed weights would be made once, in `prepare` */
+  bool pool;       /* a 2 x 2 pooling follows that Winograd's kernels can do */
+  bool residual;   /* added before the activation */
+  bool reads_pool; /* dy is the gradient of a 2 x 2 pooling, which Winograd's kernels read instead */
+  bool masks;      /* the gradient of a clamp follows, which Winograd's kernels do on the way */
+  Act mask;        /* that clamp */
 } ConvPiece;
 
 /* How to compute it. */

@@ -35,11 +35,14 @@ static Node *pool_to_take(const Node *node) {
       node->attr.has_residual || ir_is_result(node->function, y) ||
       !kernel_conv2d_fits(&node->attr.conv, CONV_WINOGRAD4))
     return NULL;
-  const Pool2d *window = &pool->attr.pool;
-  bool apart = window->pool_h == 2 && window->pool_w == 2 && window->stride_h == 2 && window->stride_w == 2 &&
-               !window->pad_top && !window->pad_left && window->out_h == window->in_h / 2 &&
-               window->out_w == window->in_w / 2;
-  return apart ? pool : NULL;
+  return pool_is_pairs(&pool->attr.pool) ? pool : NULL;
+}
+
+/* Whether dy of a gradient is that of a pooling which Winograd's kernels could read instead. */
+static bool reads_pool(const Node *node) {
+  const Value *dy = node->in[node_is(node, OP_conv2d_bwd_w)];
+  const Node *pool = dy->kind == VALUE_TEMP && node->backward ? dy->def : NULL;
+  return node_is(pool, OP_maxpool_bwd) && pool->in_count == 2 && pool_is_pairs(&pool->attr.pool);
 }
 
 static void take_pool(Node *node, Node *pool) {
@@ -75,10 +78,17 @@ static bool is_winograd6(ConvAlgorithm algorithm) {
   return algorithm == CONV_WINOGRAD6 || algorithm == CONV_WINOGRAD6_RAW;
 }
 
-/* Cost of a choice at n images, with what an algorithm that rounds more must save. */
+/* Cost of a choice at n images, with what an algorithm that rounds more must save, and for direct sums with
+ * what Winograd's kernels would do on the way: pooled gradients written out and read, a mask applied. */
 static double choice_cost(const Node *node, ConvChoice choice, int n, bool is_settled) {
   ConvAlgorithm algorithm = n < choice.direct_below ? CONV_DIRECT : choice.algorithm;
   double cost = conv_cost(&node->attr.conv, node->op->kind, algorithm, n, is_settled);
+  if (algorithm == CONV_DIRECT && !node_is(node, OP_conv2d)) {
+    const Conv2d *conv = &node->attr.conv;
+    double y = (double)conv->out_h * conv->out_w * conv->out_c,
+           x = (double)conv->in_h * conv->in_w * conv->in_c;
+    cost += n * conv_pass_cost((reads_pool(node) ? 2 * y : 0) + (select_mask(node) ? 3 * x : 0));
+  }
   cost /= algorithm == CONV_DIRECT ? 1 : 1 - LEAST_GAIN;
   return is_winograd6(algorithm) ? cost / (1 - LEAST_GAIN_OF_6) : cost;
 }
@@ -141,6 +151,12 @@ static void select_node(Module *module, Node *node) {
                        .settled = !node_is(node, OP_conv2d_bwd_w) && settled(node->function, node->in[1]),
                        .pool = pool != NULL,
                        .residual = node->attr.has_residual};
+    if (!node_is(node, OP_conv2d)) {
+      const Node *mask = select_mask(node);
+      piece.reads_pool = reads_pool(node);
+      piece.masks = mask != NULL;
+      piece.mask = mask ? mask->attr.act : (Act){ACT_LINEAR, 0, 0, 0};
+    }
     tuning_choose(module->tuning, module->diag, &piece, node, &choice);
   }
   node->attr.algorithm = choice.algorithm;

@@ -11,7 +11,7 @@ static bool by_winograd(const Node *node) {
   return node->attr.algorithm != CONV_UNCHOSEN && node->attr.algorithm != CONV_DIRECT;
 }
 
-static bool pairs(const Pool2d *g) {
+bool pool_is_pairs(const Pool2d *g) {
   return g->pool_h == 2 && g->pool_w == 2 && g->stride_h == 2 && g->stride_w == 2 && !g->pad_top &&
          !g->pad_left && g->out_h == g->in_h / 2 && g->out_w == g->in_w / 2;
 }
@@ -27,7 +27,7 @@ static bool reads_through(const Node *user, const Value *dy) {
 
 static bool read_through_pool(Function *function, Node *pool) {
   Value *dy = pool->out[0];
-  if (pool->in_count != 2 || !pairs(&pool->attr.pool) || ir_is_result(function, dy))
+  if (pool->in_count != 2 || !pool_is_pairs(&pool->attr.pool) || ir_is_result(function, dy))
     return false;
   for (int i = 0; i < dy->use_count; i++)
     if (!reads_through(dy->uses[i], dy))
@@ -44,12 +44,19 @@ static bool read_through_pool(Function *function, Node *pool) {
   return true;
 }
 
+Node *select_mask(const Node *conv) {
+  const Value *dy = conv->out[0];
+  Node *activation = dy->use_count == 1 ? dy->uses[0] : NULL;
+  return node_is(conv, OP_conv2d_bwd_x) && conv->backward && node_is(activation, OP_activation_bwd) &&
+                 activation->in[0] == dy && !activation->attr.ints[0] &&
+                 kernel_act_is_clamp(activation->attr.act) && !ir_is_result(conv->function, dy)
+             ? activation
+             : NULL;
+}
+
 static bool mask(Function *function, Node *activation) {
-  Value *dy = activation->in[0];
-  Node *conv = dy->kind == VALUE_TEMP ? dy->def : NULL;
-  if (activation->attr.ints[0] || !kernel_act_is_clamp(activation->attr.act) || dy->use_count != 1 ||
-      ir_is_result(function, dy) || !node_is(conv, OP_conv2d_bwd_x) || !conv->backward ||
-      !by_winograd(conv) || conv->attr.masked)
+  Node *conv = activation->in[0]->kind == VALUE_TEMP ? activation->in[0]->def : NULL;
+  if (!conv || select_mask(conv) != activation || !by_winograd(conv) || conv->attr.masked)
     return false;
   fuse_add_input(conv, activation->in[1]);
   conv->attr.masked = true;

@@ -31,6 +31,11 @@ typedef struct TuneKernel {
                          const Work *work);
   void (*weight_gradient)(const Conv2d *g, int n, const float *x, const float *dy, float *dw,
                           float *workspace, const Work *work);
+  /* The same with a pooling and a clamp on the way, where the kernel has them. */
+  void (*input_through)(const Conv2d *g, int n, const float *dy, const float *w, const unsigned char *places,
+                        const Epilogue *e, float *dx, const Work *work);
+  void (*weight_through)(const Conv2d *g, int n, const float *x, const float *dy, const unsigned char *places,
+                         float *dw, float *workspace, const Work *work);
   void (*pack)(const Conv2d *g, const float *w, float *packed, const Work *work); /* NULL: takes w itself */
 } TuneKernel;
 
@@ -42,8 +47,10 @@ typedef struct TuneCandidate {
 
 typedef struct TunePiece {
   Conv2d conv;
-  Act act;
+  Act act; /* of the convolution, or of the clamp whose gradient follows */
   bool residual, pool;
+  bool reads_pool;  /* dy is to be made of that of 2 x 2 maxima, or the kernel reads those */
+  bool masks;       /* the clamp's gradient follows, or the kernel does it */
   bool packs;       /* weights change between calls: packing is part of the work */
   int first, count; /* candidates */
   int images[TUNE_IMAGES], image_count;
@@ -56,8 +63,12 @@ typedef struct TunePlan {
   const TuneCandidate *candidates;
   const TunePiece *pieces;
   int candidate_count, piece_count, isa;
-  long long input, second, output, weights, packed, workspace, scratch, flush;
+  long long input, second, output, apart, weights, packed, workspace, scratch, flush;
   void (*pool)(const Pool2d *g, int n, const float *x, float *y, const Work *work);
+  void (*unpool)(const Pool2d *g, int n, const unsigned char *places, const float *dy, float *dx,
+                 const Work *work);
+  void (*mask)(const Act *act, int64_t count, const float *x, const float *y, const float *dy, float *dx,
+               const Work *work);
 } TunePlan;
 
 typedef struct TuneTimes {
@@ -69,7 +80,8 @@ typedef struct TuneTimes {
 typedef struct TuneRun {
   const TunePlan *plan;
   Work work;
-  float *input, *second, *output, *pooled, *weights, *packed, *workspace, *bias, *flush, *block;
+  float *input, *second, *output, *apart, *weights, *packed, *workspace, *bias, *flush, *block;
+  unsigned char *places;
   TuneTimes *times;
   double begin, budget;
   int shown;
@@ -134,39 +146,76 @@ static void tune_push_out(const TuneRun *run, long long bytes) {
 static void tune_prepare(TuneRun *run, const TunePiece *piece, const TuneKernel *kernel, int index) {
   const Conv2d *g = &piece->conv;
   long long n = piece->images[index];
+  long long x = (long long)g->in_h * g->in_w * g->in_c, y = (long long)g->out_h * g->out_w;
+  y = g->out_c * (piece->reads_pool ? (long long)(g->out_h / 2) * (g->out_w / 2) : y);
   tune_push_out(run, piece->rest_bytes[index]);
-  tune_fill(run, run->input,
-            n * (kernel->forward ? (long long)g->in_h * g->in_w * g->in_c
-                                 : (long long)g->out_h * g->out_w * g->out_c));
+  tune_fill(run, run->input, n * (kernel->forward ? x : y));
+}
+
+static Pool2d tune_pool(const Conv2d *g) {
+  return (Pool2d){.in_h = g->out_h,
+                  .in_w = g->out_w,
+                  .channels = g->out_c,
+                  .out_h = g->out_h / 2,
+                  .out_w = g->out_w / 2,
+                  .pool_h = 2,
+                  .pool_w = 2,
+                  .stride_h = 2,
+                  .stride_w = 2,
+                  .in_ld = g->out_c,
+                  .out_ld = g->out_c};
+}
+
+static void tune_forward(TuneRun *run, const TunePiece *piece, const TuneCandidate *candidate, int n,
+                         const float *weights) {
+  const Pool2d pool = tune_pool(&piece->conv);
+  Epilogue e = {.bias = run->bias,
+                .residual = piece->residual ? run->second : NULL,
+                .act = piece->act,
+                .max_pool = candidate->fused};
+  run->plan->kernels[candidate->kernel].forward(&piece->conv, n, run->input, weights, &e, run->output,
+                                                &run->work);
+  if (piece->pool && !candidate->fused)
+    run->plan->pool(&pool, n, run->output, run->apart, &run->work);
+}
+
+static void tune_gradient(TuneRun *run, const TunePiece *piece, const TuneKernel *kernel, int n,
+                          const float *weights) {
+  const Conv2d *g = &piece->conv;
+  const Pool2d pool = tune_pool(g);
+  const unsigned char *places = piece->reads_pool ? run->places : NULL;
+  const float *dy = run->input;
+  Epilogue e = {.mask = run->second, .act = piece->act};
+  if (kernel->input_through && (places || piece->masks)) {
+    kernel->input_through(g, n, dy, weights, places, piece->masks ? &e : NULL, run->output, &run->work);
+    return;
+  }
+  if (kernel->weight_through && places) {
+    kernel->weight_through(g, n, run->second, dy, places, run->output, run->workspace, &run->work);
+    return;
+  }
+  if (places) {
+    run->plan->unpool(&pool, n, places, dy, run->apart, &run->work);
+    dy = run->apart;
+  }
+  if (kernel->weight_gradient)
+    kernel->weight_gradient(g, n, run->second, dy, run->output, run->workspace, &run->work);
+  else
+    kernel->input_gradient(g, n, dy, weights, run->output, &run->work);
+  if (piece->masks)
+    run->plan->mask(&piece->act, (int64_t)n * g->in_h * g->in_w * g->in_c, NULL, run->second, run->output,
+                    run->output, &run->work);
 }
 
 static void tune_call(TuneRun *run, const TunePiece *piece, const TuneCandidate *candidate, int n) {
   const TuneKernel *kernel = &run->plan->kernels[candidate->kernel];
-  const Conv2d *g = &piece->conv;
-  const float *weights = kernel->pack ? run->packed : run->weights;
   if (kernel->pack && piece->packs)
-    kernel->pack(g, run->weights, run->packed, &run->work);
-  if (kernel->forward) {
-    Epilogue e = {run->bias, piece->residual ? run->second : NULL, piece->act, candidate->fused};
-    kernel->forward(g, n, run->input, weights, &e, run->output, &run->work);
-  } else if (kernel->input_gradient) {
-    kernel->input_gradient(g, n, run->input, weights, run->output, &run->work);
-  } else {
-    kernel->weight_gradient(g, n, run->second, run->input, run->output, run->workspace, &run->work);
-  }
-  if (piece->pool && !candidate->fused)
-    run->plan->pool(&(const Pool2d){.in_h = g->out_h,
-                                    .in_w = g->out_w,
-                                    .channels = g->out_c,
-                                    .out_h = g->out_h / 2,
-                                    .out_w = g->out_w / 2,
-                                    .pool_h = 2,
-                                    .pool_w = 2,
-                                    .stride_h = 2,
-                                    .stride_w = 2,
-                                    .in_ld = g->out_c,
-                                    .out_ld = g->out_c},
-                    n, run->output, run->pooled, &run->work);
+    kernel->pack(&piece->conv, run->weights, run->packed, &run->work);
+  const float *weights = kernel->pack ? run->packed : run->weights;
+  if (kernel->forward)
+    tune_forward(run, piece, candidate, n, weights);
+  else
+    tune_gradient(run, piece, kernel, n, weights);
 }
 
 static void tune_progress(TuneRun *run, double part) {
@@ -265,7 +314,8 @@ static int tune_main(const TunePlan *plan, int argc, char **argv) {
   run.input = tune_floats(plan->input);
   run.second = tune_floats(plan->second);
   run.output = tune_floats(plan->output);
-  run.pooled = tune_floats(plan->output / 4);
+  run.apart = tune_floats(plan->apart);
+  run.places = calloc((size_t)plan->apart / 4 + 64, 1);
   run.weights = tune_floats(plan->weights);
   run.packed = tune_floats(plan->packed);
   run.workspace = tune_floats(plan->workspace);
@@ -273,7 +323,7 @@ static int tune_main(const TunePlan *plan, int argc, char **argv) {
   run.block = tune_floats(TUNE_BLOCK);
   run.bias = run.weights;
   run.times = calloc((size_t)plan->candidate_count + 1, sizeof *run.times);
-  if (!run.times) {
+  if (!run.times || !run.places) {
     fprintf(stderr, "out of memory\n");
     return 1;
   }

@@ -43,6 +43,10 @@ silent_about "steps are missing there for a reason" warning
 says "batch and place" 0 "written to other.tune" "$netc" tune small.net --seconds 1 --batch 2 --threads 1 --cflags -O0 -o other.tune
 grep -q '^batch 2$' other.tune && ok || bad "--batch"
 cp small.tune before.tune
+# The most candidates that a piece has: weights that are not packed, a pooling that is done on the way or apart.
+sed 's/20x20x16/8x8x256/; s/conv2d(32/conv2d(512/' small.net >wide.net
+says "many candidates" 0 "written to wide.tune" "$netc" tune wide.net --seconds 1 --batch 1 --threads 1 --cflags -O0
+grep -q '^prediction .* pool = .*winograd6_raw' wide.tune && ok || { cp wide.tune log; bad "many candidates"; }
 says "a compiler that fails" 1 "the C compiler failed" "$netc" tune small.net --cc false
 says "a compiler that is none" 1 "cannot start the C compiler" "$netc" tune small.net --cc ./no-compiler
 same "nothing was written" small.tune before.tune

@@ -115,19 +115,22 @@ static ConvChoice model_choice(const Module *module, const Node *node) {
   FunctionKind place = node->function->kind;
   bool gradient = node_is(node, OP_conv2d_bwd_w), one = place == FUNCTION_FORWARD;
   bool is_settled = !gradient && settled(node->function, node->in[1]);
+  /* Winograd's packed weights are four to seven times as many as the layer's own.  Features are computed once
+   * per image and many images at a time: there memory is worth more than the time that making them for each
+   * call takes. */
+  bool keeps_packed = is_settled && place != FUNCTION_FEATURES && place != FUNCTION_VARIED;
   int batch = module->graph->train.batch ? module->graph->train.batch : 32;
   if (place != FUNCTION_STEP && place != FUNCTION_HEAD && batch > FORWARD_BATCH)
     batch = FORWARD_BATCH;
   double least = one ? 2 : 1;
   for (int i = 0; i < 2; i++) {
     ConvChoice choice = {.algorithm = i ? CONV_WINOGRAD6 : CONV_WINOGRAD4};
-    /* Large weights are not packed: Winograd's are four to seven times as many, and take longer to come from
-     * memory than to be made beside their use. */
-    ConvAlgorithm packed = choice.algorithm;
-    if (!gradient)
-      choice.algorithm = kernel_conv2d_raw(conv, packed, node->op->kind);
-    if (one && node_is(node, OP_conv2d) && choice.algorithm != packed)
+    ConvAlgorithm raw =
+        gradient ? choice.algorithm : kernel_conv2d_raw(conv, choice.algorithm, node->op->kind);
+    if (one && node_is(node, OP_conv2d) && raw != choice.algorithm)
       choice.direct_below = fewest_images(conv, choice.algorithm);
+    if (!keeps_packed)
+      choice.algorithm = raw;
     if (choice.direct_below <= 1)
       choice.direct_below = 0;
     double cost = choice_cost(node, choice, batch, is_settled) / choice_cost(node, direct, batch, is_settled);

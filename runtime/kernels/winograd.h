@@ -172,8 +172,10 @@ static inline void winograd_taps(const Winograd *g, const WinogradWeights *from,
   }
 }
 
-/* G g G' for 16 output channels, to: positions `position` floats apart. */
-VEC_INLINE void winograd_filter(int m, const float *taps, ptrdiff_t tap_step, ptrdiff_t position, float *to) {
+/* Rows [row, row_end) of G g G' for 16 output channels; to: positions of these rows, `position` floats apart.
+ */
+VEC_INLINE void winograd_filter(int m, int row, int row_end, const float *taps, ptrdiff_t tap_step,
+                                ptrdiff_t position, float *to) {
   int alpha = m + 2;
   for (int k = 0; k < TILE_BLOCK; k += VEC_WIDTH) {
     Vec filter[9], half[8 * 3], column[8];
@@ -184,12 +186,39 @@ VEC_INLINE void winograd_filter(int m, const float *taps, ptrdiff_t tap_step, pt
     for (int s = 0; s < 3; s++)
       winograd_filter_line(m, filter + s, 3, half + s, 3);
     VEC_UNROLL
-    for (int r = 0; r < alpha; r++) {
+    for (int r = row; r < row_end; r++) {
       winograd_filter_line(m, half + r * 3, 1, column, 1);
       VEC_UNROLL
       for (int c = 0; c < alpha; c++)
-        vec_store(to + (r * alpha + c) * position + k, column[c]);
+        vec_store(to + ((r - row) * alpha + c) * position + k, column[c]);
     }
+  }
+}
+
+/* One row of positions; as others a function for each m, since the body of a loop that threads share is
+ * compiled apart, where m is no constant. */
+static void winograd_filter_row(int m, int row, const float *taps, ptrdiff_t tap_step, ptrdiff_t position,
+                                float *to) {
+  switch (m == 4 ? row : 8 + row) {
+#define WINOGRAD_ROW(number, m, row)                                                                         \
+  case number:                                                                                               \
+    winograd_filter(m, row, row + 1, taps, tap_step, position, to);                                          \
+    return;
+    WINOGRAD_ROW(0, 4, 0)
+    WINOGRAD_ROW(1, 4, 1)
+    WINOGRAD_ROW(2, 4, 2)
+    WINOGRAD_ROW(3, 4, 3)
+    WINOGRAD_ROW(4, 4, 4)
+    WINOGRAD_ROW(5, 4, 5)
+    WINOGRAD_ROW(8, 6, 0)
+    WINOGRAD_ROW(9, 6, 1)
+    WINOGRAD_ROW(10, 6, 2)
+    WINOGRAD_ROW(11, 6, 3)
+    WINOGRAD_ROW(12, 6, 4)
+    WINOGRAD_ROW(13, 6, 5)
+    WINOGRAD_ROW(14, 6, 6)
+    WINOGRAD_ROW(15, 6, 7)
+#undef WINOGRAD_ROW
   }
 }
 
@@ -207,9 +236,9 @@ static void winograd_filter_taps(int m, const Winograd *g, const WinogradWeights
     tap_step = TILE_BLOCK;
   }
   if (m == 4)
-    winograd_filter(4, taps, tap_step, position, to);
+    winograd_filter(4, 0, 6, taps, tap_step, position, to);
   else
-    winograd_filter(6, taps, tap_step, position, to);
+    winograd_filter(6, 0, 8, taps, tap_step, position, to);
 }
 
 static void winograd_pack_block(int m, const Winograd *g, const WinogradWeights *from, int block,

@@ -8,17 +8,17 @@
 #define NETC_KERNELS_WINOGRAD_RUN_H
 #include "winograd.h"
 
-#define WINOGRAD_OWN_WEIGHTS                                                                                 \
-  2500000                            /* threads share tiles where packed weights have more floats than this  \
-                                      */
+/* Threads share tiles where packed weights have more floats than this. */
+#define WINOGRAD_OWN_WEIGHTS  2500000
 #define WINOGRAD_OWN_CHANNELS 256    /* output channels transformed back at once by a thread with own tiles */
 #define WINOGRAD_OWN_FLOATS   262144 /* of transforms that such a thread keeps in cache */
 #define WINOGRAD_GROUP        64     /* output channels of a task where tiles are shared */
 #define WINOGRAD_GROUP_TILES  168    /* tiles that such a task multiplies at once */
-#define WINOGRAD_RAW_TILES                                                                                   \
-  56 /* the same where it makes its weights first, so many input channels at a time: */
-#define WINOGRAD_AHEAD     32 /* input channels that its weights are asked for ahead */
-#define WINOGRAD_RAW_DEPTH 32 /* weights and sums fit the second-level cache together */
+/* Up to so many tiles, a task makes its weights so many input channels at a time: they and the sums fit the
+ * second-level cache together.  Keras's weights are asked for so many input channels ahead. */
+#define WINOGRAD_RAW_TILES 56
+#define WINOGRAD_RAW_DEPTH 32
+#define WINOGRAD_AHEAD     32
 
 static inline bool winograd_shares_tiles(int m, const Winograd *g) {
   return winograd_packed_floats(m, g) > WINOGRAD_OWN_WEIGHTS;
@@ -51,10 +51,12 @@ static inline ptrdiff_t winograd_made_position(void) {
 static size_t winograd_scratch_floats(int m, const Winograd *g, bool from_raw) {
   size_t positions = (size_t)((m + 2) * (m + 2)), in_line = (size_t)winograd_line(g->in_c);
   size_t own = (size_t)winograd_own_tiles(m, g) * (in_line + (size_t)winograd_line(winograd_own_channels(g)));
-  size_t tiles = from_raw ? WINOGRAD_RAW_TILES : WINOGRAD_GROUP_TILES;
-  size_t shared = (size_t)winograd_shared_tiles(m) * in_line + tiles * (size_t)winograd_line(WINOGRAD_GROUP);
-  size_t made = from_raw ? (size_t)winograd_made_position() : 0;
-  return positions * ((own > shared && !winograd_shares_tiles(m, g) ? own : shared) + made);
+  size_t shared = (size_t)winograd_shared_tiles(m) * in_line +
+                  (size_t)WINOGRAD_GROUP_TILES * (size_t)winograd_line(WINOGRAD_GROUP);
+  size_t few = positions * (size_t)winograd_made_position(),
+         many = (size_t)(9 + m + 2) * (size_t)winograd_position_floats(g, WINOGRAD_GROUP);
+  size_t made = from_raw ? (few > many ? few : many) : 0;
+  return positions * (own > shared && !winograd_shares_tiles(m, g) ? own : shared) + made;
 }
 
 /* A run of tiles of the flat list of n * tile rows * tile columns, and their transforms
@@ -198,9 +200,10 @@ static inline void winograd_fetch(const Winograd *g, const WinogradWeights *from
       VEC_FETCH(from->w + tap * tap_step + i * from->in_step + at);
 }
 
-/* The products of a group of output channels with weights that are made for them, some input channels at a
- * time, so that they are still in cache when they are used. */
-static void winograd_multiply_raw(int m, const Winograd *g, const WinogradRun *run, WinogradProduct *product,
+/* The products of a group of output channels with weights that are made for them.  Few tiles: some input
+ * channels at a time, all positions, so that weights and sums are in cache together and Keras's weights are
+ * read once. */
+static void winograd_multiply_few(int m, const Winograd *g, const WinogradRun *run, WinogradProduct *product,
                                   const WinogradWeights *weights, float *made) {
   product->position = winograd_made_position();
   for (int depth = 0; depth < g->in_c; depth += WINOGRAD_RAW_DEPTH) {
@@ -219,12 +222,30 @@ static void winograd_multiply_raw(int m, const Winograd *g, const WinogradRun *r
   }
 }
 
+/* The same for many tiles, whose sums do not fit: a row of positions at a time, all input channels. */
+static void winograd_multiply_many(int m, const Winograd *g, const WinogradRun *run, WinogradProduct *product,
+                                   const WinogradWeights *weights, float *scratch) {
+  int alpha = m + 2;
+  product->position = winograd_position_floats(g, WINOGRAD_GROUP);
+  ptrdiff_t block = (ptrdiff_t)g->in_c * TILE_BLOCK;
+  float *taps = scratch, *made = scratch + 9 * product->position;
+  for (int i = 0; i < g->in_c; i++)
+    for (int k = product->k; k < product->k_end; k += TILE_BLOCK)
+      winograd_taps(g, weights, i, k, product->position,
+                    taps + (k - product->k) / TILE_BLOCK * block + (ptrdiff_t)i * TILE_BLOCK);
+  ptrdiff_t count = conv_ceil(product->k_end - product->k, TILE_BLOCK) * block;
+  for (int row = 0; row < alpha; row++) {
+    for (ptrdiff_t at = 0; at < count; at += TILE_BLOCK)
+      winograd_filter_row(m, row, taps + at, product->position, product->position, made + at);
+    winograd_multiply(row * alpha, (row + 1) * alpha, g, run, product, made);
+  }
+}
+
 /* One task of a shared run: output channels from k on, tiles [first, last). */
 static void winograd_group(int m, const Winograd *g, const WinogradRun *run, int k, int first, int last,
                            const WinogradWeights *weights, const Epilogue *e, float *y, float *scratch) {
   int positions = (m + 2) * (m + 2), line = winograd_line(WINOGRAD_GROUP);
-  int most = weights->packed ? WINOGRAD_GROUP_TILES : WINOGRAD_RAW_TILES;
-  int parts = conv_ceil(last - first, most);
+  int parts = conv_ceil(last - first, WINOGRAD_GROUP_TILES);
   WinogradProduct product = {.k = k,
                              .k_end = k + WINOGRAD_GROUP < g->out_c ? k + WINOGRAD_GROUP : g->out_c,
                              .depth_end = g->in_c,
@@ -234,10 +255,13 @@ static void winograd_group(int m, const Winograd *g, const WinogradRun *run, int
   for (int part = 0; part < parts; part++) {
     product.first = first + (last - first) * part / parts;
     product.last = first + (last - first) * (part + 1) / parts;
+    float *made = scratch + (ptrdiff_t)positions * WINOGRAD_GROUP_TILES * line;
     if (weights->packed)
       winograd_multiply(0, positions, g, run, &product, weights->packed + (ptrdiff_t)k * g->in_c);
+    else if (product.last - product.first <= WINOGRAD_RAW_TILES)
+      winograd_multiply_few(m, g, run, &product, weights, made);
     else
-      winograd_multiply_raw(m, g, run, &product, weights, scratch + (ptrdiff_t)positions * most * line);
+      winograd_multiply_many(m, g, run, &product, weights, made);
     winograd_output(m, g, run, &product, e, y);
   }
 }

@@ -1,4 +1,5 @@
 #include "conv_cost.h"
+#include "kernel_sizes.h"
 
 /* All in multiply-adds at full rate.  Fitted to what `netc tune` measured for some 200 convolutions (7 to 112
  * pixels, 16 to 512 channels, 1 to 32 images) on an AMD EPYC with AVX-512; as ratios of vector operations
@@ -19,7 +20,7 @@ static const double WINOGRAD_GRADIENT = 12;               /* back from a transfo
 static const double DIRECT_GRADIENT = 1.15;               /* a product: pixels are turned first */
 enum {
   COLUMNS = 32,
-  SHARED_TILES = 168 /* of two threads: they use a weight that is made on the way once */
+  THREADS = 2 /* share tiles: they use a weight that is made on the way once */
 };
 
 static double whole(int count, int of) {
@@ -31,23 +32,21 @@ double conv_pass_cost(double floats) {
 }
 
 double conv_cost(const Conv2d *conv, OpKind op, ConvAlgorithm algorithm, int n, bool settled) {
-  bool raw = algorithm == CONV_WINOGRAD4_RAW || algorithm == CONV_WINOGRAD6_RAW;
+  int m = conv_tile(algorithm);
   bool back = op == OP_conv2d_bwd_x;
   double in = back ? conv->out_c : conv->in_c, pixels = (double)n * conv->out_h * conv->out_w;
   /* Register tiles are whole: a few channels cost as many as fill them. */
   double out = COLUMNS * whole(back ? conv->in_c : conv->out_c, COLUMNS);
   double pairs = (double)conv->in_c * conv->out_c / conv->groups;
   double taps = (double)conv->kernel_h * conv->kernel_w, inputs = in / conv->groups;
-  if (algorithm <= CONV_DIRECT) {
+  if (!m) {
     double products = taps * pixels * inputs * out;
     if (op == OP_conv2d_bwd_w)
       return products * DIRECT_GRADIENT + taps * pairs * FLOAT_FROM_MEMORY;
     return products + pixels * out * DIRECT_STORE +
            taps * pairs * (FLOAT_FROM_MEMORY + (settled ? 0 : DIRECT_PACK));
   }
-  bool small = algorithm == CONV_WINOGRAD4 || algorithm == CONV_WINOGRAD4_RAW;
-  const TileCosts *costs = small ? &tile_4 : &tile_6;
-  int m = small ? 4 : 6;
+  const TileCosts *costs = m == 4 ? &tile_4 : &tile_6;
   /* The input gradient runs over the pixels of x. */
   double tiles = n * whole(back ? conv->in_h : conv->out_h, m) * whole(back ? conv->in_w : conv->out_w, m);
   double positions = (m + 2) * (m + 2), weights = positions * pairs;
@@ -55,8 +54,8 @@ double conv_cost(const Conv2d *conv, OpKind op, ConvAlgorithm algorithm, int n, 
   if (op == OP_conv2d_bwd_w)
     return products + tiles * (in + out) * costs->gradient + weights * WINOGRAD_GRADIENT;
   double work = products + tiles * (in * costs->input + out * costs->output);
-  if (!raw)
+  if (!conv_is_raw(algorithm))
     return work + weights * (FLOAT_FROM_MEMORY + (settled ? 0 : WINOGRAD_PACK));
-  double runs = tiles / (SHARED_TILES * (small ? 1 : 56.0 / 84));
+  double runs = tiles / (THREADS * kernel_winograd_shared_tiles(m));
   return work + weights * WINOGRAD_RAW * (runs > 1 ? runs : 1);
 }

@@ -6,9 +6,9 @@
  * outputs. Everything lives in Module.arena.  */
 #ifndef NETC_IR_H
 #define NETC_IR_H
+#include "conv.h"
 #include "graph.h"
 #include "strbuf.h"
-#include "../runtime/kernels/conv2d.h"
 #include "../runtime/kernels/pool2d.h"
 
 typedef struct Function Function;
@@ -44,17 +44,6 @@ struct Value {
 };
 
 enum { NODE_MAX_OUTPUTS = 4 };
-
-/* Convolution algorithms; names as in runtime/kernels.  _RAW: from Keras's weights, with nothing packed
- * before. */
-typedef enum ConvAlgorithm {
-  CONV_UNCHOSEN,
-  CONV_DIRECT,
-  CONV_WINOGRAD4,
-  CONV_WINOGRAD6,
-  CONV_WINOGRAD4_RAW,
-  CONV_WINOGRAD6_RAW,
-} ConvAlgorithm;
 
 /* What an operator needs besides its inputs; each uses the fields it wants. */
 typedef struct NodeAttr {

@@ -84,9 +84,8 @@ int64_t kernel_batchnorm_scratch_floats(int channels) {
 }
 
 bool kernel_conv2d_fits(const Conv2d *conv, ConvAlgorithm algorithm) {
-  return algorithm == CONV_WINOGRAD4   ? conv2d_winograd4_fits(conv)
-         : algorithm == CONV_WINOGRAD6 ? conv2d_winograd6_fits(conv)
-                                       : true;
+  int tile = conv_tile(algorithm);
+  return tile == 4 ? conv2d_winograd4_fits(conv) : tile == 6 ? conv2d_winograd6_fits(conv) : true;
 }
 
 ConvAlgorithm kernel_conv2d_raw(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
@@ -97,6 +96,10 @@ ConvAlgorithm kernel_conv2d_raw(const Conv2d *conv, ConvAlgorithm algorithm, OpK
       (op == OP_conv2d ? conv2d_fwd_winograd6_takes_raw(conv) : conv2d_bwd_x_winograd6_takes_raw(conv)))
     return CONV_WINOGRAD6_RAW;
   return algorithm;
+}
+
+int kernel_winograd_shared_tiles(int tile) {
+  return winograd_shared_tiles(tile);
 }
 
 bool kernel_act_is_clamp(Act act) {

@@ -24,6 +24,8 @@ bool kernel_conv2d_fits(const Conv2d *conv, ConvAlgorithm algorithm);
 /* The variant of a Winograd algorithm that takes unpacked weights, where they are large enough for it to pay;
  * else the algorithm itself.  `op` as above. */
 ConvAlgorithm kernel_conv2d_raw(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
+/* How many Winograd tiles of so many pixels a side there are to each of the threads that share them. */
+int kernel_winograd_shared_tiles(int tile);
 /* Whether an activation is a clamp of its input, which kernels do before they store. */
 bool kernel_act_is_clamp(Act act);
 /* Whether the gradient of a pooling may be written over the pooled values. */

@@ -64,13 +64,11 @@ static const char *algorithm(const Function *function, const Layer *layer) {
       snprintf(text, sizeof text, "with %s", node->layer->name);
     if (node->layer != layer || node->op->view)
       continue;
-    if (node_is(node, OP_conv2d))
-      snprintf(text, sizeof text, "%s",
-               node->attr.algorithm == CONV_WINOGRAD4 || node->attr.algorithm == CONV_WINOGRAD4_RAW
-                   ? "winograd 4x4"
-               : node->attr.algorithm == CONV_WINOGRAD6 || node->attr.algorithm == CONV_WINOGRAD6_RAW
-                   ? "winograd 6x6"
-                   : "direct");
+    int tile = conv_tile(node->attr.algorithm);
+    if (node_is(node, OP_conv2d) && tile)
+      snprintf(text, sizeof text, "winograd %dx%d", tile, tile);
+    else if (node_is(node, OP_conv2d))
+      snprintf(text, sizeof text, "direct");
     else if (node_is(node, OP_depthwise_pointwise))
       snprintf(text, sizeof text, "direct, band by band");
     else if (!text[0])

@@ -27,17 +27,13 @@ static double seconds_now(void) {
 
 /* ---- candidates ---- */
 
-static bool is_raw(ConvAlgorithm algorithm) {
-  return algorithm == CONV_WINOGRAD4_RAW || algorithm == CONV_WINOGRAD6_RAW;
-}
-
 /* Memory that an algorithm takes besides the operands, in floats. */
 static int64_t extra_floats(const ConvPiece *piece, ConvAlgorithm algorithm, int threads) {
   int64_t floats = threads * kernel_conv2d_scratch_floats(&piece->conv, algorithm, piece->op);
   if (piece->op == OP_conv2d_bwd_w)
     return floats + kernel_conv2d_workspace_floats(&piece->conv, algorithm);
-  return is_raw(algorithm) ? floats
-                           : floats + kernel_conv2d_packed_floats(&piece->conv, algorithm, piece->op);
+  return conv_is_raw(algorithm) ? floats
+                                : floats + kernel_conv2d_packed_floats(&piece->conv, algorithm, piece->op);
 }
 
 /* Features keep no packed copy that the model would not keep, and a network with a memory limit takes nothing
@@ -45,7 +41,8 @@ static int64_t extra_floats(const ConvPiece *piece, ConvAlgorithm algorithm, int
 static bool affordable(const TuneWork *work, const TuningPiece *found, ConvAlgorithm algorithm) {
   const ConvPiece *piece = &found->piece;
   bool features = piece->place == FUNCTION_FEATURES || piece->place == FUNCTION_VARIED;
-  if (features && !is_raw(algorithm) && kernel_conv2d_raw(&piece->conv, algorithm, piece->op) != algorithm)
+  if (features && !conv_is_raw(algorithm) &&
+      kernel_conv2d_raw(&piece->conv, algorithm, piece->op) != algorithm)
     return false;
   return !work->module->graph->train.memory_limit ||
          extra_floats(piece, algorithm, MEMORY_THREADS) <=
@@ -60,7 +57,7 @@ static void add_candidates(const TuneWork *work, TunePiece *piece) {
   const TuningPiece *found = piece->found;
   ConvChoice model = found->model;
   const char *why;
-  for (int i = CONV_DIRECT; i <= CONV_WINOGRAD6_RAW; i++) {
+  for (int i = CONV_DIRECT; i < CONV_ALGORITHMS; i++) {
     ConvChoice choice = {.algorithm = (ConvAlgorithm)i};
     bool models = model.algorithm == choice.algorithm;
     if (!tuning_fits(&found->piece, choice, &why) || (!models && !affordable(work, found, choice.algorithm)))

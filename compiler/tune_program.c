@@ -29,10 +29,10 @@ typedef struct KernelKey {
   ConvAlgorithm algorithm;
 } KernelKey;
 
-enum { MOST_KERNELS = 3 * (CONV_WINOGRAD6_RAW + 1) };
+enum { MOST_KERNELS = 3 * CONV_ALGORITHMS };
 
 static bool takes_packed(OpKind op, ConvAlgorithm algorithm) {
-  return op != OP_conv2d_bwd_w && algorithm != CONV_WINOGRAD4_RAW && algorithm != CONV_WINOGRAD6_RAW;
+  return op != OP_conv2d_bwd_w && !conv_is_raw(algorithm);
 }
 
 /* The table of kernels that some candidate needs. */

@@ -6,13 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const algorithm_names[] = {
-    [CONV_UNCHOSEN] = "",           [CONV_DIRECT] = "direct",
-    [CONV_WINOGRAD4] = "winograd4", [CONV_WINOGRAD4_RAW] = "winograd4_raw",
-    [CONV_WINOGRAD6] = "winograd6", [CONV_WINOGRAD6_RAW] = "winograd6_raw",
-};
-enum { ALGORITHM_COUNT = sizeof algorithm_names / sizeof *algorithm_names };
-
 static const char *const place_names[] = {
     [FUNCTION_FORWARD] = "prediction", [FUNCTION_FEATURES] = "features", [FUNCTION_VARIED] = "features",
     [FUNCTION_HEAD] = "head",          [FUNCTION_STEP] = "step",         [FUNCTION_PREPARE] = "prepare",
@@ -60,7 +53,7 @@ const char *tuning_key(Arena *arena, const ConvPiece *piece) {
 }
 
 const char *tuning_choice_text(Arena *arena, ConvChoice choice) {
-  const char *name = algorithm_names[choice.algorithm];
+  const char *name = conv_algorithm_names[choice.algorithm];
   return choice.direct_below ? arena_printf(arena, "%s direct below %d", name, choice.direct_below) : name;
 }
 
@@ -136,11 +129,11 @@ static bool read_choice(Reader *reader, int begin, int end, ConvChoice *choice) 
   }
   if (rest)
     *rest++ = 0;
-  for (int i = CONV_DIRECT; i < ALGORITHM_COUNT; i++)
-    if (!strcmp(words, algorithm_names[i]))
+  for (int i = CONV_DIRECT; i < CONV_ALGORITHMS; i++)
+    if (!strcmp(words, conv_algorithm_names[i]))
       choice->algorithm = (ConvAlgorithm)i;
   if (choice->algorithm == CONV_UNCHOSEN) {
-    const char *near = diag_nearest(words, algorithm_names + 1, ALGORITHM_COUNT - 1);
+    const char *near = diag_nearest(words, conv_algorithm_names + CONV_DIRECT, CONV_ALGORITHMS - CONV_DIRECT);
     diag_error(reader->diag, span(reader, begin, begin + (int)strlen(words)),
                "there is no algorithm `%s`%s%s%s", words, near ? "; did you mean `" : "", near ? near : "",
                near ? "`?" : "");
@@ -298,11 +291,9 @@ Tuning *tuning_read(Arena *arena, Diag *diag, const char *path) {
 
 bool tuning_fits(const ConvPiece *piece, ConvChoice choice, const char **why) {
   ConvAlgorithm algorithm = choice.algorithm;
-  bool raw = algorithm == CONV_WINOGRAD4_RAW || algorithm == CONV_WINOGRAD6_RAW;
-  ConvAlgorithm packed = algorithm == CONV_WINOGRAD4_RAW   ? CONV_WINOGRAD4
-                         : algorithm == CONV_WINOGRAD6_RAW ? CONV_WINOGRAD6
-                                                           : algorithm;
-  if (!kernel_conv2d_fits(&piece->conv, packed))
+  bool raw = conv_is_raw(algorithm);
+  ConvAlgorithm packed = conv_tile(algorithm) == 4 ? CONV_WINOGRAD4 : CONV_WINOGRAD6;
+  if (!kernel_conv2d_fits(&piece->conv, algorithm))
     *why = "it wants 3x3 windows, stride 1, no dilation, one group and 16 channels or more";
   else if (raw && piece->op == OP_conv2d_bwd_w)
     *why = "gradients of weights have no weights to take unpacked";

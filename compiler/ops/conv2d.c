@@ -2,7 +2,6 @@
 #include "lowering.h"
 #include "../emit/emit.h"
 #include "../kernel_sizes.h"
-#include <string.h>
 
 /* out[h, w, f] = sum over the window and the group's channels of in * kernel[., ., c, f], plus bias[f].
  * Keras: Conv2D.  kernel (kh, kw, channels / groups, filters). */
@@ -24,13 +23,8 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
       infer_note_input(layer, 0, arena, diag);
     return false;
   }
-  if ((stride[0] > 1 || stride[1] > 1) && (dilation[0] > 1 || dilation[1] > 1)) {
-    diag_error(diag, infer_span(layer, "dilation_rate"),
-               "strides and dilation cannot both be above 1, as in Keras");
-    return false;
-  }
   int64_t out[3];
-  if (!infer_window(layer, "kernel_size", stride, dilation, arena, diag, out))
+  if (!infer_steps(layer, diag) || !infer_window(layer, "kernel_size", stride, dilation, arena, diag, out))
     return false;
   out[2] = filters;
   if (!infer_set(layer, 3, out, arena, diag))
@@ -46,35 +40,8 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
 
 /* ---- IR: conv2d(x, w [, bias] [, residual]), its two gradients, and packing ---- */
 
-/* The geometry of a convolution layer's call on its input. */
-static Conv2d geometry(const Layer *layer, Shape in, Shape out) {
-  const int64_t *kernel = call_ints(&layer->call, "kernel_size"),
-                *stride = call_ints(&layer->call, "strides"),
-                *dilation = call_ints(&layer->call, "dilation_rate");
-  Conv2d g = {.in_h = in.dim[0],
-              .in_w = in.dim[1],
-              .in_c = in.dim[2],
-              .out_h = out.dim[0],
-              .out_w = out.dim[1],
-              .out_c = out.dim[2],
-              .kernel_h = (int)kernel[0],
-              .kernel_w = (int)kernel[1],
-              .stride_h = (int)stride[0],
-              .stride_w = (int)stride[1],
-              .dilation_h = (int)dilation[0],
-              .dilation_w = (int)dilation[1],
-              .groups = (int)call_int(&layer->call, "groups"),
-              .in_ld = in.dim[2],
-              .out_ld = out.dim[2]};
-  if (!strcmp(call_text(&layer->call, "padding"), "same")) {
-    g.pad_top = lower_same_padding(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.dilation_h);
-    g.pad_left = lower_same_padding(g.in_w, g.out_w, g.kernel_w, g.stride_w, g.dilation_w);
-  }
-  return g;
-}
-
 static Value *conv2d_lower(Builder *builder, const Layer *layer, Value **inputs) {
-  Conv2d g = geometry(layer, inputs[0]->shape, layer->shape);
+  Conv2d g = lower_conv(layer, inputs[0]->shape, layer->shape, (int)call_int(&layer->call, "groups"));
   Value *x = lower_take_padding(inputs[0], &g);
   Value *y = ir_binary(builder, OP_conv2d, x, ir_weight(builder, layer, "kernel"), layer->shape);
   y->def->attr.conv = g;
@@ -109,19 +76,12 @@ static void conv2d_bwd_x_gradient(Builder *builder, Node *node, Value **dy, cons
 }
 
 static int64_t conv2d_flops(const Node *node) {
-  const Conv2d *g = &node->attr.conv;
-  return (int64_t)2 * g->out_h * g->out_w * g->out_c * g->kernel_h * g->kernel_w * (g->in_c / g->groups);
+  return conv_flops(&node->attr.conv);
 }
 
 /* Kernel names by algorithm: conv2d_<what>_<variant>. */
 static const char *variant(const Node *node) {
-  static const char *const names[] = {[CONV_UNCHOSEN] = "direct",
-                                      [CONV_DIRECT] = "direct",
-                                      [CONV_WINOGRAD4] = "winograd4",
-                                      [CONV_WINOGRAD6] = "winograd6",
-                                      [CONV_WINOGRAD4_RAW] = "winograd4_raw",
-                                      [CONV_WINOGRAD6_RAW] = "winograd6_raw"};
-  return names[node->attr.algorithm];
+  return conv_algorithm_names[node->attr.algorithm];
 }
 
 static void conv2d_emit(Emitter *e, const Node *node) {
@@ -186,10 +146,8 @@ static int64_t conv2d_scratch(const Node *node, int batch) {
 }
 
 static void conv2d_print(const Node *node, void *out) {
-  const Conv2d *g = &node->attr.conv;
-  strbuf_printf(out, "%dx%d, stride %dx%d, pad %d,%d, dilation %dx%d, groups %d, %s", g->kernel_h,
-                g->kernel_w, g->stride_h, g->stride_w, g->pad_top, g->pad_left, g->dilation_h, g->dilation_w,
-                g->groups, variant(node));
+  conv_print(&node->attr.conv, out);
+  strbuf_printf(out, ", groups %d, %s", node->attr.conv.groups, variant(node));
   if (node->attr.has_bias || node->attr.has_residual || node->attr.act.kind)
     strbuf_printf(out, "%s%s, act %d", node->attr.has_bias ? ", bias" : "",
                   node->attr.has_residual ? ", residual" : "", node->attr.act.kind);

@@ -3,7 +3,6 @@
 #include "lowering.h"
 #include "../emit/emit.h"
 #include "../kernel_sizes.h"
-#include <string.h>
 
 static bool conv2d_transpose_infer(Layer *layer, Arena *arena, Diag *diag) {
   const Call *call = &layer->call;
@@ -15,9 +14,9 @@ static bool conv2d_transpose_infer(Layer *layer, Arena *arena, Diag *diag) {
   int64_t out[3] = {0, 0, call_int(call, "filters")};
   const int64_t *kernel = call_ints(call, "kernel_size"), *strides = call_ints(call, "strides");
   const int64_t *dilation = call_ints(call, "dilation_rate"), *extra = call_ints(call, "output_padding");
-  bool same = !strcmp(call_text(call, "padding"), "same");
+  bool same = infer_same(layer);
   for (int i = 0; i < 2; i++) {
-    int64_t window = (kernel[i] - 1) * dilation[i] + 1, size;
+    int64_t window = conv_reach(kernel[i], dilation[i]), size;
     if (extra && extra[i] >= strides[i]) {
       diag_error(diag, infer_span(layer, "output_padding"), "`output_padding` must be less than the stride");
       return false;
@@ -48,40 +47,15 @@ static bool conv2d_transpose_infer(Layer *layer, Arena *arena, Diag *diag) {
 /* ---- lowering: the data gradient of the convolution that leads back from y to x, whose kernel (R, S, out,
  * in) this is ---- */
 
-static int transpose_padding(const Layer *layer, int axis, int in, int out) {
-  const Call *call = &layer->call;
-  const int64_t *extra = call_ints(call, "output_padding");
-  int window = (int)((call_ints(call, "kernel_size")[axis] - 1) * call_ints(call, "dilation_rate")[axis] + 1);
-  if (strcmp(call_text(call, "padding"), "same"))
-    return 0;
-  if (extra)
-    return window / 2;
-  return lower_same_padding(out, in, window, (int)call_ints(call, "strides")[axis], 1);
-}
-
 static Value *conv2d_transpose_lower(Builder *builder, const Layer *layer, Value **inputs) {
-  const int64_t *kernel = call_ints(&layer->call, "kernel_size"),
-                *stride = call_ints(&layer->call, "strides"),
-                *dilation = call_ints(&layer->call, "dilation_rate");
-  Shape x = inputs[0]->shape, y = layer->shape;
-  Value *out = ir_binary(builder, OP_conv2d_bwd_x, inputs[0], ir_weight(builder, layer, "kernel"), y);
-  out->def->attr.conv = (Conv2d){.in_h = y.dim[0],
-                                 .in_w = y.dim[1],
-                                 .in_c = y.dim[2],
-                                 .out_h = x.dim[0],
-                                 .out_w = x.dim[1],
-                                 .out_c = x.dim[2],
-                                 .kernel_h = (int)kernel[0],
-                                 .kernel_w = (int)kernel[1],
-                                 .stride_h = (int)stride[0],
-                                 .stride_w = (int)stride[1],
-                                 .pad_top = transpose_padding(layer, 0, x.dim[0], y.dim[0]),
-                                 .pad_left = transpose_padding(layer, 1, x.dim[1], y.dim[1]),
-                                 .dilation_h = (int)dilation[0],
-                                 .dilation_w = (int)dilation[1],
-                                 .groups = 1,
-                                 .in_ld = y.dim[2],
-                                 .out_ld = x.dim[2]};
+  Value *out =
+      ir_binary(builder, OP_conv2d_bwd_x, inputs[0], ir_weight(builder, layer, "kernel"), layer->shape);
+  Conv2d g = lower_conv(layer, layer->shape, inputs[0]->shape, 1);
+  if (infer_same(layer) && call_ints(&layer->call, "output_padding")) { /* then the size does not say */
+    g.pad_top = (int)(conv_reach(g.kernel_h, g.dilation_h) / 2);
+    g.pad_left = (int)(conv_reach(g.kernel_w, g.dilation_w) / 2);
+  }
+  out->def->attr.conv = g;
   return lower_activation(builder, layer, lower_bias(builder, layer, out));
 }
 

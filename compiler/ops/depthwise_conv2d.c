@@ -2,7 +2,6 @@
 #include "lowering.h"
 #include "../emit/emit.h"
 #include "../kernel_sizes.h"
-#include <string.h>
 
 /* Each channel has its own depth_multiplier filters; channel c's k-th result is output channel c * multiplier
  * + k. Keras: DepthwiseConv2D.  kernel (kh, kw, channels, multiplier). */
@@ -16,11 +15,8 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
   const int64_t *dilation = call_ints(call, "dilation_rate");
   int64_t multiplier = call_int(call, "depth_multiplier");
   int channels = layer->inputs[0]->shape.dim[2];
-  if ((stride[0] > 1 || stride[1] > 1) && (dilation[0] > 1 || dilation[1] > 1)) {
-    diag_error(diag, infer_span(layer, "dilation_rate"),
-               "strides and dilation cannot both be above 1, as in Keras");
+  if (!infer_steps(layer, diag))
     return false;
-  }
   if (stride[0] != stride[1]) {
     diag_error(diag, infer_span(layer, "strides"),
                "a depthwise convolution steps equally in both directions");
@@ -45,30 +41,9 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
  * ---- */
 
 Value *lower_depthwise(Builder *builder, const Layer *layer, Value *x, Value *weight) {
-  const int64_t *kernel = call_ints(&layer->call, "kernel_size"),
-                *stride = call_ints(&layer->call, "strides"),
-                *dilation = call_ints(&layer->call, "dilation_rate");
-  Shape in = x->shape, out = layer->shape;
+  Shape out = layer->shape;
   out.dim[2] = weight->shape.dim[2] * weight->shape.dim[3];
-  Conv2d g = {.in_h = in.dim[0],
-              .in_w = in.dim[1],
-              .in_c = in.dim[2],
-              .out_h = out.dim[0],
-              .out_w = out.dim[1],
-              .out_c = out.dim[2],
-              .kernel_h = (int)kernel[0],
-              .kernel_w = (int)kernel[1],
-              .stride_h = (int)stride[0],
-              .stride_w = (int)stride[1],
-              .dilation_h = (int)dilation[0],
-              .dilation_w = (int)dilation[1],
-              .groups = in.dim[2],
-              .in_ld = in.dim[2],
-              .out_ld = out.dim[2]};
-  if (!strcmp(call_text(&layer->call, "padding"), "same")) {
-    g.pad_top = lower_same_padding(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.dilation_h);
-    g.pad_left = lower_same_padding(g.in_w, g.out_w, g.kernel_w, g.stride_w, g.dilation_w);
-  }
+  Conv2d g = lower_conv(layer, x->shape, out, x->shape.dim[2]);
   x = lower_take_padding(x, &g);
   Value *y = ir_binary(builder, OP_depthwise_conv2d, x, weight, out);
   y->def->attr.conv = g;
@@ -94,8 +69,7 @@ static void depthwise_gradient(Builder *builder, Node *node, Value **dy, const b
 }
 
 static int64_t depthwise_flops(const Node *node) {
-  const Conv2d *g = &node->attr.conv;
-  return (int64_t)2 * g->out_h * g->out_w * g->out_c * g->kernel_h * g->kernel_w;
+  return conv_flops(&node->attr.conv);
 }
 
 static void depthwise_emit(Emitter *e, const Node *node) {
@@ -115,10 +89,8 @@ static int64_t depthwise_scratch(const Node *node, int batch) {
 }
 
 static void depthwise_print(const Node *node, void *out) {
-  const Conv2d *g = &node->attr.conv;
-  strbuf_printf(out, "%dx%d, stride %dx%d, pad %d,%d, dilation %dx%d, act %d", g->kernel_h, g->kernel_w,
-                g->stride_h, g->stride_w, g->pad_top, g->pad_left, g->dilation_h, g->dilation_w,
-                node->attr.act.kind);
+  conv_print(&node->attr.conv, out);
+  strbuf_printf(out, ", act %d", node->attr.act.kind);
 }
 
 const OpDef op_depthwise_conv2d = {

@@ -6,20 +6,15 @@
  * its bias]] [, bias of the depthwise convolution] [, bias] [, residual]), made by pass_pair of two or three
  * convolutions: attr.expand, attr.depthwise, attr.conv ---- */
 
-static int64_t pointwise_flops(const Conv2d *g) {
-  return (int64_t)2 * g->out_h * g->out_w * g->in_c * g->out_c;
-}
-
 int64_t depthwise_pointwise_flops(const Node *node, const Layer *layer) {
   const NodeAttr *attr = &node->attr;
-  const Conv2d *g = &attr->depthwise;
   int64_t sum = 0;
   if (!layer || layer == node->layer)
-    sum += pointwise_flops(&attr->conv);
+    sum += conv_flops(&attr->conv);
   if (!layer || layer == attr->depthwise_layer)
-    sum += (int64_t)2 * g->out_h * g->out_w * g->out_c * g->kernel_h * g->kernel_w;
+    sum += conv_flops(&attr->depthwise);
   if (attr->expands && (!layer || layer == attr->expand_layer))
-    sum += pointwise_flops(&attr->expand);
+    sum += conv_flops(&attr->expand);
   return sum;
 }
 
@@ -49,13 +44,12 @@ static void emit(Emitter *e, const Node *node) {
 }
 
 static void print(const Node *node, void *out) {
-  const Conv2d *g = &node->attr.depthwise;
   if (node->attr.expands)
     strbuf_printf(out, "1x1, act %d, then ", node->attr.expand_act.kind);
-  strbuf_printf(out, "%dx%d, stride %dx%d, pad %d,%d, dilation %dx%d, act %d, then 1x1%s%s, act %d",
-                g->kernel_h, g->kernel_w, g->stride_h, g->stride_w, g->pad_top, g->pad_left, g->dilation_h,
-                g->dilation_w, node->attr.depthwise_act.kind, node->attr.has_bias ? ", bias" : "",
-                node->attr.has_residual ? ", residual" : "", node->attr.act.kind);
+  conv_print(&node->attr.depthwise, out);
+  strbuf_printf(out, ", act %d, then 1x1%s%s, act %d", node->attr.depthwise_act.kind,
+                node->attr.has_bias ? ", bias" : "", node->attr.has_residual ? ", residual" : "",
+                node->attr.act.kind);
 }
 
 const OpDef op_depthwise_pointwise = {

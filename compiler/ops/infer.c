@@ -1,5 +1,7 @@
 #include "infer.h"
+#include "../conv.h"
 #include <limits.h>
+#include <string.h>
 
 Span infer_span(const Layer *layer, const char *param) {
   const Attr *attr = call_attr(&layer->call, param);
@@ -62,14 +64,28 @@ bool infer_between(const Layer *layer, const char *param, double low, double hig
   return false;
 }
 
+bool infer_steps(const Layer *layer, Diag *diag) {
+  const int64_t *stride = call_ints(&layer->call, "strides"),
+                *dilation = call_ints(&layer->call, "dilation_rate");
+  if ((stride[0] == 1 && stride[1] == 1) || (dilation[0] == 1 && dilation[1] == 1))
+    return true;
+  diag_error(diag, infer_span(layer, "dilation_rate"),
+             "strides and dilation cannot both be above 1, as in Keras");
+  return false;
+}
+
+bool infer_same(const Layer *layer) {
+  return !strcmp(call_text(&layer->call, "padding"), "same");
+}
+
 bool infer_window(const Layer *layer, const char *window_param, const int64_t *stride,
                   const int64_t *dilation, Arena *arena, Diag *diag, int64_t out[2]) {
   static const char *const side[] = {"height", "width"};
   const int64_t *window = call_ints(&layer->call, window_param);
-  bool same = call_text(&layer->call, "padding")[0] == 's';
+  bool same = infer_same(layer);
   for (int i = 0; i < 2; i++) {
     int64_t in = layer->inputs[0]->shape.dim[i];
-    int64_t reach = (window[i] - 1) * (dilation ? dilation[i] : 1) + 1;
+    int64_t reach = conv_reach(window[i], dilation ? dilation[i] : 1);
     if (same) {
       out[i] = (in + stride[i] - 1) / stride[i];
       continue;

@@ -16,6 +16,10 @@ bool infer_image(const Layer *layer, Arena *arena, Diag *diag);
 bool infer_at_least(const Layer *layer, const char *param, int64_t least, Diag *diag);
 /* A float argument must lie in [low, high). */
 bool infer_between(const Layer *layer, const char *param, double low, double high, Diag *diag);
+/* A window's strides and dilation must not both be above 1. */
+bool infer_steps(const Layer *layer, Diag *diag);
+/* Whether the layer's `padding` is `same` rather than `valid`. */
+bool infer_same(const Layer *layer);
 /* Output size of a window that slides over the input image.  `same`: ceil(in / stride); `valid`: only whole
  * windows. `window`, `stride` and `dilation` are {height, width}; `dilation` may be NULL. */
 bool infer_window(const Layer *layer, const char *window_param, const int64_t *stride,

@@ -1,4 +1,5 @@
 #include "lowering.h"
+#include "infer.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,27 +120,61 @@ Value *lower_activation(Builder *builder, const Layer *layer, Value *x) {
   return y;
 }
 
+int lower_padding(const Layer *layer, int in, int out, int reach, int stride) {
+  int total = (out - 1) * stride + reach - in;
+  return infer_same(layer) && total > 0 ? total / 2 : 0;
+}
+
+static Conv2d geometry(Shape in, Shape out, const int64_t *kernel, const int64_t *stride,
+                       const int64_t *dilation, int groups) {
+  return (Conv2d){.in_h = in.dim[0],
+                  .in_w = in.dim[1],
+                  .in_c = in.dim[2],
+                  .out_h = out.dim[0],
+                  .out_w = out.dim[1],
+                  .out_c = out.dim[2],
+                  .kernel_h = (int)kernel[0],
+                  .kernel_w = (int)kernel[1],
+                  .stride_h = (int)stride[0],
+                  .stride_w = (int)stride[1],
+                  .dilation_h = (int)dilation[0],
+                  .dilation_w = (int)dilation[1],
+                  .groups = groups,
+                  .in_ld = in.dim[2],
+                  .out_ld = out.dim[2]};
+}
+
+Conv2d lower_conv(const Layer *layer, Shape in, Shape out, int groups) {
+  const Call *call = &layer->call;
+  Conv2d g = geometry(in, out, call_ints(call, "kernel_size"), call_ints(call, "strides"),
+                      call_ints(call, "dilation_rate"), groups);
+  g.pad_top = lower_padding(layer, g.in_h, g.out_h, (int)conv_reach(g.kernel_h, g.dilation_h), g.stride_h);
+  g.pad_left = lower_padding(layer, g.in_w, g.out_w, (int)conv_reach(g.kernel_w, g.dilation_w), g.stride_w);
+  return g;
+}
+
+Conv2d lower_pointwise(Shape in, Shape out) {
+  static const int64_t one[2] = {1, 1};
+  return geometry(in, out, one, one, one, 1);
+}
+
+bool lower_take_axis(const Node *pad, int axis, int out, int reach, int stride, int *in, int *before) {
+  *in = pad->in[0]->shape.dim[axis];
+  *before += (int)pad->attr.ints[axis];
+  int after = (out - 1) * stride + reach - *in - *before;
+  return *before < reach && after < reach;
+}
+
 Value *lower_take_padding(Value *x, Conv2d *g) {
   const Node *pad = x->def;
   if (!node_is(pad, OP_zero_padding))
     return x;
   Conv2d taken = *g;
-  taken.in_h = pad->in[0]->shape.dim[0];
-  taken.in_w = pad->in[0]->shape.dim[1];
-  taken.pad_top += (int)pad->attr.ints[0];
-  taken.pad_left += (int)pad->attr.ints[1];
-  int window_h = (g->kernel_h - 1) * g->dilation_h + 1, window_w = (g->kernel_w - 1) * g->dilation_w + 1;
-  int pad_bottom = (g->out_h - 1) * g->stride_h + window_h - taken.in_h - taken.pad_top;
-  int pad_right = (g->out_w - 1) * g->stride_w + window_w - taken.in_w - taken.pad_left;
-  /* Windows that see nothing but padding are not what the kernels are made for. */
-  if (taken.pad_top >= window_h || taken.pad_left >= window_w || pad_bottom >= window_h ||
-      pad_right >= window_w)
+  int reach_h = (int)conv_reach(g->kernel_h, g->dilation_h),
+      reach_w = (int)conv_reach(g->kernel_w, g->dilation_w);
+  if (!lower_take_axis(pad, 0, g->out_h, reach_h, g->stride_h, &taken.in_h, &taken.pad_top) ||
+      !lower_take_axis(pad, 1, g->out_w, reach_w, g->stride_w, &taken.in_w, &taken.pad_left))
     return x;
   *g = taken;
   return pad->in[0];
-}
-
-int lower_same_padding(int in, int out, int window, int stride, int dilation) {
-  int total = (out - 1) * stride + (window - 1) * dilation + 1 - in;
-  return total > 0 ? total / 2 : 0;
 }

@@ -14,9 +14,17 @@ Value *lower_activation(Builder *builder, const Layer *layer, Value *x);
 Value *lower_activation_call(Builder *builder, const Call *activation, Value *x);
 /* Kind and parameters of an elementwise activation's call. */
 Act lower_act_of(const Call *activation);
-/* What `same` pads before the first pixel: half of what is missing, rounded down (Keras puts the odd one
- * after). */
-int lower_same_padding(int in, int out, int window, int stride, int dilation);
+/* What the layer's `padding` puts before the first pixel of an axis: for `same` half of what is missing,
+ * rounded down (Keras puts the odd one after). */
+int lower_padding(const Layer *layer, int in, int out, int reach, int stride);
+/* The convolution from `in` to `out` of a layer with kernel_size, strides, dilation_rate and padding. */
+Conv2d lower_conv(const Layer *layer, Shape in, Shape out, int groups);
+/* 1x1, pixel by pixel. */
+Conv2d lower_pointwise(Shape in, Shape out);
+/* Moves what a zero padding puts before axis 0 or 1 into windows over it: *in becomes the size of what is
+ * padded, *before grows.  False where some window would then see nothing but padding: kernels are not made
+ * for that. */
+bool lower_take_axis(const Node *pad, int axis, int out, int reach, int stride, int *in, int *before);
 /* Where x is a zero padding, gives back what it pads and adds its rows and columns to those of `g`, whose
  * in_h and in_w become those of that image: a convolution sees zeros outside of it anyway. */
 Value *lower_take_padding(Value *x, Conv2d *g);

@@ -2,7 +2,6 @@
 #include "lowering.h"
 #include "../emit/emit.h"
 #include "../kernel_sizes.h"
-#include <string.h>
 
 /* Keras: MaxPooling2D, AveragePooling2D.  `same` average pooling divides by the count of valid pixels. */
 static bool infer(Layer *layer, Arena *arena, Diag *diag) {
@@ -54,22 +53,15 @@ static Value *take_padding(const Layer *layer, Value *x, Pool2d *g) {
   if (layer->op->kind != OP_maxpool || !node_is(pad, OP_zero_padding) || !never_negative(pad->in[0]))
     return x;
   Pool2d taken = *g;
-  taken.in_h = pad->in[0]->shape.dim[0];
-  taken.in_w = pad->in[0]->shape.dim[1];
-  taken.pad_top += (int)pad->attr.ints[0];
-  taken.pad_left += (int)pad->attr.ints[1];
-  int pad_bottom = (g->out_h - 1) * g->stride_h + g->pool_h - taken.in_h - taken.pad_top;
-  int pad_right = (g->out_w - 1) * g->stride_w + g->pool_w - taken.in_w - taken.pad_left;
-  if (taken.pad_top >= g->pool_h || taken.pad_left >= g->pool_w || pad_bottom >= g->pool_h ||
-      pad_right >= g->pool_w)
+  if (!lower_take_axis(pad, 0, g->out_h, g->pool_h, g->stride_h, &taken.in_h, &taken.pad_top) ||
+      !lower_take_axis(pad, 1, g->out_w, g->pool_w, g->stride_w, &taken.in_w, &taken.pad_left))
     return x;
   *g = taken;
   return pad->in[0];
 }
 
 static Value *pool_lower(Builder *builder, const Layer *layer, Value **inputs) {
-  const int64_t *size = call_ints(&layer->call, "pool_size"), *stride = call_ints(&layer->call, "strides");
-  stride = stride ? stride : size;
+  const int64_t *size = call_ints(&layer->call, "pool_size"), *stride = infer_pool_strides(layer);
   Shape in = inputs[0]->shape, out = layer->shape;
   Pool2d g = {.in_h = in.dim[0],
               .in_w = in.dim[1],
@@ -82,10 +74,8 @@ static Value *pool_lower(Builder *builder, const Layer *layer, Value **inputs) {
               .stride_w = (int)stride[1],
               .in_ld = in.dim[2],
               .out_ld = out.dim[2]};
-  if (!strcmp(call_text(&layer->call, "padding"), "same")) {
-    g.pad_top = lower_same_padding(g.in_h, g.out_h, g.pool_h, g.stride_h, 1);
-    g.pad_left = lower_same_padding(g.in_w, g.out_w, g.pool_w, g.stride_w, 1);
-  }
+  g.pad_top = lower_padding(layer, g.in_h, g.out_h, g.pool_h, g.stride_h);
+  g.pad_left = lower_padding(layer, g.in_w, g.out_w, g.pool_w, g.stride_w);
   Value *y = ir_unary(builder, layer->op->kind, take_padding(layer, inputs[0], &g), out);
   y->def->attr.pool = g;
   return y;

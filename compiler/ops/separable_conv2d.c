@@ -3,7 +3,6 @@
 #include "lowering.h"
 #include "../emit/emit.h"
 #include "../kernel_sizes.h"
-#include <string.h>
 
 static bool separable_conv2d_infer(Layer *layer, Arena *arena, Diag *diag) {
   const Call *call = &layer->call;
@@ -24,14 +23,9 @@ static bool separable_conv2d_infer(Layer *layer, Arena *arena, Diag *diag) {
                (long long)multiplier);
     return false;
   }
-  const int64_t *dilation = call_ints(call, "dilation_rate");
-  if (strides[0] > 1 && (dilation[0] > 1 || dilation[1] > 1)) {
-    diag_error(diag, infer_span(layer, "dilation_rate"),
-               "strides and dilation cannot both be above 1, as in Keras");
-    return false;
-  }
   int64_t out[3];
-  if (!infer_window(layer, "kernel_size", strides, dilation, arena, diag, out))
+  if (!infer_steps(layer, diag) ||
+      !infer_window(layer, "kernel_size", strides, call_ints(call, "dilation_rate"), arena, diag, out))
     return false;
   out[2] = filters;
   if (!infer_set(layer, 3, out, arena, diag))
@@ -54,22 +48,7 @@ static bool separable_conv2d_infer(Layer *layer, Arena *arena, Diag *diag) {
 static Value *separable_conv2d_lower(Builder *builder, const Layer *layer, Value **inputs) {
   Value *wide = lower_depthwise(builder, layer, inputs[0], ir_weight(builder, layer, "depthwise_kernel"));
   Value *y = ir_binary(builder, OP_conv2d, wide, ir_weight(builder, layer, "pointwise_kernel"), layer->shape);
-  Shape in = wide->shape, out = layer->shape;
-  y->def->attr.conv = (Conv2d){.in_h = in.dim[0],
-                               .in_w = in.dim[1],
-                               .in_c = in.dim[2],
-                               .out_h = out.dim[0],
-                               .out_w = out.dim[1],
-                               .out_c = out.dim[2],
-                               .kernel_h = 1,
-                               .kernel_w = 1,
-                               .stride_h = 1,
-                               .stride_w = 1,
-                               .dilation_h = 1,
-                               .dilation_w = 1,
-                               .groups = 1,
-                               .in_ld = in.dim[2],
-                               .out_ld = out.dim[2]};
+  y->def->attr.conv = lower_pointwise(wide->shape, layer->shape);
   return lower_activation(builder, layer, lower_bias(builder, layer, y));
 }
 

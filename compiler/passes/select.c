@@ -74,10 +74,6 @@ static Value *add_pack(Node *node, Value *w, ConvAlgorithm algorithm) {
 
 /* ---- the model ---- */
 
-static bool is_winograd6(ConvAlgorithm algorithm) {
-  return algorithm == CONV_WINOGRAD6 || algorithm == CONV_WINOGRAD6_RAW;
-}
-
 /* Cost of a choice at n images, with what an algorithm that rounds more must save, and for direct sums with
  * what Winograd's kernels would do on the way: pooled gradients written out and read, a mask applied. */
 static double choice_cost(const Node *node, ConvChoice choice, int n, bool is_settled) {
@@ -90,7 +86,7 @@ static double choice_cost(const Node *node, ConvChoice choice, int n, bool is_se
     cost += n * conv_pass_cost((reads_pool(node) ? 2 * y : 0) + (select_mask(node) ? 3 * x : 0));
   }
   cost /= algorithm == CONV_DIRECT ? 1 : 1 - LEAST_GAIN;
-  return is_winograd6(algorithm) ? cost / (1 - LEAST_GAIN_OF_6) : cost;
+  return conv_tile(algorithm) == 6 ? cost / (1 - LEAST_GAIN_OF_6) : cost;
 }
 
 /* From how many images on direct sums no longer save LEAST_GAIN over an algorithm; FORWARD_BATCH where not
@@ -173,7 +169,7 @@ static void select_node(Module *module, Node *node) {
   if (pool && !choice.direct_below && choice.algorithm != CONV_DIRECT)
     take_pool(node, pool);
   Value *w = node->in[1];
-  if (choice.algorithm != CONV_WINOGRAD4_RAW && choice.algorithm != CONV_WINOGRAD6_RAW)
+  if (!conv_is_raw(choice.algorithm))
     node->in[1] = add_pack(node, w, choice.algorithm);
   if (choice.direct_below) {
     Value **in = arena_array(module->arena, Value *, node->in_count + 2);

@@ -7,10 +7,6 @@
 #include "fuse.h"
 #include "../kernel_sizes.h"
 
-static bool by_winograd(const Node *node) {
-  return node->attr.algorithm != CONV_UNCHOSEN && node->attr.algorithm != CONV_DIRECT;
-}
-
 bool pool_is_pairs(const Pool2d *g) {
   return g->pool_h == 2 && g->pool_w == 2 && g->stride_h == 2 && g->stride_w == 2 && !g->pad_top &&
          !g->pad_left && g->out_h == g->in_h / 2 && g->out_w == g->in_w / 2;
@@ -22,7 +18,7 @@ static bool reads_through(const Node *user, const Value *dy) {
     return true;
   return ((node_is(user, OP_conv2d_bwd_w) && user->in[1] == dy && user->in[0] != dy) ||
           (node_is(user, OP_conv2d_bwd_x) && user->in[0] == dy)) &&
-         by_winograd(user) && !user->attr.max_pool && !user->attr.masked;
+         conv_tile(user->attr.algorithm) && !user->attr.max_pool && !user->attr.masked;
 }
 
 static bool read_through_pool(Function *function, Node *pool) {
@@ -56,7 +52,7 @@ Node *select_mask(const Node *conv) {
 
 static bool mask(Function *function, Node *activation) {
   Node *conv = activation->in[0]->kind == VALUE_TEMP ? activation->in[0]->def : NULL;
-  if (!conv || select_mask(conv) != activation || !by_winograd(conv) || conv->attr.masked)
+  if (!conv || select_mask(conv) != activation || !conv_tile(conv->attr.algorithm) || conv->attr.masked)
     return false;
   fuse_add_input(conv, activation->in[1]);
   conv->attr.masked = true;

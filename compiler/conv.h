@@ -1,0 +1,33 @@
+/* Convolutions apart from the IR: their algorithms, and what follows from their geometry. */
+#ifndef NETC_CONV_H
+#define NETC_CONV_H
+#include "strbuf.h"
+#include "../runtime/kernels/conv2d.h"
+#include <stdint.h>
+
+/* Names as in runtime/kernels.  _RAW: from Keras's weights, with nothing packed before. */
+typedef enum ConvAlgorithm {
+  CONV_UNCHOSEN,
+  CONV_DIRECT,
+  CONV_WINOGRAD4,
+  CONV_WINOGRAD6,
+  CONV_WINOGRAD4_RAW,
+  CONV_WINOGRAD6_RAW,
+} ConvAlgorithm;
+enum { CONV_ALGORITHMS = CONV_WINOGRAD6_RAW + 1 };
+
+/* As in the names of kernels and in M.tune; not chosen is direct. */
+extern const char *const conv_algorithm_names[CONV_ALGORITHMS];
+/* Pixels along a side of Winograd's output tiles; 0: direct sums. */
+int conv_tile(ConvAlgorithm algorithm);
+bool conv_is_raw(ConvAlgorithm algorithm);
+
+/* Pixels from the first of a window's taps to the last, both included. */
+static inline int64_t conv_reach(int64_t taps, int64_t dilation) {
+  return (taps - 1) * dilation + 1;
+}
+/* Of one image, by direct sums: a product and an addition each. */
+int64_t conv_flops(const Conv2d *conv);
+/* "3x3, stride 1x1, pad 1,1, dilation 1x1" */
+void conv_print(const Conv2d *conv, StrBuf *out);
+#endif

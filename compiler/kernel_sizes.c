@@ -104,7 +104,7 @@ int kernel_winograd_shared_tiles(int tile) {
 
 bool kernel_act_is_clamp(Act act) {
   float low, high;
-  return epilogue_is_clamp(&act, &low, &high);
+  return act_is_clamp(&act, &low, &high);
 }
 
 bool kernel_pool_windows_apart(const Pool2d *pool) {

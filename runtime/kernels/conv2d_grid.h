@@ -166,7 +166,7 @@ static void conv_flat_range(const ConvGrid *c, int64_t begin, int64_t end, int k
 static void conv_grid_range(const ConvGrid *c, int64_t begin, int64_t end, int k0, int k1, const float *x,
                             const float *zero, const float *packed, const Epilogue *e, float *y) {
   float low = -INFINITY, high = INFINITY;
-  bool clamp = e ? epilogue_is_clamp(&e->act, &low, &high) : true;
+  bool clamp = e ? act_is_clamp(&e->act, &low, &high) : true;
   int all_taps = c->taps_h * c->taps_w;
   if (conv_grid_flat(c)) {
     conv_flat_range(c, begin, end, k0, k1, x, packed, e, clamp, low, high, y);
@@ -245,7 +245,7 @@ static void conv_grid_narrow_rows(const ConvGrid *c, int i0, int i1, const float
                      copy + (ptrdiff_t)h * width * depth);
   }
   float low = -INFINITY, high = INFINITY;
-  bool clamp = e ? epilogue_is_clamp(&e->act, &low, &high) : true;
+  bool clamp = e ? act_is_clamp(&e->act, &low, &high) : true;
   ConvGrid rows = *c;
   rows.depth = c->taps_w * depth;
   rows.taps_w = 1;

@@ -116,7 +116,7 @@ static void dense_fwd(int n, int in, int out, const float *x, const float *w, co
   int images = groups * parts >= DENSE_TASKS / 2 ? n : TILE_ROWS, splits = dense_ceil(n, images);
   int64_t count = (int64_t)n * out;
   float low = -INFINITY, high = INFINITY;
-  bool clamp = !e || parts > 1 || epilogue_is_clamp(&e->act, &low, &high);
+  bool clamp = !e || parts > 1 || act_is_clamp(&e->act, &low, &high);
   float *sums = work->scratch;
   size_t shared = parts > 1 ? dense_round((size_t)parts * (size_t)count) : 0;
   WORK_PARALLEL_CALLS_DYNAMIC(work)

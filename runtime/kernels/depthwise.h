@@ -62,25 +62,13 @@ static const float *depthwise_rows(const Conv2d *g, int64_t row, const float *x,
   return from;
 }
 
-/* The clamp that the activation is; *rest says that it is none and is still to be applied. */
-static inline DepthwiseEnd depthwise_epilogue(const Act *act, bool *rest) {
-  DepthwiseEnd end = {NULL, NULL, -INFINITY, INFINITY};
-  bool relu = act->kind == ACT_RELU && act->b == 0.0f && act->c == 0.0f;
-  *rest = !relu && act->kind != ACT_RELU6 && act->kind != ACT_LINEAR;
-  if (relu || act->kind == ACT_RELU6) {
-    end.low = 0.0f;
-    end.high = relu ? act->a : 6.0f;
-  }
-  return end;
-}
-
 /* Row `row` of the n * out_h output rows, written to y [out_w, out_ld]; e->residual is of that row too.
  * spread: depthwise_conv2d_fwd_scratch_floats. */
 static void depthwise_fwd_row(const Conv2d *g, int64_t row, const float *x, const float *w, const Epilogue *e,
                               float *spread, float *y) {
   DepthwiseRun run;
-  bool rest;
-  DepthwiseEnd end = depthwise_epilogue(&e->act, &rest);
+  DepthwiseEnd end;
+  bool clamp = act_is_clamp(&e->act, &end.low, &end.high);
   int r, s, s_end;
   const float *from = depthwise_rows(g, row, x, spread, &run, &r);
   for (int q = 0, next; q < g->out_w; q = next) {
@@ -99,7 +87,7 @@ static void depthwise_fwd_row(const Conv2d *g, int64_t row, const float *x, cons
       depthwise_sum(&run, &end, y + at + k);
     }
   }
-  for (int q = 0; rest && q < g->out_w; q++)
+  for (int q = 0; !clamp && q < g->out_w; q++)
     act_run(&e->act, g->out_c, y + (ptrdiff_t)q * g->out_ld, y + (ptrdiff_t)q * g->out_ld);
 }
 

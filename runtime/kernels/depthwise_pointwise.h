@@ -81,7 +81,7 @@ static void depthwise_flat(const Conv2d *g, int in_ld, int out_ld, int64_t pixel
                            const float *x, const float *packed, const Epilogue *e, float *y) {
   ConvGrid grid = {.in_ld = in_ld, .depth = g->in_c, .out_ld = out_ld, .channels = g->out_c};
   float low, high;
-  bool clamp = epilogue_is_clamp(&e->act, &low, &high);
+  bool clamp = act_is_clamp(&e->act, &low, &high);
   conv_flat_range(&grid, 0, pixels, k0, k1, x, packed, e, clamp, low, high, y);
 }
 

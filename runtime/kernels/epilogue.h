@@ -1,15 +1,10 @@
-/* How a convolution or dense layer ends: the part of Epilogue that the tile does by clamping its sums, and
- * the rest. */
+/* How a convolution or dense layer ends where its activation is no clamp: clamps (act_is_clamp) are done by
+ * the tile as it stores its sums. */
 #ifndef NETC_KERNELS_EPILOGUE_H
 #define NETC_KERNELS_EPILOGUE_H
 #include "act.h"
 #include "conv2d.h"
 #include "tile.h"
-
-/* As act_is_clamp. */
-static inline bool epilogue_is_clamp(const Act *act, float *low, float *high) {
-  return act_is_clamp(act, low, high);
-}
 
 /* Applies an activation that is no clamp, in place, to `columns` floats of each of `rows` rows of a stored
  * tile. */

@@ -146,7 +146,7 @@ VEC_INLINE void winograd_output_tiles(int m, const Winograd *g, const WinogradRu
                                       const WinogradProduct *p, const Epilogue *e, float *y) {
   int columns = conv_ceil(g->out_w, m), rows = conv_ceil(g->out_h, m), tiles = p->last - p->first;
   WinogradOut out = {.e = e, .low = -INFINITY, .high = INFINITY};
-  out.clamp = e ? epilogue_is_clamp(&e->act, &out.low, &out.high) : true;
+  out.clamp = e ? act_is_clamp(&e->act, &out.low, &out.high) : true;
   int pool = e && e->max_pool ? 2 : 1;
   for (int t = 0; t < tiles; t++) {
     int64_t flat = run->begin + p->first + t, image = flat / (rows * columns);

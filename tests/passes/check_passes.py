@@ -153,6 +153,26 @@ with tempfile.TemporaryDirectory() as folder:
         with h5py.File(pred) as f:
             return open(log).read(), f["y"][()]
 
+    def same_without(name, net, x, outputs):
+        """Without the pass `name` the network, of `outputs` floats an image, predicts the same bits."""
+        network = re.search(r"^network (\w+)", net, re.M).group(1)
+        exe, images, weights, out = (f"{folder}/{n}" for n in (network, "x.h5", "w.h5", "y.h5"))
+        with open(f"{exe}.net", "w") as f:
+            f.write(net)
+        with h5py.File(images, "w") as f:
+            f["x"] = x.astype(np.float32)
+            f["y"] = np.zeros((len(x), outputs), np.float32)
+        results = []
+        for disabled in ([], ["--disable-pass", name]):
+            run(netc, "build", f"{exe}.net", "-o", exe, "--cflags", "-O1", *disabled)
+            if not disabled:
+                run(exe, "train", images, "--save", weights)
+            run(exe, "predict", images, "--weights", weights, "--out", out)
+            with h5py.File(out) as f:
+                results.append(f["y"][()])
+        worst = float(np.abs(results[0] - results[1]).max())
+        check(f"{network} without {name}", np.array_equal(*results) and np.ptp(results[0]) > 0, f"off by {worst:.3g}")
+
     log, pred = outcome()
     for threads in (1, 3):
         other_log, other = outcome(threads=threads)
@@ -196,38 +216,12 @@ with tempfile.TemporaryDirectory() as folder:
             f.write(f"network head {{ input(5x5x1); flatten(); {head} }}\ntrain head {{ loss {loss}; optimizer sgd; batch 4 }}\n")
         text = subprocess.run([netc, "dump", f"{folder}/head.net", "--after", "fuse"], capture_output=True, text=True).stdout
         check(f"{head} with {loss}", text.count("by logits") == through and "function step" in text, text)
-    with open(f"{folder}/branches.net", "w") as f:
-        f.write(BRANCHES)
-    with h5py.File(f"{folder}/x.h5", "w") as f:
-        f["x"] = rng.uniform(-1, 1, (5, 13, 11, 3)).astype(np.float32)
-        f["y"] = np.zeros((5, 26 * 11 * 9), np.float32)
-    results = []
-    for disabled in ([], ["--disable-pass", "plan"]):
-        run(netc, "build", f"{folder}/branches.net", "-o", f"{folder}/branches", "--cflags", "-O1", *disabled)
-        if not disabled:
-            run(f"{folder}/branches", "train", f"{folder}/x.h5", "--save", f"{folder}/w.h5", "--epochs", "0")
-        run(f"{folder}/branches", "predict", f"{folder}/x.h5", "--weights", f"{folder}/w.h5", "--out", f"{folder}/y.h5")
-        with h5py.File(f"{folder}/y.h5") as f:
-            results.append(f["y"][()])
-    check("branches", np.array_equal(*results) and np.ptp(results[0]) > 0, f"off by {np.abs(results[0] - results[1]).max():.3g}")
+    same_without("plan", BRANCHES, rng.uniform(-1, 1, (5, 13, 11, 3)), 26 * 11 * 9)
     run(netc, "emit", f"{folder}/branches.net", "-o", folder)
     forward = re.findall(r"^static void branches_forward_.*?^}", open(f"{folder}/branches.c").read(), re.M | re.S)
     copies = sum(text.count("  copy_rows(") for text in forward)
     check("branches write into their concatenation", copies == 6, f"{copies} copies")
-    with open(f"{folder}/inverted_blocks.net", "w") as f:
-        f.write(INVERTED)
-    with h5py.File(f"{folder}/x.h5", "w") as f:
-        f["x"] = rng.uniform(-1, 1, (5, 45, 43, 3)).astype(np.float32)
-        f["y"] = np.zeros((5, 23 * 22 * 7), np.float32)
-    results = []
-    for disabled in ([], ["--disable-pass", "pair"]):
-        run(netc, "build", f"{folder}/inverted_blocks.net", "-o", f"{folder}/inverted", "--cflags", "-O1", *disabled)
-        if not disabled:
-            run(f"{folder}/inverted", "train", f"{folder}/x.h5", "--save", f"{folder}/w.h5", "--epochs", "1")
-        run(f"{folder}/inverted", "predict", f"{folder}/x.h5", "--weights", f"{folder}/w.h5", "--out", f"{folder}/y.h5")
-        with h5py.File(f"{folder}/y.h5") as f:
-            results.append(f["y"][()])
-    check("pair", np.array_equal(*results) and np.ptp(results[0]) > 0, f"off by {np.abs(results[0] - results[1]).max():.3g}")
+    same_without("pair", INVERTED, rng.uniform(-1, 1, (5, 45, 43, 3)), 23 * 22 * 7)
     run(netc, "emit", f"{folder}/inverted_blocks.net", "-o", folder, "--infer")
     text = open(f"{folder}/inverted_blocks.c").read()
     pairs, wide = text.count("  depthwise_pointwise_fwd("), text.count("&(const Expansion){")

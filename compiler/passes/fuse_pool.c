@@ -25,7 +25,7 @@ void fuse_pool_places(Function *function) {
     if (node->in[2]->kind != VALUE_TEMP || !node_is(pool, OP_maxpool) || pool->in[0] != x ||
         pool->out_count > 1 || window->pool_h * window->pool_w > MOST_PLACES || needed_besides(x, node))
       continue;
-    int floats = (int)((value_floats(pool->out[0]) + 3) / 4);
+    int floats = (int)(pool_places_bytes(window->out_h, window->out_w, window->channels) / sizeof(float));
     node->in[1] = ir_output(pool, (Shape){1, {floats}}, true, "places");
     node->in_count = 2;
   }

@@ -141,11 +141,6 @@ static void maxpool_bwd(const Pool2d *g, int n, const float *x, const float *y, 
   }
 }
 
-/* Bytes per image of the places that maxpool_fwd_places notes: one for each output, a multiple of 4. */
-static inline size_t maxpool_places_bytes(const Pool2d *g) {
-  return ((size_t)g->out_h * (size_t)g->out_w * (size_t)g->channels + 3) / 4 * 4;
-}
-
 /* The largest of a window over `count` channels, and which pixel of it the first of them is, row by row. */
 VEC_INLINE void maxpool_find(const PoolWindow *at, ptrdiff_t line, ptrdiff_t pixel, const Pool2d *g,
                              int first, const float *x, float *y, unsigned char *places, int count) {
@@ -180,7 +175,7 @@ static void maxpool_places_row(const Pool2d *g, int p, const float *image, float
 }
 
 /* maxpool_fwd, which also notes which pixel of its window each maximum is: the first of them, numbered row by
- * row.  Windows of at most 256 pixels; places: maxpool_places_bytes(g) per image. */
+ * row.  Windows of at most 256 pixels; places: pool_places_bytes per image. */
 static void maxpool_fwd_places(const Pool2d *g, int n, const float *x, float *y, unsigned char *places,
                                const Work *work) {
   (void)work;
@@ -188,7 +183,7 @@ static void maxpool_fwd_places(const Pool2d *g, int n, const float *x, float *y,
   for (int64_t row = 0; row < (int64_t)n * g->out_h; row++) {
     int64_t image = row / g->out_h, p = row % g->out_h;
     maxpool_places_row(g, (int)p, x + image * g->in_h * g->in_w * g->in_ld, y + row * g->out_w * g->out_ld,
-                       places + (size_t)image * maxpool_places_bytes(g) +
+                       places + (size_t)image * pool_places_bytes(g->out_h, g->out_w, g->channels) +
                            (size_t)p * (size_t)g->out_w * (size_t)g->channels);
   }
 }
@@ -239,8 +234,8 @@ static void maxpool_bwd_places(const Pool2d *g, int n, const unsigned char *plac
   ptrdiff_t in = (ptrdiff_t)g->in_h * g->in_w * g->in_ld, out = (ptrdiff_t)g->out_h * g->out_w * g->out_ld;
   WORK_PARALLEL_CALLS(work)
   for (int64_t image = 0; image < n; image++)
-    maxpool_bwd_places_image(g, places + (size_t)image * maxpool_places_bytes(g), dy + image * out,
-                             dx + image * in);
+    maxpool_bwd_places_image(g, places + (size_t)image * pool_places_bytes(g->out_h, g->out_w, g->channels),
+                             dy + image * out, dx + image * in);
 }
 
 /* y = the mean of each window's pixels that lie inside. */

@@ -12,6 +12,7 @@
 #ifndef NETC_KERNELS_WINOGRAD_H
 #define NETC_KERNELS_WINOGRAD_H
 #include "conv2d_grid.h"
+#include "pool2d.h"
 #include <string.h>
 
 #define WINOGRAD_MOST 64 /* positions of m = 6 */
@@ -271,10 +272,6 @@ typedef struct WinogradPooled {
   const unsigned char *places; /* of the image, [h / 2, w / 2, c] */
   int h, w, c, ld;
 } WinogradPooled;
-
-static inline size_t winograd_places_bytes(int h, int w, int c) {
-  return ((size_t)(h / 2) * (size_t)(w / 2) * (size_t)c + 3) / 4 * 4;
-}
 
 /* Channels from c on of pixel (i, j): zero where it was no maximum, or outside. */
 VEC_INLINE Vec winograd_unpooled(const WinogradPooled *p, int i, int j, int c) {

@@ -88,13 +88,13 @@ VEC_INLINE void winograd_input_tiles(int m, const Winograd *g, const WinogradRun
     ptrdiff_t step = (ptrdiff_t)run->tiles * line;
     float *to = run->v + (ptrdiff_t)t * line;
     if (g->places) {
-      const WinogradPooled pooled = {x + image * (g->in_h / 2) * (g->in_w / 2) * g->in_ld,
-                                     g->places +
-                                         image * (int64_t)winograd_places_bytes(g->in_h, g->in_w, g->in_c),
-                                     g->in_h,
-                                     g->in_w,
-                                     g->in_c,
-                                     g->in_ld};
+      const WinogradPooled pooled = {
+          x + image * (g->in_h / 2) * (g->in_w / 2) * g->in_ld,
+          g->places + image * (int64_t)pool_places_bytes(g->in_h / 2, g->in_w / 2, g->in_c),
+          g->in_h,
+          g->in_w,
+          g->in_c,
+          g->in_ld};
       winograd_input_tile(m, g, NULL, &pooled, h - g->pad_top, w - g->pad_left, step, to);
     } else {
       winograd_input_tile(m, g, x + image * g->in_h * g->in_w * g->in_ld, NULL, h - g->pad_top,
@@ -156,7 +156,7 @@ VEC_INLINE void winograd_output_tiles(int m, const Winograd *g, const WinogradRu
     out.residual = e && e->residual ? e->residual + at : NULL;
     out.mask = e && e->mask ? e->mask + at : NULL;
     out.places = e && e->places
-                     ? e->places + image * (int64_t)winograd_places_bytes(g->out_h, g->out_w, g->out_c)
+                     ? e->places + image * (int64_t)pool_places_bytes(g->out_h / 2, g->out_w / 2, g->out_c)
                      : NULL;
     winograd_output_tile(m, g, p->sums + (ptrdiff_t)t * p->line, (ptrdiff_t)tiles * p->line, h, w, p->k,
                          p->k_end, &out);

@@ -155,13 +155,13 @@ VEC_INLINE void winograd_w_tile(int m, const Winograd *g, const WinogradChunk *c
   ptrdiff_t step = (ptrdiff_t)WINOGRAD_W_TILES * chunk->z_line;
   float *to = chunk->z + (ptrdiff_t)t * chunk->z_line;
   if (g->places) {
-    const WinogradPooled pooled = {dy + image * (g->out_h / 2) * (g->out_w / 2) * g->out_ld,
-                                   g->places +
-                                       image * (int64_t)winograd_places_bytes(g->out_h, g->out_w, g->out_c),
-                                   g->out_h,
-                                   g->out_w,
-                                   g->out_c,
-                                   g->out_ld};
+    const WinogradPooled pooled = {
+        dy + image * (g->out_h / 2) * (g->out_w / 2) * g->out_ld,
+        g->places + image * (int64_t)pool_places_bytes(g->out_h / 2, g->out_w / 2, g->out_c),
+        g->out_h,
+        g->out_w,
+        g->out_c,
+        g->out_ld};
     winograd_gradient_tile(m, g, NULL, &pooled, h, w, chunk->k, chunk->k_end, step, to);
   } else {
     winograd_gradient_tile(m, g, dy + image * g->out_h * g->out_w * g->out_ld, NULL, h, w, chunk->k,

@@ -100,7 +100,7 @@ static void check_pool(int largest) {
           TEST_FREE(over);
         }
         if (largest) { /* by places that were noted */
-          unsigned char *places = malloc(maxpool_places_bytes(&t.g) * (size_t)n);
+          unsigned char *places = malloc(pool_places_bytes(t.g.out_h, t.g.out_w, t.g.channels) * (size_t)n);
           float *top = test_blank(t.y_span), *given = test_blank(t.x_span);
           maxpool_fwd_places(&t.g, n, t.x, top, places, &work);
           maxpool_bwd_places(&t.g, n, places, t.dy, given, &work);

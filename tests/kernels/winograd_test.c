@@ -190,7 +190,7 @@ Test(winograd, through_pooling_and_activation) {
           *tops = test_blank(pooled), *spread = test_blank(out), *same = test_blank(pooled);
     act_run(&act, in, x, x);
     Pool2d pool = {g.out_h, g.out_w, g.out_c, ph, pw, 2, 2, 2, 2, 0, 0, ld, ld};
-    size_t bytes = maxpool_places_bytes(&pool) * (size_t)n;
+    size_t bytes = pool_places_bytes(ph, pw, g.out_c) * (size_t)n;
     unsigned char *places = malloc(bytes), *noted = malloc(bytes);
     memset(places, 9, bytes);
     memset(noted, 9, bytes);

@@ -79,11 +79,15 @@ static const Family families[] = {
      conv2d_bwd_w_winograd6_through},
 };
 
-/* {images, in_h, in_w, in_c, out_c, padding, floats between pixels} */
+/* {images, in_h, in_w, in_c, out_c, padding, floats between pixels}.  The last two have so many tiles, and on
+ * one side so many groups of channels, that both sizes of tiles make raw weights a row of positions at a time
+ * (more than WINOGRAD_RAW_TILES tiles to a task), forward in one and for the gradient by x in the other. */
 static const int shapes[][7] = {
-    {1, 3, 3, 16, 16, 0, 0},   {1, 1, 1, 16, 17, 1, 0},  {2, 6, 7, 17, 33, 1, 3},   {1, 12, 12, 64, 48, 1, 0},
-    {3, 9, 13, 31, 20, 1, 0},  {1, 14, 5, 40, 64, 0, 5}, {2, 25, 25, 16, 16, 1, 0}, {1, 7, 30, 33, 16, 2, 1},
-    {1, 40, 41, 16, 32, 1, 0}, {1, 8, 8, 16, 150, 1, 0}, {3, 41, 37, 16, 16, 1, 0}, {2, 9, 8, 290, 260, 1, 0},
+    {1, 3, 3, 16, 16, 0, 0},   {1, 1, 1, 16, 17, 1, 0},   {2, 6, 7, 17, 33, 1, 3},
+    {1, 12, 12, 64, 48, 1, 0}, {3, 9, 13, 31, 20, 1, 0},  {1, 14, 5, 40, 64, 0, 5},
+    {2, 25, 25, 16, 16, 1, 0}, {1, 7, 30, 33, 16, 2, 1},  {1, 40, 41, 16, 32, 1, 0},
+    {1, 8, 8, 16, 150, 1, 0},  {3, 41, 37, 16, 16, 1, 0}, {2, 9, 8, 290, 260, 1, 0},
+    {15, 7, 8, 17, 200, 1, 3}, {15, 8, 7, 200, 17, 1, 0},
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0], FAMILIES = sizeof families / sizeof families[0] };
 

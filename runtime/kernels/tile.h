@@ -35,6 +35,8 @@
 #define TILE_MIDDLE  (TILE_ROWS > 8 ? 8 : TILE_ROWS) /* rows of the next smaller tile that is compiled */
 /* Weights are asked for so many lines ahead: those of a layer come from memory where each is read once. */
 #define TILE_AHEAD 32
+/* Calls over the same weights that ask for what comes next, the last ones: see tile_fetch. */
+#define TILE_SHARERS 4
 /* The most taps of one call of tile_multiply. */
 #define TILE_TAPS 32
 
@@ -44,8 +46,11 @@ typedef struct TileOut {
   const float *residual; /* added to the start, or NULL */
   const float *bias;     /* [columns] added to the start, or NULL */
   const ptrdiff_t *at;
-  int columns;     /* valid ones, at most TILE_COLUMNS */
-  bool accumulate; /* start from what y holds; then bias and residual are not looked at */
+  int columns;        /* valid ones, at most TILE_COLUMNS */
+  bool accumulate;    /* start from what y holds; then bias and residual are not looked at */
+  const float *fetch; /* weights of later calls in blocks as far apart as b's, asked for meanwhile: with each
+                         line of b `fetch_step` floats further on; NULL: b itself, TILE_AHEAD lines ahead */
+  ptrdiff_t fetch_step;
   float low,
       high; /* sums are clamped to this range before they are stored (-INFINITY, INFINITY: not at all) */
 } TileOut;
@@ -58,6 +63,22 @@ static inline int tile_share(int left) {
     return left;
   int half = (left / 2 + 1) / 2 * 2;
   return half < TILE_ROWS ? half : TILE_ROWS;
+}
+
+/* Number of tiles that `rows` rows make. */
+static inline int tile_calls(int rows) {
+  int calls = 0;
+  for (int row = 0; row < rows; row += tile_share(rows - row))
+    calls++;
+  return calls;
+}
+
+/* Of `calls` calls over the same `lines` lines of b, the last ones ask for their shares of as many lines at
+ * `next`, which are used afterwards (or NULL). */
+static inline void tile_fetch(TileOut *out, const float *next, int call, int calls, ptrdiff_t lines) {
+  int sharers = calls < TILE_SHARERS ? calls : TILE_SHARERS, share = call - (calls - sharers);
+  out->fetch = next && calls > 1 && share >= 0 ? next + lines * TILE_BLOCK * share / sharers : NULL;
+  out->fetch_step = (TILE_BLOCK + sharers - 1) / sharers;
 }
 
 /* A run of products of the panel form: count steps from a (row r at a[r]) and b. */
@@ -147,16 +168,18 @@ VEC_INLINE void tile_end(int rows, int vecs, int used, const TileOut *out, Vec (
 VEC_INLINE void tile_rows(int rows, int vecs, int used, int taps, int depth, const float *const *a,
                           const float *b, ptrdiff_t line, ptrdiff_t block, const TileOut *out) {
   Vec sum[TILE_ROWS][TILE_VECS];
+  const float *fetch = out->fetch ? out->fetch : b + TILE_AHEAD * line;
+  ptrdiff_t fetch_step = out->fetch ? out->fetch_step : line;
   tile_start(rows, vecs, used, out, sum);
   for (int t = 0; t < taps; t++, a += TILE_ROWS) {
-    for (int d = 0; d < depth; d++, b += line) {
+    for (int d = 0; d < depth; d++, b += line, fetch += fetch_step) {
       Vec line_b[TILE_VECS];
       VEC_UNROLL
       for (int v = 0; v < vecs; v++)
         line_b[v] = vec_load(b + tile_offset(v, block));
       VEC_UNROLL
       for (int v = 0; v < vecs; v++)
-        VEC_FETCH(b + tile_offset(v, block) + TILE_AHEAD * line);
+        VEC_FETCH(fetch + tile_offset(v, block));
       VEC_UNROLL
       for (int r = 0; r < rows; r++) {
         Vec pixel = vec_set(a[r][d]);
@@ -206,6 +229,10 @@ static void tile_multiply(int rows, int taps, int depth, const float *const *a, 
       tile_rows(4, 1, rows, taps, depth, a, b, line, block, out);
     else
       tile_rows(1, 1, rows, taps, depth, a, b, line, block, out);
+    return;
+  }
+  if (rows > TILE_MIDDLE && rows <= 10) {
+    tile_rows(10, TILE_VECS, rows, taps, depth, a, b, line, block, out);
     return;
   }
 #endif

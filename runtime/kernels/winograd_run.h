@@ -1,9 +1,10 @@
 /* Winograd convolutions: how tiles and weights are divided among threads and caches.
  *
  * Where weights are small, threads take runs of tiles of their own, few enough for their transforms to stay
- * in cache.  Large weights come from further away: there threads share the transforms of many tiles and each
- * takes some of the output channels, so that a weight is read, or made from Keras's, once for all those
- * tiles. */
+ * in cache.  Large weights come from further away: there threads share the transforms of many tiles, so that
+ * a weight is read, or made from Keras's, once for all those tiles.  Each then takes some of the positions
+ * where weights are packed, and reads them from one end to the other; of weights that are made it takes some
+ * of the output channels, for all positions come of the same taps. */
 #ifndef NETC_KERNELS_WINOGRAD_RUN_H
 #define NETC_KERNELS_WINOGRAD_RUN_H
 #include "winograd.h"
@@ -12,8 +13,9 @@
 #define WINOGRAD_OWN_WEIGHTS  2500000
 #define WINOGRAD_OWN_CHANNELS 256    /* output channels transformed back at once by a thread with own tiles */
 #define WINOGRAD_OWN_FLOATS   262144 /* of transforms that such a thread keeps in cache */
-#define WINOGRAD_GROUP        64     /* output channels of a task where tiles are shared */
+#define WINOGRAD_GROUP        64     /* output channels of a task where weights are made */
 #define WINOGRAD_GROUP_TILES  168    /* tiles that such a task multiplies at once */
+#define WINOGRAD_PARTS        4      /* of the packed weights, for each of the threads */
 /* Up to so many tiles, a task makes its weights so many input channels at a time: they and the sums fit the
  * second-level cache together.  Keras's weights are asked for so many input channels ahead. */
 #define WINOGRAD_RAW_TILES 56
@@ -41,22 +43,25 @@ static inline int winograd_shared_tiles(int m) {
   return m == 4 ? 84 : 56;
 }
 
-/* Floats of the weights that a task makes at once. */
+/* Floats between the positions of weights that a task makes at once. */
 static inline ptrdiff_t winograd_made_position(void) {
   return WINOGRAD_GROUP * WINOGRAD_RAW_DEPTH + TILE_BLOCK; /* off the powers of two, as packed ones */
 }
 
-/* Scratch per thread: transforms of tiles, products, and with `from_raw` the weights that a task makes at
- * once. */
+/* Scratch per thread: transforms of tiles, sums, and with `from_raw` the weights that a task makes at once.
+ */
 static size_t winograd_scratch_floats(int m, const Winograd *g, bool from_raw) {
   size_t positions = (size_t)((m + 2) * (m + 2)), in_line = (size_t)winograd_line(g->in_c);
+  size_t shared = (size_t)winograd_shared_tiles(m) * in_line;
+  if (from_raw) {
+    size_t few = positions * (size_t)winograd_made_position(),
+           many = (size_t)(9 + m + 2) * (size_t)winograd_position_floats(g, WINOGRAD_GROUP);
+    return positions * (shared + (size_t)WINOGRAD_GROUP_TILES * (size_t)winograd_line(WINOGRAD_GROUP)) +
+           (few > many ? few : many);
+  }
+  shared += (size_t)winograd_shared_tiles(m) * (size_t)winograd_line(g->out_c);
   size_t own = (size_t)winograd_own_tiles(m, g) * (in_line + (size_t)winograd_line(winograd_own_channels(g)));
-  size_t shared = (size_t)winograd_shared_tiles(m) * in_line +
-                  (size_t)WINOGRAD_GROUP_TILES * (size_t)winograd_line(WINOGRAD_GROUP);
-  size_t few = positions * (size_t)winograd_made_position(),
-         many = (size_t)(9 + m + 2) * (size_t)winograd_position_floats(g, WINOGRAD_GROUP);
-  size_t made = from_raw ? (few > many ? few : many) : 0;
-  return positions * (own > shared && !winograd_shares_tiles(m, g) ? own : shared) + made;
+  return positions * (own > shared && !winograd_shares_tiles(m, g) ? own : shared);
 }
 
 /* A run of tiles of the flat list of n * tile rows * tile columns, and their transforms
@@ -112,43 +117,52 @@ static void winograd_input(int m, const Winograd *g, const WinogradRun *run, int
     winograd_input_tiles(6, g, run, first, last, x);
 }
 
-/* Positions [begin, end); weights as of position `begin`. */
+static inline int winograd_panels(const WinogradProduct *p) {
+  return conv_ceil(p->k_end - p->k, TILE_COLUMNS);
+}
+
+/* Panels [begin, end) of the flat list of positions * winograd_panels(p); weights as of begin's position. */
 static void winograd_multiply(int begin, int end, const Winograd *g, const WinogradRun *run,
                               const WinogradProduct *p, const float *weights) {
-  int in_line = winograd_line(g->in_c), tiles = p->last - p->first, columns = p->k_end - p->k;
-  int depth = p->depth_end - p->depth;
-  for (int position = begin; position < end; position++, weights += p->position) {
+  int in_line = winograd_line(g->in_c), tiles = p->last - p->first, panels = winograd_panels(p);
+  int depth = p->depth_end - p->depth, first = begin / panels, calls = tile_calls(tiles);
+  for (int panel = begin; panel < end; panel++) {
+    int position = panel / panels, k = panel % panels * TILE_COLUMNS, left = p->k_end - p->k - k;
     const float *v = run->v + ((ptrdiff_t)position * run->tiles + p->first) * in_line + p->depth;
+    const float *b = weights + (position - first) * p->position + (ptrdiff_t)k * depth;
     float *sums = p->sums + (ptrdiff_t)position * tiles * p->line;
-    for (int k = 0; k < columns; k += TILE_COLUMNS)
-      for (int t = 0, rows; t < tiles; t += rows) {
-        const float *a[TILE_ROWS];
-        ptrdiff_t at[TILE_ROWS];
-        rows = tile_share(tiles - t);
-        for (int r = 0; r < TILE_ROWS; r++) {
-          ptrdiff_t row = t + (r < rows ? r : 0);
-          a[r] = v + row * in_line;
-          at[r] = row * p->line;
-        }
-        TileOut out = {.y = sums + k,
-                       .at = at,
-                       .columns = columns - k < TILE_COLUMNS ? columns - k : TILE_COLUMNS,
-                       .accumulate = p->depth > 0,
-                       .low = -INFINITY,
-                       .high = INFINITY};
-        tile_multiply(rows, 1, depth, a, weights + (ptrdiff_t)k * depth, TILE_BLOCK,
-                      (ptrdiff_t)depth * TILE_BLOCK, &out);
+    const float *next = left > TILE_COLUMNS ? b + (ptrdiff_t)TILE_COLUMNS * depth
+                                            : weights + (position + 1 - first) * p->position;
+    for (int t = 0, rows, call = 0; t < tiles; t += rows, call++) {
+      const float *a[TILE_ROWS];
+      ptrdiff_t at[TILE_ROWS];
+      rows = tile_share(tiles - t);
+      for (int r = 0; r < TILE_ROWS; r++) {
+        ptrdiff_t row = t + (r < rows ? r : 0);
+        a[r] = v + row * in_line;
+        at[r] = row * p->line;
       }
+      TileOut out = {.y = sums + k,
+                     .at = at,
+                     .columns = left < TILE_COLUMNS ? left : TILE_COLUMNS,
+                     .accumulate = p->depth > 0,
+                     .low = -INFINITY,
+                     .high = INFINITY};
+      if (panel + 1 < end)
+        tile_fetch(&out, next, call, calls, depth);
+      tile_multiply(rows, 1, depth, a, b, TILE_BLOCK, (ptrdiff_t)depth * TILE_BLOCK, &out);
+    }
   }
 }
 
 VEC_INLINE void winograd_output_tiles(int m, const Winograd *g, const WinogradRun *run,
-                                      const WinogradProduct *p, const Epilogue *e, float *y) {
+                                      const WinogradProduct *p, int first, int last, const Epilogue *e,
+                                      float *y) {
   int columns = conv_ceil(g->out_w, m), rows = conv_ceil(g->out_h, m), tiles = p->last - p->first;
   WinogradOut out = {.e = e, .low = -INFINITY, .high = INFINITY};
   out.clamp = e ? act_is_clamp(&e->act, &out.low, &out.high) : true;
   int pool = e && e->max_pool ? 2 : 1;
-  for (int t = 0; t < tiles; t++) {
+  for (int t = first; t < last; t++) {
     int64_t flat = run->begin + p->first + t, image = flat / (rows * columns);
     int h = (int)(flat / columns % rows) * m, w = (int)(flat % columns) * m;
     ptrdiff_t at = (ptrdiff_t)image * (g->out_h / pool) * (g->out_w / pool) * g->out_ld;
@@ -163,13 +177,13 @@ VEC_INLINE void winograd_output_tiles(int m, const Winograd *g, const WinogradRu
   }
 }
 
-/* A' t A with the epilogue. */
+/* A' t A with the epilogue, of tiles [first, last) of the product's. */
 static void winograd_output(int m, const Winograd *g, const WinogradRun *run, const WinogradProduct *p,
-                            const Epilogue *e, float *y) {
+                            int first, int last, const Epilogue *e, float *y) {
   if (m == 4)
-    winograd_output_tiles(4, g, run, p, e, y);
+    winograd_output_tiles(4, g, run, p, first, last, e, y);
   else
-    winograd_output_tiles(6, g, run, p, e, y);
+    winograd_output_tiles(6, g, run, p, first, last, e, y);
 }
 
 /* One thread: tiles [begin, end) from input to output. */
@@ -186,8 +200,9 @@ static void winograd_own_run(int m, const Winograd *g, int64_t begin, int64_t en
   for (int k = 0; k < g->out_c; k += channels) {
     product.k = k;
     product.k_end = k + channels < g->out_c ? k + channels : g->out_c;
-    winograd_multiply(0, positions, g, &run, &product, packed + (ptrdiff_t)k * g->in_c);
-    winograd_output(m, g, &run, &product, e, y);
+    winograd_multiply(0, positions * winograd_panels(&product), g, &run, &product,
+                      packed + (ptrdiff_t)k * g->in_c);
+    winograd_output(m, g, &run, &product, 0, run.tiles, e, y);
   }
 }
 
@@ -218,7 +233,7 @@ static void winograd_multiply_few(int m, const Winograd *g, const WinogradRun *r
                              made + (k - product->k) / TILE_BLOCK * block +
                                  (ptrdiff_t)(i - depth) * TILE_BLOCK);
     }
-    winograd_multiply(0, (m + 2) * (m + 2), g, run, product, made);
+    winograd_multiply(0, (m + 2) * (m + 2) * winograd_panels(product), g, run, product, made);
   }
 }
 
@@ -237,11 +252,12 @@ static void winograd_multiply_many(int m, const Winograd *g, const WinogradRun *
   for (int row = 0; row < alpha; row++) {
     for (ptrdiff_t at = 0; at < count; at += TILE_BLOCK)
       winograd_filter_row(m, row, taps + at, product->position, product->position, made + at);
-    winograd_multiply(row * alpha, (row + 1) * alpha, g, run, product, made);
+    int panels = alpha * winograd_panels(product);
+    winograd_multiply(row * panels, (row + 1) * panels, g, run, product, made);
   }
 }
 
-/* One task of a shared run: output channels from k on, tiles [first, last). */
+/* One task where weights are made: output channels from k on, tiles [first, last). */
 static void winograd_group(int m, const Winograd *g, const WinogradRun *run, int k, int first, int last,
                            const WinogradWeights *weights, const Epilogue *e, float *y, float *scratch) {
   int positions = (m + 2) * (m + 2), line = winograd_line(WINOGRAD_GROUP);
@@ -256,20 +272,53 @@ static void winograd_group(int m, const Winograd *g, const WinogradRun *run, int
     product.first = first + (last - first) * part / parts;
     product.last = first + (last - first) * (part + 1) / parts;
     float *made = scratch + (ptrdiff_t)positions * WINOGRAD_GROUP_TILES * line;
-    if (weights->packed)
-      winograd_multiply(0, positions, g, run, &product, weights->packed + (ptrdiff_t)k * g->in_c);
-    else if (product.last - product.first <= WINOGRAD_RAW_TILES)
+    if (product.last - product.first <= WINOGRAD_RAW_TILES)
       winograd_multiply_few(m, g, run, &product, weights, made);
     else
       winograd_multiply_many(m, g, run, &product, weights, made);
-    winograd_output(m, g, run, &product, e, y);
+    winograd_output(m, g, run, &product, 0, product.last - product.first, e, y);
   }
 }
 
-/* All threads: tiles [begin, end). */
-static void winograd_shared_run(int m, const Winograd *g, int64_t begin, int64_t end, const float *x,
-                                const WinogradWeights *weights, const Epilogue *e, float *y,
-                                const Work *work) {
+/* B' d B of a run, by all threads. */
+static void winograd_shared_input(int m, const Winograd *g, const WinogradRun *run, const float *x,
+                                  const Work *work) {
+  (void)work;
+  enum { STEP = 4 };
+  WORK_PARALLEL_CALLS_DYNAMIC(work)
+  for (int t = 0; t < run->tiles; t += STEP)
+    winograd_input(m, g, run, t, t + STEP < run->tiles ? t + STEP : run->tiles, x);
+}
+
+/* All threads, packed weights: tiles [begin, end). */
+static void winograd_packed_run(int m, const Winograd *g, int64_t begin, int64_t end, const float *x,
+                                const float *packed, const Epilogue *e, float *y, const Work *work) {
+  int positions = (m + 2) * (m + 2);
+  WinogradRun run = {begin, (int)(end - begin), work->scratch};
+  WinogradProduct product = {.last = run.tiles,
+                             .k_end = g->out_c,
+                             .depth_end = g->in_c,
+                             .position = winograd_position_floats(g, g->out_c),
+                             .sums =
+                                 work->scratch + (ptrdiff_t)positions * run.tiles * winograd_line(g->in_c),
+                             .line = winograd_line(g->out_c)};
+  int64_t panels = (int64_t)positions * winograd_panels(&product);
+  int64_t tasks = work->threads == 1 ? 1 : (int64_t)WINOGRAD_PARTS * work->threads;
+  winograd_shared_input(m, g, &run, x, work);
+  WORK_PARALLEL_CALLS_DYNAMIC(work)
+  for (int64_t task = 0; task < tasks; task++) {
+    int first = (int)(panels * task / tasks), last = (int)(panels * (task + 1) / tasks);
+    winograd_multiply(first, last, g, &run, &product,
+                      packed + first / winograd_panels(&product) * product.position);
+  }
+  WORK_PARALLEL_CALLS_DYNAMIC(work)
+  for (int t = 0; t < run.tiles; t++)
+    winograd_output(m, g, &run, &product, t, t + 1, e, y);
+}
+
+/* The same with weights that are made. */
+static void winograd_raw_run(int m, const Winograd *g, int64_t begin, int64_t end, const float *x,
+                             const WinogradWeights *weights, const Epilogue *e, float *y, const Work *work) {
   ptrdiff_t v_floats = (ptrdiff_t)((m + 2) * (m + 2)) * winograd_shared_tiles(m) * winograd_line(g->in_c);
   WinogradRun run = {begin, (int)(end - begin), work->scratch};
   /* The threads' transforms lie side by side at the start of all scratch, what a thread has for itself
@@ -278,12 +327,9 @@ static void winograd_shared_run(int m, const Winograd *g, int64_t begin, int64_t
   ptrdiff_t own_floats = (ptrdiff_t)work->scratch_floats - v_floats;
   int groups = conv_ceil(g->out_c, WINOGRAD_GROUP);
   int parts = groups < 2 * work->threads && work->threads > 1 ? conv_ceil(2 * work->threads, groups) : 1;
-  enum { STEP = 4 };
   if (parts > conv_ceil(run.tiles, 14))
     parts = conv_ceil(run.tiles, 14);
-  WORK_PARALLEL_CALLS_DYNAMIC(work)
-  for (int t = 0; t < run.tiles; t += STEP)
-    winograd_input(m, g, &run, t, t + STEP < run.tiles ? t + STEP : run.tiles, x);
+  winograd_shared_input(m, g, &run, x, work);
   WORK_PARALLEL_CALLS_DYNAMIC(work)
   for (int task = 0; task < groups * parts; task++) {
     int part = task % parts;
@@ -309,6 +355,9 @@ static void winograd_run(int m, const Winograd *g, int n, const float *x, const 
   /* Runs of similar length, so that the last is not a short one. */
   int64_t most = (int64_t)winograd_shared_tiles(m) * work->threads, runs = (tiles + most - 1) / most;
   for (int64_t i = 0; i < runs; i++)
-    winograd_shared_run(m, g, tiles * i / runs, tiles * (i + 1) / runs, x, weights, e, y, work);
+    if (weights->packed)
+      winograd_packed_run(m, g, tiles * i / runs, tiles * (i + 1) / runs, x, weights->packed, e, y, work);
+    else
+      winograd_raw_run(m, g, tiles * i / runs, tiles * (i + 1) / runs, x, weights, e, y, work);
 }
 #endif

@@ -76,40 +76,72 @@ static size_t conv2d_bwd_w_direct_workspace_floats(const Conv2d *g) {
   return p.parts > 1 ? (size_t)p.parts * (size_t)(g->kernel_h * g->kernel_w * p.depth) * (size_t)g->out_c : 0;
 }
 
-/* Copies `count` floats of each of `pixels` pixels, `ld` apart, to lines of `pitch` floats; zeros where count
- * ends early. */
-static void conv_w_copy(const float *from, ptrdiff_t ld, int pixels, int count, float *to, int pitch) {
-  if (count == TILE_COLUMNS && pitch == TILE_COLUMNS) {
+/* Where channels go: panels of so many channels, each panel's pixels side by side. */
+typedef struct ConvWPanels {
+  float *to;
+  int pitch;          /* floats of a pixel */
+  bool shares;        /* how channels are shared out: by tile_share, or `pitch` each */
+  ptrdiff_t distance; /* floats from one panel to the next */
+} ConvWPanels;
+
+static inline int conv_w_width(const ConvWPanels *p, int left) {
+  return p->shares ? tile_share(left) : (left < p->pitch ? left : p->pitch);
+}
+
+/* `size` floats of each of `pixels` pixels to lines of `pitch` floats, zeros where size ends early. */
+VEC_INLINE void conv_w_copy_panel(const float *from, ptrdiff_t ld, int pixels, int size, float *to,
+                                  int pitch) {
+  if (size == TILE_COLUMNS && pitch == TILE_COLUMNS) {
     for (int i = 0; i < pixels; i++, from += ld, to += TILE_COLUMNS) {
       VEC_UNROLL
       for (int v = 0; v < TILE_VECS; v++)
         vec_store(to + v * VEC_WIDTH, vec_load(from + v * VEC_WIDTH));
     }
-    return;
-  }
-  if (count <= VEC_WIDTH && pitch <= VEC_WIDTH) {
+  } else if (pitch <= VEC_WIDTH) {
     for (int i = 0; i < pixels; i++, from += ld, to += pitch)
-      vec_store_part(to, vec_load_part(from, count), pitch);
-    return;
-  }
-  for (int i = 0; i < pixels; i++, from += ld, to += pitch) {
-    int c = 0;
-    for (; c + VEC_WIDTH <= count; c += VEC_WIDTH)
-      vec_store(to + c, vec_load(from + c));
-    if (c < count) {
-      vec_store_part(to + c, vec_load_part(from + c, count - c), count - c);
-      c = count;
-    }
-    for (; c < pitch; c++)
-      to[c] = 0.0f;
+      vec_store_part(to, vec_load_part(from, size), pitch);
+  } else {
+    for (int i = 0; i < pixels; i++, from += ld, to += pitch)
+      for (int c = 0; c < pitch; c += VEC_WIDTH)
+        vec_store_upto(to + c, c < size ? vec_load_upto(from + c, size - c) : vec_zero(), pitch - c);
   }
 }
 
-/* One padded row of x, `count` channels of each pixel, into lines of `pitch` floats. */
+/* Copies `count` channels of each of `pixels` pixels, `ld` floats apart; panels get zeros up to their pitch
+ * where they have fewer channels. */
+static void conv_w_copy(const float *from, ptrdiff_t ld, int pixels, int count, const ConvWPanels *panels,
+                        ptrdiff_t pixel) {
+  /* Pixels with many channels one by one, as they come from memory, and some are asked for ahead. */
+  enum { MANY = 128, AHEAD = 2 };
+  float *to = panels->to + pixel * panels->pitch;
+  if (ld == count && count == panels->pitch) {
+    memcpy(to, from, (size_t)pixels * (size_t)count * sizeof *to);
+    return;
+  }
+  int run = ld > MANY ? 1 : pixels;
+  for (int i = 0; i < pixels; i += run, from += ld, to += panels->pitch) {
+    float *panel = to;
+    for (int c = 0, size; c < count; c += size, panel += panels->distance) {
+      size = conv_w_width(panels, count - c);
+      if (run == 1)
+        VEC_FETCH(from + AHEAD * ld + c);
+      conv_w_copy_panel(from + c, ld, run, size, panel, panels->pitch);
+    }
+  }
+}
+
+/* Zeros, the same. */
+static void conv_w_clear(int pixels, int count, const ConvWPanels *panels, ptrdiff_t pixel) {
+  float *to = panels->to + pixel * panels->pitch;
+  for (int c = 0; c < count; c += conv_w_width(panels, count - c), to += panels->distance)
+    memset(to, 0, (size_t)pixels * (size_t)panels->pitch * sizeof *to);
+}
+
+/* One padded row of x from pixel `pixel` of the panels on, `count` channels of each. */
 static void conv_w_copy_row(const Conv2d *g, const ConvWPlan *p, const float *image, int h, int count,
-                            float *to, int pitch) {
+                            const ConvWPanels *panels, ptrdiff_t pixel) {
   if (h < 0 || h >= g->in_h) {
-    memset(to, 0, (size_t)p->width * (size_t)pitch * sizeof *to);
+    conv_w_clear(p->width, count, panels, pixel);
     return;
   }
   /* Copied pixel i is pixel i * copy_step - pad_left of x. */
@@ -117,16 +149,15 @@ static void conv_w_copy_row(const Conv2d *g, const ConvWPlan *p, const float *im
   left = left < p->width ? left : p->width;
   end = end < p->width ? (end > left ? end : left) : p->width;
   const float *from = image + ((ptrdiff_t)h * g->in_w + left * p->copy_step - g->pad_left) * g->in_ld;
-  memset(to, 0, (size_t)left * (size_t)pitch * sizeof *to);
-  conv_w_copy(from, (ptrdiff_t)g->in_ld * p->copy_step, end - left, count, to + (ptrdiff_t)left * pitch,
-              pitch);
-  memset(to + (ptrdiff_t)end * pitch, 0, (size_t)(p->width - end) * (size_t)pitch * sizeof *to);
+  conv_w_clear(left, count, panels, pixel);
+  conv_w_copy(from, (ptrdiff_t)g->in_ld * p->copy_step, end - left, count, panels, pixel + left);
+  conv_w_clear(p->width - end, count, panels, pixel + end);
 }
 
 /* Fills the panels of x for output rows [begin, end) of the flat list of n * out_h, and says for each at
- * which panel row its window begins.  Returns the number of panel rows.  With `to` NULL only counts. */
+ * which panel row its window begins.  Returns the number of panel rows.  With `panels` NULL only counts. */
 static int conv_w_pack_x(const Conv2d *g, const ConvWPlan *p, int64_t begin, int64_t end, const float *x,
-                         int count, float *to, int pitch, int *first) {
+                         int count, const ConvWPanels *panels, int *first) {
   int rows = 0, last_h = 0;
   int64_t last_image = -1;
   for (int64_t row = begin; row < end; row++) {
@@ -139,12 +170,11 @@ static int conv_w_pack_x(const Conv2d *g, const ConvWPlan *p, int64_t begin, int
     }
     if (last_h < h0 - 1)
       last_h = h0 - 1; /* rows that no window covers */
-    if (first)
-      first[row - begin] = rows + h0 - last_h - 1;
+    first[row - begin] = rows + h0 - last_h - 1;
     for (int h = last_h + 1; h <= h1; h++, rows++)
-      if (to)
-        conv_w_copy_row(g, p, x + image * g->in_h * g->in_w * g->in_ld, h, count,
-                        to + (ptrdiff_t)rows * p->width * pitch, pitch);
+      if (panels)
+        conv_w_copy_row(g, p, x + image * g->in_h * g->in_w * g->in_ld, h, count, panels,
+                        (ptrdiff_t)rows * p->width);
     if (h1 > last_h)
       last_h = h1;
   }
@@ -168,32 +198,35 @@ static void conv_w_task(const Conv2d *g, const ConvWPlan *p, int64_t begin, int6
     int64_t chunk_end = chunk + p->chunk_rows < end ? chunk + p->chunk_rows : end;
     int rows = (int)(chunk_end - chunk);
     ptrdiff_t pixels = (ptrdiff_t)rows * g->out_w;
-    for (int k = k0; k < k1; k += TILE_COLUMNS)
-      conv_w_copy(dy + chunk * g->out_w * g->out_ld + k, g->out_ld, (int)pixels,
-                  k1 - k < TILE_COLUMNS ? k1 - k : TILE_COLUMNS, dy_panel + (k - k0) * pixels, TILE_COLUMNS);
-    int panel_rows =
-        conv_w_pack_x(g, p, chunk, chunk_end, x, p->depth, p->narrow ? x_panel : NULL, p->depth, first);
-    ptrdiff_t panel = (ptrdiff_t)panel_rows * p->width * TILE_ROWS;
-    if (!p->narrow)
-      for (int a = a0, i = 0, size; a < a1; a += size, i++) {
-        size = tile_share(a1 - a);
-        conv_w_pack_x(g, p, chunk, chunk_end, x + a, size, x_panel + i * panel, TILE_ROWS, NULL);
-      }
+    conv_w_copy(dy + chunk * g->out_w * g->out_ld + k0, g->out_ld, (int)pixels, k1 - k0,
+                &(const ConvWPanels){dy_panel, TILE_COLUMNS, false, pixels * TILE_COLUMNS}, 0);
+    /* Rows of 1x1 windows follow each other without padding: one segment. */
+    bool joined = p->taps_h * p->taps_w == 1 && p->width == g->out_w && !p->narrow;
+    int segments = joined ? 1 : rows, segment_pixels = joined ? (int)pixels : g->out_w;
+    ptrdiff_t panel = 0;
+    if (p->narrow) {
+      conv_w_pack_x(g, p, chunk, chunk_end, x, p->depth, &(const ConvWPanels){x_panel, p->depth, false, 0},
+                    first);
+    } else {
+      panel = (ptrdiff_t)conv_w_pack_x(g, p, chunk, chunk_end, x, 0, NULL, first) * p->width * TILE_ROWS;
+      conv_w_pack_x(g, p, chunk, chunk_end, x + a0, a1 - a0,
+                    &(const ConvWPanels){x_panel, TILE_ROWS, true, panel}, first);
+    }
     for (int k = k0; k < k1; k += TILE_COLUMNS) {
       out.columns = k1 - k < TILE_COLUMNS ? k1 - k : TILE_COLUMNS;
       for (int a = a0, i = 0, size; a < a1; a += size, i++) {
         size = tile_share(a1 - a);
         for (int tap = 0; tap < p->taps_h * p->taps_w; tap++) {
           int r = tap / p->taps_w * g->dilation_h, s = tap % p->taps_w * g->dilation_w;
-          for (int row = 0; row < rows; row++) {
+          for (int row = 0; row < segments; row++) {
             ptrdiff_t pixel = (ptrdiff_t)(first[row] + r) * p->width + s;
             segment[row] = (TileSegment){
                 p->narrow ? x_panel + pixel * p->depth + a : x_panel + i * panel + pixel * TILE_ROWS,
-                dy_panel + (k - k0) * pixels + (ptrdiff_t)row * g->out_w * TILE_COLUMNS, g->out_w};
+                dy_panel + (k - k0) * pixels + (ptrdiff_t)row * g->out_w * TILE_COLUMNS, segment_pixels};
           }
           out.y = dw + ((ptrdiff_t)tap * p->rows_a + a) * g->out_c + k;
           out.accumulate = chunk > begin;
-          tile_multiply_panel(size, rows, segment, a_line, TILE_COLUMNS, TILE_BLOCK, &out);
+          tile_multiply_panel(size, segments, segment, a_line, TILE_COLUMNS, TILE_BLOCK, &out);
         }
       }
     }

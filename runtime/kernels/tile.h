@@ -35,6 +35,8 @@
 #define TILE_MIDDLE  (TILE_ROWS > 8 ? 8 : TILE_ROWS) /* rows of the next smaller tile that is compiled */
 /* Weights are asked for so many lines ahead: those of a layer come from memory where each is read once. */
 #define TILE_AHEAD 32
+/* So many floats ahead the panel form asks for the rows of the next calls, which lie beside these. */
+#define TILE_PANEL_AHEAD 32
 /* Calls over the same weights that ask for what comes next, the last ones: see tile_fetch. */
 #define TILE_SHARERS 4
 /* The most taps of one call of tile_multiply. */
@@ -49,7 +51,8 @@ typedef struct TileOut {
   int columns;        /* valid ones, at most TILE_COLUMNS */
   bool accumulate;    /* start from what y holds; then bias and residual are not looked at */
   const float *fetch; /* weights of later calls in blocks as far apart as b's, asked for meanwhile: with each
-                         line of b `fetch_step` floats further on; NULL: b itself, TILE_AHEAD lines ahead */
+                         line of b `fetch_step` floats further on; NULL: b itself, TILE_AHEAD lines ahead.
+                         The panel form: what the next call starts from, or NULL */
   ptrdiff_t fetch_step;
   float low,
       high; /* sums are clamped to this range before they are stored (-INFINITY, INFINITY: not at all) */
@@ -195,14 +198,18 @@ VEC_INLINE void tile_rows(int rows, int vecs, int used, int taps, int depth, con
 VEC_INLINE void tile_panel(int rows, int vecs, int used, int segments, const TileSegment *segment,
                            ptrdiff_t a_line, ptrdiff_t line, ptrdiff_t block, const TileOut *out) {
   Vec sum[TILE_ROWS][TILE_VECS];
+  const float *fetch = out->fetch ? out->fetch : segment->a;
+  ptrdiff_t fetch_step = out->fetch ? out->fetch_step : 0;
   tile_start(rows, vecs, used, out, sum);
   for (int s = 0; s < segments; s++) {
     const float *a = segment[s].a, *b = segment[s].b;
-    for (int d = segment[s].count; d > 0; d--, a += a_line, b += line) {
+    for (int d = segment[s].count; d > 0; d--, a += a_line, b += line, fetch += fetch_step) {
       Vec line_b[TILE_VECS];
       VEC_UNROLL
       for (int v = 0; v < vecs; v++)
         line_b[v] = vec_load(b + tile_offset(v, block));
+      VEC_FETCH(a + TILE_PANEL_AHEAD);
+      VEC_FETCH(fetch);
       VEC_UNROLL
       for (int r = 0; r < rows; r++) {
         Vec pixel = vec_set(a[r]);

@@ -9,7 +9,7 @@
 #include "winograd_run.h"
 
 /* Tiles of a chunk: sums go to memory and back once per chunk, transforms should stay in cache. */
-#define WINOGRAD_W_TILES    112
+#define WINOGRAD_W_TILES    128
 #define WINOGRAD_W_CHANNELS 128 /* output channels of a group */
 
 /* A y, for a line of m outputs. */
@@ -70,11 +70,18 @@ static inline int winograd_w_group(int m, const Winograd *g) {
   return winograd_shares_tiles(m, g) && g->out_c > WINOGRAD_W_CHANNELS ? WINOGRAD_W_CHANNELS : g->out_c;
 }
 
-static inline size_t winograd_w_sum_floats(int m, const Winograd *g) {
-  return (size_t)((m + 2) * (m + 2)) * (size_t)g->in_c * (size_t)winograd_line(winograd_w_group(m, g));
+/* Sums of a position: [panels of TILE_COLUMNS output channels][in_c][TILE_COLUMNS], in the order in which
+ * they are added to; off the powers of two, for the cache.  As large for any TILE_COLUMNS. */
+static inline ptrdiff_t winograd_w_position_floats(int m, const Winograd *g) {
+  enum { MOST_COLUMNS = 32 };
+  return (ptrdiff_t)conv_ceil(winograd_w_group(m, g), MOST_COLUMNS) * MOST_COLUMNS * g->in_c + TILE_BLOCK;
 }
 
-/* The workspace: sums [position][in_c][line of a group], then both transforms of a chunk. */
+static inline size_t winograd_w_sum_floats(int m, const Winograd *g) {
+  return (size_t)((m + 2) * (m + 2)) * (size_t)winograd_w_position_floats(m, g);
+}
+
+/* The workspace: sums of a group by position, then both transforms of a chunk. */
 static size_t winograd_w_workspace_floats(int m, const Winograd *g) {
   size_t tiles = (size_t)((m + 2) * (m + 2)) * WINOGRAD_W_TILES;
   size_t lines = (size_t)(winograd_line(g->in_c) + winograd_line(winograd_w_group(m, g)));
@@ -116,15 +123,17 @@ VEC_INLINE void winograd_gradient_tile(int m, const Winograd *g, const float *im
 /* dw for input channel c and output channels [k0, k_end) from their sums. */
 VEC_INLINE void winograd_weight_channel(int m, const Winograd *g, int c, int k0, int k_end, const float *sums,
                                         float *dw) {
-  int alpha = m + 2, line_floats = winograd_line(winograd_w_group(m, g));
-  ptrdiff_t position = (ptrdiff_t)g->in_c * line_floats;
+  int alpha = m + 2;
+  ptrdiff_t position = winograd_w_position_floats(m, g);
   for (int k = k0; k < k_end; k += VEC_WIDTH) {
+    int panel = (k - k0) / TILE_COLUMNS;
+    const float *from = sums + ((ptrdiff_t)panel * g->in_c + c) * TILE_COLUMNS + (k - k0) % TILE_COLUMNS;
     Vec line[8], half[24], whole[9];
     winograd_clear(alpha, line);
     for (int i = 0; i < alpha; i++) {
       VEC_UNROLL
       for (int j = 0; j < alpha; j++)
-        line[j] = vec_load(sums + (i * alpha + j) * position + (ptrdiff_t)c * line_floats + (k - k0));
+        line[j] = vec_load(from + (i * alpha + j) * position);
       winograd_weight_line(m, line, 1, half + i * 3, 1);
     }
     for (int s = 0; s < 3; s++)
@@ -139,8 +148,7 @@ typedef struct WinogradChunk {
   int64_t begin;
   int count;
   int k, k_end;
-  float *sums, *v,
-      *z; /* [position][in_c][z_line], [position][WINOGRAD_W_TILES][v_line], the same of z_line */
+  float *sums, *v, *z; /* see winograd_w_position_floats; [position][WINOGRAD_W_TILES][v_line], z_line */
   int v_line, z_line;
 } WinogradChunk;
 
@@ -185,23 +193,25 @@ static void winograd_w_finish(int m, const Winograd *g, const WinogradChunk *chu
     winograd_weight_channel(6, g, c, chunk->k, chunk->k_end, chunk->sums, dw);
 }
 
-/* The products of position p with the output channels of a register tile from column `first` of the chunk on.
- */
-static void winograd_w_multiply(const Winograd *g, const WinogradChunk *chunk, int p, int first) {
+/* The products of position p with a panel of output channels, into the position's sums. */
+static void winograd_w_multiply(const Winograd *g, const WinogradChunk *chunk, int p, int panel,
+                                float *sums) {
   ptrdiff_t at[TILE_ROWS];
   for (int r = 0; r < TILE_ROWS; r++)
-    at[r] = (ptrdiff_t)r * chunk->z_line;
-  int left = chunk->k_end - chunk->k - first;
-  TileOut out = {.at = at,
+    at[r] = (ptrdiff_t)r * TILE_COLUMNS;
+  int first = panel * TILE_COLUMNS, left = chunk->k_end - chunk->k - first;
+  TileOut out = {.y = sums + (ptrdiff_t)panel * g->in_c * TILE_COLUMNS,
+                 .at = at,
                  .columns = left < TILE_COLUMNS ? left : TILE_COLUMNS,
                  .accumulate = chunk->begin > 0,
+                 .fetch_step = conv_ceil(TILE_ROWS * TILE_COLUMNS, chunk->count),
                  .low = -INFINITY,
                  .high = INFINITY};
-  for (int c = 0, size; c < g->in_c; c += size) {
+  for (int c = 0, size; c < g->in_c; c += size, out.y += size * TILE_COLUMNS) {
     size = tile_share(g->in_c - c);
+    out.fetch = out.accumulate ? out.y + size * TILE_COLUMNS : NULL;
     TileSegment segment = {chunk->v + (ptrdiff_t)p * WINOGRAD_W_TILES * chunk->v_line + c,
                            chunk->z + (ptrdiff_t)p * WINOGRAD_W_TILES * chunk->z_line + first, chunk->count};
-    out.y = chunk->sums + ((ptrdiff_t)p * g->in_c + c) * chunk->z_line + first;
     tile_multiply_panel(size, 1, &segment, chunk->v_line, chunk->z_line, TILE_BLOCK, &out);
   }
 }
@@ -210,22 +220,24 @@ static void winograd_w_run(int m, const Winograd *g, int n, const float *x, cons
                            float *workspace, const Work *work) {
   (void)work;
   int positions = (m + 2) * (m + 2), group = winograd_w_group(m, g);
-  int64_t tiles = (int64_t)n * conv_ceil(g->out_h, m) * conv_ceil(g->out_w, m);
+  int64_t tiles = (int64_t)n * conv_ceil(g->out_h, m) * conv_ceil(g->out_w, m),
+          chunks = (tiles + WINOGRAD_W_TILES - 1) / WINOGRAD_W_TILES; /* of similar length */
   WinogradChunk chunk = {.sums = workspace, .v_line = winograd_line(g->in_c), .z_line = winograd_line(group)};
   chunk.v = chunk.sums + winograd_w_sum_floats(m, g);
   chunk.z = chunk.v + (ptrdiff_t)positions * WINOGRAD_W_TILES * chunk.v_line;
   for (chunk.k = 0; chunk.k < g->out_c; chunk.k += group) {
     chunk.k_end = chunk.k + group < g->out_c ? chunk.k + group : g->out_c;
-    int columns = conv_ceil(chunk.k_end - chunk.k, TILE_COLUMNS);
-    for (chunk.begin = 0; chunk.begin < tiles; chunk.begin += WINOGRAD_W_TILES) {
-      int64_t left = tiles - chunk.begin;
-      chunk.count = left < WINOGRAD_W_TILES ? (int)left : WINOGRAD_W_TILES;
+    int panels = conv_ceil(chunk.k_end - chunk.k, TILE_COLUMNS);
+    for (int64_t i = 0; i < chunks; i++) {
+      chunk.begin = tiles * i / chunks;
+      chunk.count = (int)(tiles * (i + 1) / chunks - chunk.begin);
       WORK_PARALLEL_CALLS(work)
       for (int t = 0; t < chunk.count; t++)
         winograd_w_transform(m, g, &chunk, t, x, dy);
       WORK_PARALLEL_CALLS_DYNAMIC(work)
-      for (int task = 0; task < positions * columns; task++)
-        winograd_w_multiply(g, &chunk, task / columns, task % columns * TILE_COLUMNS);
+      for (int task = 0; task < positions * panels; task++)
+        winograd_w_multiply(g, &chunk, task / panels, task % panels,
+                            chunk.sums + task / panels * winograd_w_position_floats(m, g));
     }
     WORK_PARALLEL_CALLS(work)
     for (int c = 0; c < g->in_c; c++)

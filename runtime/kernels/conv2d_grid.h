@@ -111,13 +111,15 @@ static inline bool conv_grid_flat(const ConvGrid *c) {
  * fewer ways than a tile has rows: they are copied, so many channels at a time. */
 #define CONV_FLAT_DEPTH 512
 
-/* The tile of `pixels` rows from pixel `first` on, channels [k, k_end), in a flat grid. */
-static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, int k, int k_end, const float *x,
-                           const float *packed, const Epilogue *e, bool clamp, float low, float high,
-                           float *y) {
+/* The tile of `pixels` rows from pixel `first` on, channels [k, k_end), in a flat grid; `more`: the next
+ * pixels come afterwards. */
+static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, bool more, int k, int k_end,
+                           const float *x, const float *packed, const Epilogue *e, bool clamp, float low,
+                           float high, float *y) {
   float copy[TILE_ROWS * (CONV_FLAT_DEPTH + TILE_BLOCK)];
   bool copies = c->in_ld % 1024 == 0;
-  int step = copies ? CONV_FLAT_DEPTH : c->depth;
+  int step = copies ? CONV_FLAT_DEPTH : c->depth, call = 0;
+  int calls = conv_ceil(c->depth, step) * conv_ceil(k_end - k, TILE_COLUMNS);
   const float *a[TILE_ROWS];
   ptrdiff_t at[TILE_ROWS], block = (ptrdiff_t)c->depth * TILE_BLOCK;
   for (int d = 0; d < c->depth; d += step) {
@@ -132,7 +134,7 @@ static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, int k, 
       else if (copies)
         a[r] = copy;
     }
-    for (int column = k; column < k_end; column += TILE_COLUMNS) {
+    for (int column = k; column < k_end; column += TILE_COLUMNS, call++) {
       TileOut out = {.at = at,
                      .y = y + column,
                      .columns = k_end - column < TILE_COLUMNS ? k_end - column : TILE_COLUMNS,
@@ -141,6 +143,9 @@ static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, int k, 
                      .accumulate = d > 0,
                      .low = last ? low : -INFINITY,
                      .high = last ? high : INFINITY};
+      if (more && c->in_ld < 2 * c->depth)
+        tile_fetch(&out, x + ((ptrdiff_t)first + TILE_ROWS) * c->in_ld, (ptrdiff_t)TILE_ROWS * c->in_ld, call,
+                   calls, depth);
       tile_multiply(pixels, 1, depth, a, packed + column / TILE_BLOCK * block + (ptrdiff_t)d * TILE_BLOCK,
                     TILE_BLOCK, block, &out);
       if (last && !clamp)
@@ -158,8 +163,8 @@ static void conv_flat_range(const ConvGrid *c, int64_t begin, int64_t end, int k
     group = TILE_COLUMNS;
   for (int k = k0; k < k1; k += group)
     for (int64_t tile = begin; tile < end; tile += TILE_ROWS)
-      conv_flat_tile(c, tile, end - tile < TILE_ROWS ? (int)(end - tile) : TILE_ROWS, k,
-                     k + group < k1 ? k + group : k1, x, packed, e, clamp, low, high, y);
+      conv_flat_tile(c, tile, end - tile < TILE_ROWS ? (int)(end - tile) : TILE_ROWS, end - tile > TILE_ROWS,
+                     k, k + group < k1 ? k + group : k1, x, packed, e, clamp, low, high, y);
 }
 
 /* Pixels [begin, end) of the flat list of n * rows * columns grid points, channels [k0, k1). */

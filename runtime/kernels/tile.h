@@ -37,8 +37,6 @@
 #define TILE_AHEAD 32
 /* So many floats ahead the panel form asks for the rows of the next calls, which lie beside these. */
 #define TILE_PANEL_AHEAD 32
-/* Calls over the same weights that ask for what comes next, the last ones: see tile_fetch. */
-#define TILE_SHARERS 4
 /* The most taps of one call of tile_multiply. */
 #define TILE_TAPS 32
 
@@ -50,9 +48,8 @@ typedef struct TileOut {
   const ptrdiff_t *at;
   int columns;        /* valid ones, at most TILE_COLUMNS */
   bool accumulate;    /* start from what y holds; then bias and residual are not looked at */
-  const float *fetch; /* weights of later calls in blocks as far apart as b's, asked for meanwhile: with each
-                         line of b `fetch_step` floats further on; NULL: b itself, TILE_AHEAD lines ahead.
-                         The panel form: what the next call starts from, or NULL */
+  const float *fetch; /* what later calls read, asked for meanwhile, `fetch_step` floats further on with each
+                         line of b; or NULL */
   ptrdiff_t fetch_step;
   float low,
       high; /* sums are clamped to this range before they are stored (-INFINITY, INFINITY: not at all) */
@@ -76,12 +73,12 @@ static inline int tile_calls(int rows) {
   return calls;
 }
 
-/* Of `calls` calls over the same `lines` lines of b, the last ones ask for their shares of as many lines at
- * `next`, which are used afterwards (or NULL). */
-static inline void tile_fetch(TileOut *out, const float *next, int call, int calls, ptrdiff_t lines) {
-  int sharers = calls < TILE_SHARERS ? calls : TILE_SHARERS, share = call - (calls - sharers);
-  out->fetch = next && calls > 1 && share >= 0 ? next + lines * TILE_BLOCK * share / sharers : NULL;
-  out->fetch_step = (TILE_BLOCK + sharers - 1) / sharers;
+/* Call number `call` of `calls`, each over `lines` lines of b, asks for its share of `floats` floats that are
+ * read afterwards. */
+static inline void tile_fetch(TileOut *out, const float *next, ptrdiff_t floats, int call, int calls,
+                              ptrdiff_t lines) {
+  out->fetch = next + floats * call / calls;
+  out->fetch_step = (floats + calls * lines - 1) / (calls * lines);
 }
 
 /* A run of products of the panel form: count steps from a (row r at a[r]) and b. */
@@ -171,8 +168,8 @@ VEC_INLINE void tile_end(int rows, int vecs, int used, const TileOut *out, Vec (
 VEC_INLINE void tile_rows(int rows, int vecs, int used, int taps, int depth, const float *const *a,
                           const float *b, ptrdiff_t line, ptrdiff_t block, const TileOut *out) {
   Vec sum[TILE_ROWS][TILE_VECS];
-  const float *fetch = out->fetch ? out->fetch : b + TILE_AHEAD * line;
-  ptrdiff_t fetch_step = out->fetch ? out->fetch_step : line;
+  const float *fetch = out->fetch ? out->fetch : b;
+  ptrdiff_t fetch_step = out->fetch ? out->fetch_step : 0;
   tile_start(rows, vecs, used, out, sum);
   for (int t = 0; t < taps; t++, a += TILE_ROWS) {
     for (int d = 0; d < depth; d++, b += line, fetch += fetch_step) {
@@ -182,7 +179,8 @@ VEC_INLINE void tile_rows(int rows, int vecs, int used, int taps, int depth, con
         line_b[v] = vec_load(b + tile_offset(v, block));
       VEC_UNROLL
       for (int v = 0; v < vecs; v++)
-        VEC_FETCH(fetch + tile_offset(v, block));
+        VEC_FETCH(b + tile_offset(v, block) + TILE_AHEAD * line);
+      VEC_FETCH(fetch);
       VEC_UNROLL
       for (int r = 0; r < rows; r++) {
         Vec pixel = vec_set(a[r][d]);

@@ -125,7 +125,9 @@ static inline int winograd_panels(const WinogradProduct *p) {
 static void winograd_multiply(int begin, int end, const Winograd *g, const WinogradRun *run,
                               const WinogradProduct *p, const float *weights) {
   int in_line = winograd_line(g->in_c), tiles = p->last - p->first, panels = winograd_panels(p);
-  int depth = p->depth_end - p->depth, first = begin / panels, calls = tile_calls(tiles);
+  int depth = p->depth_end - p->depth, first = begin / panels;
+  /* The last calls of a panel ask for the panel that comes next. */
+  int calls = tile_calls(tiles), sharers = calls > 1 ? (calls < 4 ? calls : 4) : 0;
   for (int panel = begin; panel < end; panel++) {
     int position = panel / panels, k = panel % panels * TILE_COLUMNS, left = p->k_end - p->k - k;
     const float *v = run->v + ((ptrdiff_t)position * run->tiles + p->first) * in_line + p->depth;
@@ -148,8 +150,8 @@ static void winograd_multiply(int begin, int end, const Winograd *g, const Winog
                      .accumulate = p->depth > 0,
                      .low = -INFINITY,
                      .high = INFINITY};
-      if (panel + 1 < end)
-        tile_fetch(&out, next, call, calls, depth);
+      if (panel + 1 < end && call >= calls - sharers)
+        tile_fetch(&out, next, (ptrdiff_t)TILE_COLUMNS * depth, call - (calls - sharers), sharers, depth);
       tile_multiply(rows, 1, depth, a, b, TILE_BLOCK, (ptrdiff_t)depth * TILE_BLOCK, &out);
     }
   }

@@ -146,9 +146,10 @@ static void depthwise_expanded_rows(const Conv2d *depthwise, const Conv2d *point
 static void depthwise_expanded(const Conv2d *depthwise, const Conv2d *pointwise, int n, const float *x,
                                const Expansion *expansion, const float *w, const Epilogue *between,
                                const float *packed, const Epilogue *e, float *y, const Work *work) {
-  /* Whole images, or parts of them where images are few; a part makes the rows at its edges for itself. */
+  /* Whole images, or parts of them where images are few: no more than there are threads, for a part makes the
+   * rows at its edges for itself. */
   int parts = 1, most = conv_ceil(depthwise->out_h, depthwise->kernel_h);
-  while (work->threads > 1 && (int64_t)n * parts < 4 * work->threads && 2 * parts <= most)
+  while (work->threads > 1 && (int64_t)n * parts < work->threads && 2 * parts <= most)
     parts *= 2;
   ptrdiff_t x_image = (ptrdiff_t)expansion->conv->in_h * expansion->conv->in_w * expansion->conv->in_ld;
   ptrdiff_t y_image = (ptrdiff_t)pointwise->out_h * pointwise->out_w * pointwise->out_ld;
@@ -165,6 +166,39 @@ static void depthwise_expanded(const Conv2d *depthwise, const Conv2d *pointwise,
   }
 }
 
+/* How threads share the work: bands of so many rows, and so many parts of the output channels, each with
+ * depthwise sums of its own. */
+typedef struct DepthwiseSplit {
+  int64_t size;
+  int parts;
+} DepthwiseSplit;
+
+/* Bands as large as the cache takes; where there are few, those sizes and parts that keep all threads busy to
+ * the end: what the longest takes, in multiply-adds, is the least. */
+static DepthwiseSplit depthwise_split(const Conv2d *depthwise, const Conv2d *pointwise, int64_t rows,
+                                      int threads) {
+  enum { WEIGHT = 30, TAP = 4, MANY = 4 }; /* a weight's way into the cache, a product outside the tile */
+  int64_t most = depthwise_band_rows(depthwise, false), bands = (rows + most - 1) / most;
+  DepthwiseSplit split = {most, 1};
+  if (threads == 1 || bands >= (int64_t)MANY * threads)
+    return split;
+  int column_tiles = conv_ceil(pointwise->out_c, TILE_COLUMNS);
+  double least = INFINITY, taps = depthwise->kernel_h * depthwise->kernel_w * TAP;
+  for (; bands <= rows && bands <= (int64_t)MANY * threads; bands++)
+    for (int parts = 1; parts <= column_tiles && parts <= threads; parts++) {
+      int64_t size = (rows + bands - 1) / bands, rounds = (bands * parts + threads - 1) / threads;
+      double columns = conv_ceil(column_tiles, parts) * TILE_COLUMNS;
+      double tiles = conv_ceil((int)(size * pointwise->out_w), TILE_ROWS);
+      double cost =
+          (double)rounds * (columns * (tiles * TILE_ROWS + WEIGHT) + (double)size * pointwise->out_w * taps);
+      if (cost < least) {
+        least = cost;
+        split = (DepthwiseSplit){size, parts};
+      }
+    }
+  return split;
+}
+
 /* y [n, out_h, out_w, pointwise->out_c] = act(conv1x1(act(depthwise(x, w) + bias)) + bias + residual), x
  * being act(conv1x1(x) + bias) first where `expansion` is not NULL. between: what follows the depthwise sums
  * (no residual); packed: conv2d_fwd_direct_pack of the last weights. y must not be x; it may be e->residual.
@@ -176,16 +210,10 @@ static void depthwise_pointwise_fwd(const Conv2d *depthwise, const Conv2d *point
     depthwise_expanded(depthwise, pointwise, n, x, expansion, w, between, packed, e, y, work);
     return;
   }
-  /* Bands of the size that the cache takes, enough of them for the threads; where rows are few, channels are
-   * split as well, each part with depthwise sums of its own, which are few beside its products. */
   int64_t rows = (int64_t)n * depthwise->out_h;
-  int64_t size = depthwise_band_rows(depthwise, false), fewest = 2 * work->threads;
-  if (work->threads > 1 && rows < size * fewest)
-    size = (rows + fewest - 1) / fewest;
-  int64_t bands = (rows + size - 1) / size;
-  int column_tiles = conv_ceil(pointwise->out_c, TILE_COLUMNS), parts = 1;
-  while (bands * parts < work->threads && 2 * parts <= column_tiles)
-    parts *= 2;
+  DepthwiseSplit split = depthwise_split(depthwise, pointwise, rows, work->threads);
+  int64_t size = split.size, bands = (rows + size - 1) / size;
+  int column_tiles = conv_ceil(pointwise->out_c, TILE_COLUMNS), parts = split.parts;
   WORK_PARALLEL_CALLS_DYNAMIC(work)
   for (int64_t task = 0; task < bands * parts; task++) {
     int64_t begin = task / parts * size, end = begin + size < rows ? begin + size : rows;

@@ -10,8 +10,8 @@
 #include <string.h>
 
 /* What Winograd must save to be taken, and what its larger tile must save over the smaller: direct sums round
- * less, and smaller tiles round less than larger ones. */
-static const double LEAST_GAIN = 0.1, LEAST_GAIN_OF_6 = 0.03;
+ * less, and smaller tiles round less than larger ones.  And what two sets of packed weights must save. */
+static const double LEAST_GAIN = 0.1, LEAST_GAIN_OF_6 = 0.03, LEAST_GAIN_OF_TWO = 0.05;
 
 /* Whether a value will be made once, in `prepare`. */
 static bool settled(const Function *function, const Value *value) {
@@ -132,6 +132,8 @@ static ConvChoice model_choice(const Module *module, const Node *node) {
     double cost = choice_cost(node, choice, batch, is_settled) / choice_cost(node, direct, batch, is_settled);
     if (one)
       cost += choice_cost(node, choice, 1, is_settled) / choice_cost(node, direct, 1, is_settled);
+    if (choice.direct_below)
+      cost /= 1 - LEAST_GAIN_OF_TWO;
     if (cost < least) {
       least = cost;
       best = choice;

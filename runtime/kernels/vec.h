@@ -30,9 +30,11 @@
 #endif
 /* Asks for a cache line ahead of its use; any address will do, one that is not there as well. */
 #if VEC_NATIVE && defined(__GNUC__)
-#define VEC_FETCH(place) __builtin_prefetch(place)
+#define VEC_FETCH(place)          __builtin_prefetch(place)
+#define VEC_FETCH_TO_WRITE(place) __builtin_prefetch(place, 1)
 #else
-#define VEC_FETCH(place) ((void)(place))
+#define VEC_FETCH(place)          ((void)(place))
+#define VEC_FETCH_TO_WRITE(place) ((void)(place))
 #endif
 /* Before a loop of constant length over an array of Vec, so that the array lives in registers. */
 #if !VEC_NATIVE && defined(__GNUC__) && !defined(__clang__)

@@ -303,6 +303,10 @@ VEC_INLINE void winograd_input_tile(int m, const Winograd *g, const float *image
         VEC_UNROLL
         for (int j = 0; j < alpha; j++)
           line[j] = vec_load(from + (ptrdiff_t)j * g->in_ld);
+        /* What the tile beside it reads and this does not. */
+        VEC_UNROLL
+        for (int j = alpha; j < alpha + m; j++)
+          VEC_FETCH(from + (ptrdiff_t)j * g->in_ld);
       } else {
         bool row_inside = h0 + i >= 0 && h0 + i < g->in_h;
         VEC_UNROLL
@@ -356,9 +360,11 @@ VEC_INLINE void winograd_output_whole(int m, const Winograd *g, const Vec *half,
   for (int j = 0; j < m; j++) {
     winograd_output_line(m, half + j, m, line, 1);
     VEC_UNROLL
-    for (int i = 0; i < m; i++)
-      vec_store(y + ((ptrdiff_t)i * g->out_w + j) * g->out_ld,
-                vec_min(high, vec_max(low, vec_add(line[i], bias))));
+    for (int i = 0; i < m; i++) {
+      float *to = y + ((ptrdiff_t)i * g->out_w + j) * g->out_ld;
+      VEC_FETCH_TO_WRITE(to + (ptrdiff_t)m * g->out_ld); /* of the tile beside it */
+      vec_store(to, vec_min(high, vec_max(low, vec_add(line[i], bias))));
+    }
   }
 }
 

@@ -108,6 +108,8 @@ VEC_INLINE void winograd_gradient_tile(int m, const Winograd *g, const float *im
           line[j] = k < g->out_c ? winograd_unpooled(pooled, h0 + i, w0 + j, k) : vec_zero();
         else
           line[j] = inside ? vec_load_upto(image + at, g->out_c - k) : vec_zero();
+        if (inside && !pooled)
+          VEC_FETCH(image + at + (ptrdiff_t)m * g->out_ld); /* the tile beside it */
       }
       winograd_gradient_line(m, line, 1, half + i * alpha, 1);
     }

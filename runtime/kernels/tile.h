@@ -180,7 +180,8 @@ VEC_INLINE void tile_rows(int rows, int vecs, int used, int taps, int depth, con
       VEC_UNROLL
       for (int v = 0; v < vecs; v++)
         VEC_FETCH(b + tile_offset(v, block) + TILE_AHEAD * line);
-      VEC_FETCH(fetch);
+      if (rows > 4) /* smaller tiles are all there is for their weights */
+        VEC_FETCH(fetch);
       VEC_UNROLL
       for (int r = 0; r < rows; r++) {
         Vec pixel = vec_set(a[r][d]);

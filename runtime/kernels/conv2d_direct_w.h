@@ -226,7 +226,7 @@ static void conv_w_task(const Conv2d *g, const ConvWPlan *p, int64_t begin, int6
           }
           out.y = dw + ((ptrdiff_t)tap * p->rows_a + a) * g->out_c + k;
           out.accumulate = chunk > begin;
-          tile_multiply_panel(size, segments, segment, a_line, TILE_COLUMNS, TILE_BLOCK, &out);
+          tile_multiply_panel(size, segments, segment, a_line, TILE_COLUMNS, TILE_BLOCK, NULL, &out);
         }
       }
     }

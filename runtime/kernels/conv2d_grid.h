@@ -94,7 +94,7 @@ static void conv_grid_tile(const ConvGrid *c, int pixels, int first_tap, int tap
     out.bias = e && e->bias ? e->bias + k : NULL;
     out.residual = e && e->residual ? e->residual + k : NULL;
     const float *b = packed + k / TILE_BLOCK * block + (ptrdiff_t)first_tap * c->depth * TILE_BLOCK;
-    tile_multiply(pixels, taps, c->depth, a, b, TILE_BLOCK, block, &out);
+    tile_multiply(pixels, taps, c->depth, a, b, TILE_BLOCK, block, NULL, &out);
     if (last && !clamp)
       epilogue_activate(&e->act, out.y, at, pixels, out.columns);
   }
@@ -117,7 +117,7 @@ static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, bool mo
                            const float *x, const float *packed, const Epilogue *e, bool clamp, float low,
                            float high, float *y) {
   float copy[TILE_ROWS * (CONV_FLAT_DEPTH + TILE_BLOCK)];
-  bool copies = c->in_ld % 1024 == 0;
+  bool copies = c->in_ld % 1024 == 0, asks = more && c->in_ld < 2 * c->depth;
   int step = copies ? CONV_FLAT_DEPTH : c->depth, call = 0;
   int calls = conv_ceil(c->depth, step) * conv_ceil(k_end - k, TILE_COLUMNS);
   const float *a[TILE_ROWS];
@@ -143,28 +143,31 @@ static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, bool mo
                      .accumulate = d > 0,
                      .low = last ? low : -INFINITY,
                      .high = last ? high : INFINITY};
-      if (more && c->in_ld < 2 * c->depth)
-        tile_fetch(&out, x + ((ptrdiff_t)first + TILE_ROWS) * c->in_ld, (ptrdiff_t)TILE_ROWS * c->in_ld, call,
-                   calls, depth);
+      TileFetch fetch;
+      if (asks)
+        fetch = tile_fetch(x + ((ptrdiff_t)first + TILE_ROWS) * c->in_ld, (ptrdiff_t)TILE_ROWS * c->in_ld,
+                           call, calls, depth);
       tile_multiply(pixels, 1, depth, a, packed + column / TILE_BLOCK * block + (ptrdiff_t)d * TILE_BLOCK,
-                    TILE_BLOCK, block, &out);
+                    TILE_BLOCK, block, asks ? &fetch : NULL, &out);
       if (last && !clamp)
         epilogue_activate(&e->act, out.y, at, pixels, out.columns);
     }
   }
 }
 
-/* conv_grid_range for a flat grid, where pixels need not be looked for. */
-static void conv_flat_range(const ConvGrid *c, int64_t begin, int64_t end, int k0, int k1, const float *x,
-                            const float *packed, const Epilogue *e, bool clamp, float low, float high,
-                            float *y) {
+/* conv_grid_range for a flat grid, where pixels need not be looked for; near: x is in a cache that is not
+ * shared. */
+static void conv_flat_range(const ConvGrid *c, int64_t begin, int64_t end, int k0, int k1, bool near,
+                            const float *x, const float *packed, const Epilogue *e, bool clamp, float low,
+                            float high, float *y) {
   int group = (int)(CONV_CACHE_FLOATS / ((int64_t)c->depth * TILE_COLUMNS)) * TILE_COLUMNS;
   if (group < TILE_COLUMNS)
     group = TILE_COLUMNS;
   for (int k = k0; k < k1; k += group)
     for (int64_t tile = begin; tile < end; tile += TILE_ROWS)
-      conv_flat_tile(c, tile, end - tile < TILE_ROWS ? (int)(end - tile) : TILE_ROWS, end - tile > TILE_ROWS,
-                     k, k + group < k1 ? k + group : k1, x, packed, e, clamp, low, high, y);
+      conv_flat_tile(c, tile, end - tile < TILE_ROWS ? (int)(end - tile) : TILE_ROWS,
+                     !near && end - tile > TILE_ROWS, k, k + group < k1 ? k + group : k1, x, packed, e, clamp,
+                     low, high, y);
 }
 
 /* Pixels [begin, end) of the flat list of n * rows * columns grid points, channels [k0, k1). */
@@ -174,7 +177,7 @@ static void conv_grid_range(const ConvGrid *c, int64_t begin, int64_t end, int k
   bool clamp = e ? act_is_clamp(&e->act, &low, &high) : true;
   int all_taps = c->taps_h * c->taps_w;
   if (conv_grid_flat(c)) {
-    conv_flat_range(c, begin, end, k0, k1, x, packed, e, clamp, low, high, y);
+    conv_flat_range(c, begin, end, k0, k1, false, x, packed, e, clamp, low, high, y);
     return;
   }
   const float *a[TILE_TAPS * TILE_ROWS];

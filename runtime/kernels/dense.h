@@ -84,7 +84,7 @@ static void dense_fwd_task(int in, int out, int i0, int i1, int k0, int k1, int 
           a[r] = x + (ptrdiff_t)image * in + begin;
           at[r] = (ptrdiff_t)image * out;
         }
-        tile_multiply(rows, 1, end - begin, a, b, copied ? TILE_COLUMNS : out, TILE_BLOCK, &o);
+        tile_multiply(rows, 1, end - begin, a, b, copied ? TILE_COLUMNS : out, TILE_BLOCK, NULL, &o);
       }
     }
     begin = end;
@@ -217,7 +217,7 @@ static void dense_slice_bwd_x(int n, int in, int out, int i0, int i1, const floa
     for (int image = 0; image < n; image += TILE_COLUMNS) {
       o.columns = dense_least(n - image, TILE_COLUMNS);
       tile_multiply(rows, 1, out, a, across + (ptrdiff_t)image * out, TILE_BLOCK, (ptrdiff_t)out * TILE_BLOCK,
-                    &o);
+                    NULL, &o);
       for (int c = 0; c < o.columns; c++) {
         float *to = dx + (ptrdiff_t)(image + c) * in + i;
         for (int r = 0; r < rows; r++)
@@ -245,7 +245,7 @@ static void dense_slice_bwd_w(int n, int in, int out, int i0, int i1, const floa
       o.y = dw + (ptrdiff_t)i * out + k;
       TileSegment segment = {x_slice + i, dy_packed + (ptrdiff_t)k * n, n};
       tile_multiply_panel(dense_least(width - i, TILE_ROWS), 1, &segment, width, TILE_BLOCK,
-                          (ptrdiff_t)n * TILE_BLOCK, &o);
+                          (ptrdiff_t)n * TILE_BLOCK, NULL, &o);
     }
   }
 }

@@ -76,13 +76,13 @@ static inline size_t depthwise_pointwise_fwd_scratch_floats(const Conv2d *depthw
   return band + (rows * (size_t)depthwise->in_w * (size_t)depthwise->in_c + 15) / 16 * 16;
 }
 
-/* The 1x1 convolution of `pixels` pixels, channels [k0, k1). */
-static void depthwise_flat(const Conv2d *g, int in_ld, int out_ld, int64_t pixels, int k0, int k1,
+/* The 1x1 convolution of `pixels` pixels, channels [k0, k1); near: x was made just before. */
+static void depthwise_flat(const Conv2d *g, int in_ld, int out_ld, int64_t pixels, int k0, int k1, bool near,
                            const float *x, const float *packed, const Epilogue *e, float *y) {
   ConvGrid grid = {.in_ld = in_ld, .depth = g->in_c, .out_ld = out_ld, .channels = g->out_c};
   float low, high;
   bool clamp = act_is_clamp(&e->act, &low, &high);
-  conv_flat_range(&grid, 0, pixels, k0, k1, x, packed, e, clamp, low, high, y);
+  conv_flat_range(&grid, 0, pixels, k0, k1, near, x, packed, e, clamp, low, high, y);
 }
 
 /* Output rows [begin, end) of the n * out_h, channels [k0, k1) of the 1x1 convolution; `middle` takes what
@@ -100,8 +100,8 @@ static void depthwise_pointwise_band(const Conv2d *depthwise, const Conv2d *poin
   Epilogue moved = *e;
   if (moved.residual)
     moved.residual += at;
-  depthwise_flat(pointwise, band.out_ld, pointwise->out_ld, (end - begin) * pointwise->out_w, k0, k1, middle,
-                 packed, &moved, y + at);
+  depthwise_flat(pointwise, band.out_ld, pointwise->out_ld, (end - begin) * pointwise->out_w, k0, k1, true,
+                 middle, packed, &moved, y + at);
 }
 
 /* Output rows [begin, end) of one image: bands one after the other, each with the expanded rows that the one
@@ -124,8 +124,8 @@ static void depthwise_expanded_rows(const Conv2d *depthwise, const Conv2d *point
       memmove(wide, wide + (from - made_from) * row_floats,
               (size_t)((known - from) * row_floats) * sizeof *wide);
     depthwise_flat(expand, expand->in_ld, expand->out_c, (int64_t)(to - known) * expand->in_w, 0,
-                   expand->out_c, image + (ptrdiff_t)known * expand->in_w * expand->in_ld, expansion->packed,
-                   expansion->e, wide + (known - from) * row_floats);
+                   expand->out_c, false, image + (ptrdiff_t)known * expand->in_w * expand->in_ld,
+                   expansion->packed, expansion->e, wide + (known - from) * row_floats);
     made_from = from;
     made_to = to;
     /* The rows as an image of their own. */

@@ -46,11 +46,8 @@ typedef struct TileOut {
   const float *residual; /* added to the start, or NULL */
   const float *bias;     /* [columns] added to the start, or NULL */
   const ptrdiff_t *at;
-  int columns;        /* valid ones, at most TILE_COLUMNS */
-  bool accumulate;    /* start from what y holds; then bias and residual are not looked at */
-  const float *fetch; /* what later calls read, asked for meanwhile, `fetch_step` floats further on with each
-                         line of b; or NULL */
-  ptrdiff_t fetch_step;
+  int columns;     /* valid ones, at most TILE_COLUMNS */
+  bool accumulate; /* start from what y holds; then bias and residual are not looked at */
   float low,
       high; /* sums are clamped to this range before they are stored (-INFINITY, INFINITY: not at all) */
 } TileOut;
@@ -73,12 +70,19 @@ static inline int tile_calls(int rows) {
   return calls;
 }
 
-/* Call number `call` of `calls`, each over `lines` lines of b, asks for its share of `floats` floats that are
- * read afterwards. */
-static inline void tile_fetch(TileOut *out, const float *next, ptrdiff_t floats, int call, int calls,
-                              ptrdiff_t lines) {
-  out->fetch = next + floats * call / calls;
-  out->fetch_step = (floats + calls * lines - 1) / (calls * lines);
+/* What later calls read, asked for meanwhile: `step` floats further on with each line of b.  Apart from
+ * TileOut: processors cannot hand on a field whose value is half of two stores, and wait until those before
+ * are done. */
+typedef struct TileFetch {
+  const float *place;
+  ptrdiff_t step;
+} TileFetch;
+
+/* The share of `floats` floats from `next` on of call number `call` of `calls`, each over `lines` lines of b.
+ */
+static inline TileFetch tile_fetch(const float *next, ptrdiff_t floats, int call, int calls,
+                                   ptrdiff_t lines) {
+  return (TileFetch){next + floats * call / calls, (floats + calls * lines - 1) / (calls * lines)};
 }
 
 /* A run of products of the panel form: count steps from a (row r at a[r]) and b. */
@@ -165,14 +169,15 @@ VEC_INLINE void tile_end(int rows, int vecs, int used, const TileOut *out, Vec (
   }
 }
 
-VEC_INLINE void tile_rows(int rows, int vecs, int used, int taps, int depth, const float *const *a,
-                          const float *b, ptrdiff_t line, ptrdiff_t block, const TileOut *out) {
+VEC_INLINE void tile_rows(int rows, int vecs, int used, const TileFetch *fetch, int taps, int depth,
+                          const float *const *a, const float *b, ptrdiff_t line, ptrdiff_t block,
+                          const TileOut *out) {
   Vec sum[TILE_ROWS][TILE_VECS];
-  const float *fetch = out->fetch ? out->fetch : b;
-  ptrdiff_t fetch_step = out->fetch ? out->fetch_step : 0;
+  const float *next = fetch ? fetch->place : b;
+  ptrdiff_t step = fetch ? fetch->step : 0;
   tile_start(rows, vecs, used, out, sum);
   for (int t = 0; t < taps; t++, a += TILE_ROWS) {
-    for (int d = 0; d < depth; d++, b += line, fetch += fetch_step) {
+    for (int d = 0; d < depth; d++, b += line, next += step) {
       Vec line_b[TILE_VECS];
       VEC_UNROLL
       for (int v = 0; v < vecs; v++)
@@ -180,8 +185,8 @@ VEC_INLINE void tile_rows(int rows, int vecs, int used, int taps, int depth, con
       VEC_UNROLL
       for (int v = 0; v < vecs; v++)
         VEC_FETCH(b + tile_offset(v, block) + TILE_AHEAD * line);
-      if (rows > 4) /* smaller tiles are all there is for their weights */
-        VEC_FETCH(fetch);
+      if (fetch)
+        VEC_FETCH(next);
       VEC_UNROLL
       for (int r = 0; r < rows; r++) {
         Vec pixel = vec_set(a[r][d]);
@@ -195,20 +200,21 @@ VEC_INLINE void tile_rows(int rows, int vecs, int used, int taps, int depth, con
 }
 
 VEC_INLINE void tile_panel(int rows, int vecs, int used, int segments, const TileSegment *segment,
-                           ptrdiff_t a_line, ptrdiff_t line, ptrdiff_t block, const TileOut *out) {
+                           ptrdiff_t a_line, ptrdiff_t line, ptrdiff_t block, const TileFetch *fetch,
+                           const TileOut *out) {
   Vec sum[TILE_ROWS][TILE_VECS];
-  const float *fetch = out->fetch ? out->fetch : segment->a;
-  ptrdiff_t fetch_step = out->fetch ? out->fetch_step : 0;
+  const float *next = fetch ? fetch->place : segment->a;
+  ptrdiff_t step = fetch ? fetch->step : 0;
   tile_start(rows, vecs, used, out, sum);
   for (int s = 0; s < segments; s++) {
     const float *a = segment[s].a, *b = segment[s].b;
-    for (int d = segment[s].count; d > 0; d--, a += a_line, b += line, fetch += fetch_step) {
+    for (int d = segment[s].count; d > 0; d--, a += a_line, b += line, next += step) {
       Vec line_b[TILE_VECS];
       VEC_UNROLL
       for (int v = 0; v < vecs; v++)
         line_b[v] = vec_load(b + tile_offset(v, block));
       VEC_FETCH(a + TILE_PANEL_AHEAD);
-      VEC_FETCH(fetch);
+      VEC_FETCH(next);
       VEC_UNROLL
       for (int r = 0; r < rows; r++) {
         Vec pixel = vec_set(a[r]);
@@ -226,62 +232,64 @@ VEC_INLINE void tile_panel(int rows, int vecs, int used, int segments, const Til
  * too. b: [taps * depth] lines, `line` floats apart, in blocks of TILE_BLOCK columns, `block` floats apart;
  * whole blocks are read. */
 static void tile_multiply(int rows, int taps, int depth, const float *const *a, const float *b,
-                          ptrdiff_t line, ptrdiff_t block, const TileOut *out) {
+                          ptrdiff_t line, ptrdiff_t block, const TileFetch *fetch, const TileOut *out) {
 #if VEC_WIDTH == 16
   if (out->columns <= TILE_BLOCK) {
     if (rows > 4)
-      tile_rows(TILE_ROWS, 1, rows, taps, depth, a, b, line, block, out);
+      tile_rows(TILE_ROWS, 1, rows, NULL, taps, depth, a, b, line, block, out);
     else if (rows > 1)
-      tile_rows(4, 1, rows, taps, depth, a, b, line, block, out);
+      tile_rows(4, 1, rows, NULL, taps, depth, a, b, line, block, out);
     else
-      tile_rows(1, 1, rows, taps, depth, a, b, line, block, out);
+      tile_rows(1, 1, rows, NULL, taps, depth, a, b, line, block, out);
     return;
   }
   if (rows > TILE_MIDDLE && rows <= 10) {
-    tile_rows(10, TILE_VECS, rows, taps, depth, a, b, line, block, out);
+    tile_rows(10, TILE_VECS, rows, NULL, taps, depth, a, b, line, block, out);
     return;
   }
 #endif
-  if (rows > TILE_MIDDLE)
-    tile_rows(TILE_ROWS, TILE_VECS, rows, taps, depth, a, b, line, block, out);
+  if (rows > TILE_MIDDLE && fetch)
+    tile_rows(TILE_ROWS, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
+  else if (rows > TILE_MIDDLE)
+    tile_rows(TILE_ROWS, TILE_VECS, rows, NULL, taps, depth, a, b, line, block, out);
   else if (rows > 4)
-    tile_rows(TILE_MIDDLE, TILE_VECS, rows, taps, depth, a, b, line, block, out);
+    tile_rows(TILE_MIDDLE, TILE_VECS, rows, NULL, taps, depth, a, b, line, block, out);
   else if (rows > 2)
-    tile_rows(4, TILE_VECS, rows, taps, depth, a, b, line, block, out);
+    tile_rows(4, TILE_VECS, rows, NULL, taps, depth, a, b, line, block, out);
   else if (rows > 1)
-    tile_rows(2, TILE_VECS, rows, taps, depth, a, b, line, block, out);
+    tile_rows(2, TILE_VECS, rows, NULL, taps, depth, a, b, line, block, out);
   else
-    tile_rows(1, TILE_VECS, rows, taps, depth, a, b, line, block, out);
+    tile_rows(1, TILE_VECS, rows, NULL, taps, depth, a, b, line, block, out);
 }
 
 /* The same over segments of a panel: step d of a segment has row r at a[d * a_line + r] and its line of b at
  * b + d * line.  TILE_ROWS floats of each step may be read. */
 static void tile_multiply_panel(int rows, int segments, const TileSegment *segment, ptrdiff_t a_line,
-                                ptrdiff_t line, ptrdiff_t block, const TileOut *out) {
+                                ptrdiff_t line, ptrdiff_t block, const TileFetch *fetch, const TileOut *out) {
 #if VEC_WIDTH == 16
   if (out->columns <= TILE_BLOCK) {
     if (rows > 4)
-      tile_panel(TILE_ROWS, 1, rows, segments, segment, a_line, line, block, out);
+      tile_panel(TILE_ROWS, 1, rows, segments, segment, a_line, line, block, fetch, out);
     else if (rows > 1)
-      tile_panel(4, 1, rows, segments, segment, a_line, line, block, out);
+      tile_panel(4, 1, rows, segments, segment, a_line, line, block, fetch, out);
     else
-      tile_panel(1, 1, rows, segments, segment, a_line, line, block, out);
+      tile_panel(1, 1, rows, segments, segment, a_line, line, block, fetch, out);
     return;
   }
   if (rows > TILE_MIDDLE && rows <= 10) {
-    tile_panel(10, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+    tile_panel(10, TILE_VECS, rows, segments, segment, a_line, line, block, fetch, out);
     return;
   }
 #endif
   if (rows > TILE_MIDDLE)
-    tile_panel(TILE_ROWS, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+    tile_panel(TILE_ROWS, TILE_VECS, rows, segments, segment, a_line, line, block, fetch, out);
   else if (rows > 4)
-    tile_panel(TILE_MIDDLE, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+    tile_panel(TILE_MIDDLE, TILE_VECS, rows, segments, segment, a_line, line, block, fetch, out);
   else if (rows > 2)
-    tile_panel(4, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+    tile_panel(4, TILE_VECS, rows, segments, segment, a_line, line, block, fetch, out);
   else if (rows > 1)
-    tile_panel(2, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+    tile_panel(2, TILE_VECS, rows, segments, segment, a_line, line, block, fetch, out);
   else
-    tile_panel(1, TILE_VECS, rows, segments, segment, a_line, line, block, out);
+    tile_panel(1, TILE_VECS, rows, segments, segment, a_line, line, block, fetch, out);
 }
 #endif

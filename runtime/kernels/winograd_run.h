@@ -150,9 +150,12 @@ static void winograd_multiply(int begin, int end, const Winograd *g, const Winog
                      .accumulate = p->depth > 0,
                      .low = -INFINITY,
                      .high = INFINITY};
-      if (panel + 1 < end && call >= calls - sharers)
-        tile_fetch(&out, next, (ptrdiff_t)TILE_COLUMNS * depth, call - (calls - sharers), sharers, depth);
-      tile_multiply(rows, 1, depth, a, b, TILE_BLOCK, (ptrdiff_t)depth * TILE_BLOCK, &out);
+      TileFetch fetch;
+      bool asks = panel + 1 < end && call >= calls - sharers;
+      if (asks)
+        fetch = tile_fetch(next, (ptrdiff_t)TILE_COLUMNS * depth, call - (calls - sharers), sharers, depth);
+      tile_multiply(rows, 1, depth, a, b, TILE_BLOCK, (ptrdiff_t)depth * TILE_BLOCK, asks ? &fetch : NULL,
+                    &out);
     }
   }
 }

@@ -206,15 +206,16 @@ static void winograd_w_multiply(const Winograd *g, const WinogradChunk *chunk, i
                  .at = at,
                  .columns = left < TILE_COLUMNS ? left : TILE_COLUMNS,
                  .accumulate = chunk->begin > 0,
-                 .fetch_step = conv_ceil(TILE_ROWS * TILE_COLUMNS, chunk->count),
                  .low = -INFINITY,
                  .high = INFINITY};
   for (int c = 0, size; c < g->in_c; c += size, out.y += size * TILE_COLUMNS) {
     size = tile_share(g->in_c - c);
-    out.fetch = out.accumulate ? out.y + size * TILE_COLUMNS : NULL;
+    /* The sums that the next call starts from. */
+    TileFetch fetch = tile_fetch(out.y + size * TILE_COLUMNS, TILE_ROWS * TILE_COLUMNS, 0, 1, chunk->count);
     TileSegment segment = {chunk->v + (ptrdiff_t)p * WINOGRAD_W_TILES * chunk->v_line + c,
                            chunk->z + (ptrdiff_t)p * WINOGRAD_W_TILES * chunk->z_line + first, chunk->count};
-    tile_multiply_panel(size, 1, &segment, chunk->v_line, chunk->z_line, TILE_BLOCK, &out);
+    tile_multiply_panel(size, 1, &segment, chunk->v_line, chunk->z_line, TILE_BLOCK,
+                        out.accumulate ? &fetch : NULL, &out);
   }
 }
 

@@ -70,9 +70,9 @@ static inline int tile_calls(int rows) {
   return calls;
 }
 
-/* What later calls read, asked for meanwhile: `step` floats further on with each line of b.  Apart from
- * TileOut: processors cannot hand on a field whose value is half of two stores, and wait until those before
- * are done. */
+/* What later calls read, asked for meanwhile: `step` floats further on with each line of b.  No field of
+ * TileOut, for compilers clear several of its fields with one store: a load of what two such stores wrote
+ * waits until all stores before, the sums of the last tile, are in the cache. */
 typedef struct TileFetch {
   const float *place;
   ptrdiff_t step;

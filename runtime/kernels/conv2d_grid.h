@@ -118,8 +118,9 @@ static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, bool mo
                            float high, float *y) {
   float copy[TILE_ROWS * (CONV_FLAT_DEPTH + TILE_BLOCK)];
   bool copies = c->in_ld % 1024 == 0, asks = more && c->in_ld < 2 * c->depth;
-  int step = copies ? CONV_FLAT_DEPTH : c->depth, call = 0;
-  int calls = conv_ceil(c->depth, step) * conv_ceil(k_end - k, TILE_COLUMNS);
+  int step = copies ? CONV_FLAT_DEPTH : c->depth;
+  TileFetch fetch = tile_fetch(x + ((ptrdiff_t)first + TILE_ROWS) * c->in_ld, TILE_ROWS * c->in_ld,
+                               c->depth * conv_ceil(k_end - k, TILE_COLUMNS));
   const float *a[TILE_ROWS];
   ptrdiff_t at[TILE_ROWS], block = (ptrdiff_t)c->depth * TILE_BLOCK;
   for (int d = 0; d < c->depth; d += step) {
@@ -134,7 +135,7 @@ static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, bool mo
       else if (copies)
         a[r] = copy;
     }
-    for (int column = k; column < k_end; column += TILE_COLUMNS, call++) {
+    for (int column = k; column < k_end; column += TILE_COLUMNS, fetch.place += depth * fetch.step) {
       TileOut out = {.at = at,
                      .y = y + column,
                      .columns = k_end - column < TILE_COLUMNS ? k_end - column : TILE_COLUMNS,
@@ -143,10 +144,6 @@ static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, bool mo
                      .accumulate = d > 0,
                      .low = last ? low : -INFINITY,
                      .high = last ? high : INFINITY};
-      TileFetch fetch;
-      if (asks)
-        fetch = tile_fetch(x + ((ptrdiff_t)first + TILE_ROWS) * c->in_ld, (ptrdiff_t)TILE_ROWS * c->in_ld,
-                           call, calls, depth);
       tile_multiply(pixels, 1, depth, a, packed + column / TILE_BLOCK * block + (ptrdiff_t)d * TILE_BLOCK,
                     TILE_BLOCK, block, asks ? &fetch : NULL, &out);
       if (last && !clamp)

@@ -78,11 +78,10 @@ typedef struct TileFetch {
   ptrdiff_t step;
 } TileFetch;
 
-/* The share of `floats` floats from `next` on of call number `call` of `calls`, each over `lines` lines of b.
- */
-static inline TileFetch tile_fetch(const float *next, ptrdiff_t floats, int call, int calls,
-                                   ptrdiff_t lines) {
-  return (TileFetch){next + floats * call / calls, (floats + calls * lines - 1) / (calls * lines)};
+/* `floats` floats from `next` on over `lines` lines of b; where those are of several calls, each goes on
+ * where the one before ended. */
+static inline TileFetch tile_fetch(const float *next, int floats, int lines) {
+  return (TileFetch){next, (floats + lines - 1) / lines};
 }
 
 /* A run of products of the panel form: count steps from a (row r at a[r]) and b. */

@@ -273,6 +273,17 @@ typedef struct WinogradPooled {
   int h, w, c, ld;
 } WinogradPooled;
 
+/* Image number `image` of gradients dy of that kind. */
+static inline WinogradPooled winograd_pooled(const float *dy, const unsigned char *places, int64_t image,
+                                             int h, int w, int c, int ld) {
+  return (WinogradPooled){dy + image * (h / 2) * (w / 2) * ld,
+                          places + image * (int64_t)pool_places_bytes(h / 2, w / 2, c),
+                          h,
+                          w,
+                          c,
+                          ld};
+}
+
 /* Channels from c on of pixel (i, j): zero where it was no maximum, or outside. */
 VEC_INLINE Vec winograd_unpooled(const WinogradPooled *p, int i, int j, int c) {
   if (i < 0 || j < 0 || i >= p->h / 2 * 2 || j >= p->w / 2 * 2)

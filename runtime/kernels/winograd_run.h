@@ -93,13 +93,7 @@ VEC_INLINE void winograd_input_tiles(int m, const Winograd *g, const WinogradRun
     ptrdiff_t step = (ptrdiff_t)run->tiles * line;
     float *to = run->v + (ptrdiff_t)t * line;
     if (g->places) {
-      const WinogradPooled pooled = {
-          x + image * (g->in_h / 2) * (g->in_w / 2) * g->in_ld,
-          g->places + image * (int64_t)pool_places_bytes(g->in_h / 2, g->in_w / 2, g->in_c),
-          g->in_h,
-          g->in_w,
-          g->in_c,
-          g->in_ld};
+      const WinogradPooled pooled = winograd_pooled(x, g->places, image, g->in_h, g->in_w, g->in_c, g->in_ld);
       winograd_input_tile(m, g, NULL, &pooled, h - g->pad_top, w - g->pad_left, step, to);
     } else {
       winograd_input_tile(m, g, x + image * g->in_h * g->in_w * g->in_ld, NULL, h - g->pad_top,
@@ -127,7 +121,7 @@ static void winograd_multiply(int begin, int end, const Winograd *g, const Winog
   int in_line = winograd_line(g->in_c), tiles = p->last - p->first, panels = winograd_panels(p);
   int depth = p->depth_end - p->depth, first = begin / panels;
   /* The last calls of a panel ask for the panel that comes next. */
-  int calls = tile_calls(tiles), sharers = calls > 1 ? (calls < 4 ? calls : 4) : 0;
+  int calls = tile_calls(tiles), sharers = calls < 4 ? calls : 4;
   for (int panel = begin; panel < end; panel++) {
     int position = panel / panels, k = panel % panels * TILE_COLUMNS, left = p->k_end - p->k - k;
     const float *v = run->v + ((ptrdiff_t)position * run->tiles + p->first) * in_line + p->depth;
@@ -135,6 +129,7 @@ static void winograd_multiply(int begin, int end, const Winograd *g, const Winog
     float *sums = p->sums + (ptrdiff_t)position * tiles * p->line;
     const float *next = left > TILE_COLUMNS ? b + (ptrdiff_t)TILE_COLUMNS * depth
                                             : weights + (position + 1 - first) * p->position;
+    TileFetch fetch = tile_fetch(next, TILE_COLUMNS * depth, sharers * depth);
     for (int t = 0, rows, call = 0; t < tiles; t += rows, call++) {
       const float *a[TILE_ROWS];
       ptrdiff_t at[TILE_ROWS];
@@ -150,12 +145,11 @@ static void winograd_multiply(int begin, int end, const Winograd *g, const Winog
                      .accumulate = p->depth > 0,
                      .low = -INFINITY,
                      .high = INFINITY};
-      TileFetch fetch;
-      bool asks = panel + 1 < end && call >= calls - sharers;
-      if (asks)
-        fetch = tile_fetch(next, (ptrdiff_t)TILE_COLUMNS * depth, call - (calls - sharers), sharers, depth);
+      bool asks = calls > 1 && panel + 1 < end && call >= calls - sharers;
       tile_multiply(rows, 1, depth, a, b, TILE_BLOCK, (ptrdiff_t)depth * TILE_BLOCK, asks ? &fetch : NULL,
                     &out);
+      if (asks)
+        fetch.place += depth * fetch.step;
     }
   }
 }
@@ -270,7 +264,6 @@ static void winograd_group(int m, const Winograd *g, const WinogradRun *run, int
   WinogradProduct product = {.k = k,
                              .k_end = k + WINOGRAD_GROUP < g->out_c ? k + WINOGRAD_GROUP : g->out_c,
                              .depth_end = g->in_c,
-                             .position = winograd_position_floats(g, g->out_c),
                              .sums = scratch,
                              .line = line};
   for (int part = 0; part < parts; part++) {

@@ -165,13 +165,8 @@ VEC_INLINE void winograd_w_tile(int m, const Winograd *g, const WinogradChunk *c
   ptrdiff_t step = (ptrdiff_t)WINOGRAD_W_TILES * chunk->z_line;
   float *to = chunk->z + (ptrdiff_t)t * chunk->z_line;
   if (g->places) {
-    const WinogradPooled pooled = {
-        dy + image * (g->out_h / 2) * (g->out_w / 2) * g->out_ld,
-        g->places + image * (int64_t)pool_places_bytes(g->out_h / 2, g->out_w / 2, g->out_c),
-        g->out_h,
-        g->out_w,
-        g->out_c,
-        g->out_ld};
+    const WinogradPooled pooled =
+        winograd_pooled(dy, g->places, image, g->out_h, g->out_w, g->out_c, g->out_ld);
     winograd_gradient_tile(m, g, NULL, &pooled, h, w, chunk->k, chunk->k_end, step, to);
   } else {
     winograd_gradient_tile(m, g, dy + image * g->out_h * g->out_w * g->out_ld, NULL, h, w, chunk->k,
@@ -208,10 +203,10 @@ static void winograd_w_multiply(const Winograd *g, const WinogradChunk *chunk, i
                  .accumulate = chunk->begin > 0,
                  .low = -INFINITY,
                  .high = INFINITY};
+  TileFetch fetch = tile_fetch(out.y, TILE_ROWS * TILE_COLUMNS, chunk->count);
   for (int c = 0, size; c < g->in_c; c += size, out.y += size * TILE_COLUMNS) {
     size = tile_share(g->in_c - c);
-    /* The sums that the next call starts from. */
-    TileFetch fetch = tile_fetch(out.y + size * TILE_COLUMNS, TILE_ROWS * TILE_COLUMNS, 0, 1, chunk->count);
+    fetch.place = out.y + size * TILE_COLUMNS; /* the sums that the next call starts from */
     TileSegment segment = {chunk->v + (ptrdiff_t)p * WINOGRAD_W_TILES * chunk->v_line + c,
                            chunk->z + (ptrdiff_t)p * WINOGRAD_W_TILES * chunk->z_line + first, chunk->count};
     tile_multiply_panel(size, 1, &segment, chunk->v_line, chunk->z_line, TILE_BLOCK,

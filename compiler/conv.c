@@ -1,12 +1,18 @@
 #include "conv.h"
 
 const char *const conv_algorithm_names[CONV_ALGORITHMS] = {
-    [CONV_UNCHOSEN] = "direct",     [CONV_DIRECT] = "direct",
-    [CONV_WINOGRAD4] = "winograd4", [CONV_WINOGRAD4_RAW] = "winograd4_raw",
-    [CONV_WINOGRAD6] = "winograd6", [CONV_WINOGRAD6_RAW] = "winograd6_raw",
+    [CONV_UNCHOSEN] = "direct",
+    [CONV_DIRECT] = "direct",
+    [CONV_WINOGRAD2] = "winograd2",
+    [CONV_WINOGRAD4] = "winograd4",
+    [CONV_WINOGRAD4_RAW] = "winograd4_raw",
+    [CONV_WINOGRAD6] = "winograd6",
+    [CONV_WINOGRAD6_RAW] = "winograd6_raw",
 };
 
 int conv_tile(ConvAlgorithm algorithm) {
+  if (algorithm == CONV_WINOGRAD2)
+    return 2;
   if (algorithm == CONV_WINOGRAD4 || algorithm == CONV_WINOGRAD4_RAW)
     return 4;
   return algorithm == CONV_WINOGRAD6 || algorithm == CONV_WINOGRAD6_RAW ? 6 : 0;

@@ -10,7 +10,8 @@ typedef struct TileCosts {
   double gradient;      /* the same, of either side, for gradients of weights: those are kept in memory */
 } TileCosts;
 
-static const TileCosts tile_4 = {1.0, 230, 1300, 1200}, tile_6 = {1.15, 120, 2300, 2500};
+static const TileCosts tile_2 = {1.0, 100, 450, 0}, tile_4 = {1.0, 230, 1300, 1200},
+                       tile_6 = {1.15, 120, 2300, 2500};
 
 static const double FLOAT_FROM_MEMORY = 30;               /* with two to four cores of today on one memory */
 static const double DIRECT_STORE = 10;                    /* of a sum */
@@ -46,7 +47,7 @@ double conv_cost(const Conv2d *conv, OpKind op, ConvAlgorithm algorithm, int n, 
     return products + pixels * out * DIRECT_STORE +
            taps * pairs * (FLOAT_FROM_MEMORY + (settled ? 0 : DIRECT_PACK));
   }
-  const TileCosts *costs = m == 4 ? &tile_4 : &tile_6;
+  const TileCosts *costs = m == 2 ? &tile_2 : m == 4 ? &tile_4 : &tile_6;
   /* The input gradient runs over the pixels of x. */
   double tiles = n * whole(back ? conv->in_h : conv->out_h, m) * whole(back ? conv->in_w : conv->out_w, m);
   double positions = (m + 2) * (m + 2), weights = positions * pairs;

@@ -52,8 +52,8 @@ typedef struct NodeAttr {
   Act act;
   ConvAlgorithm algorithm;
   bool has_bias, has_residual; /* trailing inputs of fused nodes, in this order */
-  int direct_below; /* for fewer images than this a direct convolution, its packed weights the last input; 0:
-                       never */
+  ConvAlgorithm few;           /* for fewer images than few_below, its packed weights the last input */
+  int few_below;               /* 0: there is no such algorithm */
   /* depthwise_pointwise, of which `conv` is the last: its depthwise convolution, the 1x1 convolution before,
      and what each of them ends with. */
   Conv2d depthwise, expand;

@@ -3,6 +3,7 @@
 #include "../runtime/kernels/batchnorm.h"
 #include "../runtime/kernels/conv2d_direct.h"
 #include "../runtime/kernels/conv2d_direct_w.h"
+#include "../runtime/kernels/conv2d_winograd2.h"
 #include "../runtime/kernels/conv2d_winograd4.h"
 #include "../runtime/kernels/conv2d_winograd6.h"
 #include "../runtime/kernels/dense.h"
@@ -22,6 +23,8 @@ static const struct {
     [CONV_DIRECT] = {conv2d_fwd_direct_packed_floats, conv2d_bwd_x_direct_packed_floats,
                      conv2d_fwd_direct_scratch_floats, conv2d_bwd_x_direct_scratch_floats,
                      conv2d_bwd_w_direct_scratch_floats, conv2d_bwd_w_direct_workspace_floats},
+    [CONV_WINOGRAD2] = {conv2d_fwd_winograd2_packed_floats, NULL, conv2d_fwd_winograd2_scratch_floats, NULL,
+                        NULL, NULL},
     [CONV_WINOGRAD4] = {conv2d_fwd_winograd4_packed_floats, conv2d_bwd_x_winograd4_packed_floats,
                         conv2d_fwd_winograd4_scratch_floats, conv2d_bwd_x_winograd4_scratch_floats,
                         conv2d_bwd_w_winograd4_scratch_floats, conv2d_bwd_w_winograd4_workspace_floats},
@@ -83,9 +86,17 @@ int64_t kernel_batchnorm_scratch_floats(int channels) {
   return (int64_t)batchnorm_scratch_floats(channels);
 }
 
-bool kernel_conv2d_fits(const Conv2d *conv, ConvAlgorithm algorithm) {
-  int tile = conv_tile(algorithm);
-  return tile == 4 ? conv2d_winograd4_fits(conv) : tile == 6 ? conv2d_winograd6_fits(conv) : true;
+bool kernel_conv2d_fits(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
+  switch (conv_tile(algorithm)) {
+  case 2:
+    return op == OP_conv2d && conv2d_winograd2_fits(conv);
+  case 4:
+    return conv2d_winograd4_fits(conv);
+  case 6:
+    return conv2d_winograd6_fits(conv);
+  default:
+    return true;
+  }
 }
 
 ConvAlgorithm kernel_conv2d_raw(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {

@@ -59,16 +59,17 @@ static void add_candidates(const TuneWork *work, TunePiece *piece) {
   const char *why;
   for (int i = CONV_DIRECT; i < CONV_ALGORITHMS; i++) {
     ConvChoice choice = {.algorithm = (ConvAlgorithm)i};
-    bool models = model.algorithm == choice.algorithm;
+    bool models = model.algorithm == choice.algorithm || (model.few_below && model.few == choice.algorithm);
     if (!tuning_fits(&found->piece, choice, &why) || (!models && !affordable(work, found, choice.algorithm)))
       continue;
     if (i == CONV_DIRECT) {
-      add_candidate(piece, choice.algorithm, false, models || model.direct_below);
+      add_candidate(piece, choice.algorithm, false, models);
     } else {
-      add_candidate(piece, choice.algorithm, found->piece.pool, models && !model.direct_below);
+      bool pools = tuning_choice_pools(model);
+      add_candidate(piece, choice.algorithm, found->piece.pool, models && (pools || !found->piece.pool));
       /* Beside direct convolutions, which pool apart. */
       if (found->piece.pool && found->piece.place == FUNCTION_FORWARD)
-        add_candidate(piece, choice.algorithm, false, models && model.direct_below);
+        add_candidate(piece, choice.algorithm, false, models && !pools);
     }
   }
 }
@@ -122,12 +123,11 @@ static void find_pieces(TuneWork *work, const Tuning *found) {
 /* ---- choosing ---- */
 
 double tune_seconds(const TunePiece *piece, ConvChoice choice, int index) {
-  bool direct = choice.algorithm == CONV_DIRECT || piece->images[index] < choice.direct_below;
+  ConvAlgorithm algorithm = piece->images[index] < choice.few_below ? choice.few : choice.algorithm;
+  bool fused = piece->found->piece.pool && tuning_choice_pools(choice);
   for (int c = 0; c < piece->count; c++) {
     const TuneCandidate *candidate = &piece->candidates[c];
-    if (direct ? candidate->algorithm == CONV_DIRECT
-               : candidate->algorithm == choice.algorithm &&
-                     candidate->fused == (piece->found->piece.pool && !choice.direct_below))
+    if (candidate->algorithm == algorithm && candidate->fused == fused)
       return candidate->seconds[index];
   }
   return 0;
@@ -149,14 +149,14 @@ static double penalty(const TunePiece *piece, ConvChoice choice) {
   return sum;
 }
 
-/* From how many images on an algorithm is faster than direct sums; 0: always or never.  Between two numbers
- * that were timed, times are taken to lie on a line. */
-static int fewest_images(const TunePiece *piece, ConvAlgorithm algorithm) {
+/* From how many images on an algorithm is faster than `few`; 0: always or never.  Between two numbers that
+ * were timed, times are taken to lie on a line. */
+static int fewest_images(const TunePiece *piece, ConvAlgorithm algorithm, ConvAlgorithm few) {
   double before = 0;
   for (int i = 0; i < piece->image_count; i++) {
-    double direct = tune_seconds(piece, (ConvChoice){.algorithm = CONV_DIRECT}, i);
-    double other = tune_seconds(piece, (ConvChoice){algorithm, 1}, i), lead = direct - other;
-    if (direct <= 0 || other <= 0 || (!i && lead >= 0))
+    double fews = tune_seconds(piece, (ConvChoice){algorithm, few, FORWARD_BATCH + 1}, i);
+    double other = tune_seconds(piece, (ConvChoice){algorithm, few, 1}, i), lead = fews - other;
+    if (fews <= 0 || other <= 0 || (!i && lead >= 0))
       return 0;
     if (lead >= 0) {
       double at = (piece->images[i] - piece->images[i - 1]) * before / (before - lead);
@@ -169,26 +169,24 @@ static int fewest_images(const TunePiece *piece, ConvAlgorithm algorithm) {
 }
 
 static void choose_piece(TunePiece *piece) {
+  static const ConvAlgorithm fews[] = {CONV_UNCHOSEN, CONV_DIRECT, CONV_WINOGRAD2};
   ConvChoice model = piece->found->model, best = model;
   double models = penalty(piece, model), least = models;
   piece->timed = models > 0;
-  for (int c = 0; c < piece->count && piece->timed; c++) {
-    ConvChoice choices[2] = {{.algorithm = piece->candidates[c].algorithm}, {.algorithm = CONV_UNCHOSEN}};
-    const char *why;
-    if (piece->found->piece.place == FUNCTION_FORWARD && piece->found->piece.op == OP_conv2d &&
-        choices[0].algorithm != CONV_DIRECT)
-      choices[1] = (ConvChoice){choices[0].algorithm, fewest_images(piece, choices[0].algorithm)};
-    for (int i = 0; i < 2; i++) {
-      if (choices[i].algorithm == CONV_UNCHOSEN || (i && !choices[i].direct_below) ||
-          !tuning_fits(&piece->found->piece, choices[i], &why))
+  for (int c = 0; c < piece->count && piece->timed; c++)
+    for (size_t i = 0; i < sizeof fews / sizeof *fews; i++) {
+      ConvChoice choice = {piece->candidates[c].algorithm, fews[i], 0};
+      const char *why;
+      if (i && choice.algorithm != choice.few)
+        choice.few_below = fewest_images(piece, choice.algorithm, choice.few);
+      if ((i && !choice.few_below) || !tuning_fits(&piece->found->piece, choice, &why))
         continue;
-      double own = penalty(piece, choices[i]);
+      double own = penalty(piece, choice);
       if (own > 0 && own < least) {
         least = own;
-        best = choices[i];
+        best = choice;
       }
     }
-  }
   piece->choice = least < (1 - LEAST_GAIN) * models ? best : model;
 }
 

@@ -144,11 +144,9 @@ static void add_plan(const TuneWork *work, StrBuf *out) {
 }
 
 void tune_program(TuneWork *work, StrBuf *out) {
-  static const char *const parts[] = {"kernels/conv2d_direct.h",
-                                      "kernels/conv2d_direct_w.h",
-                                      "kernels/conv2d_winograd4.h",
-                                      "kernels/conv2d_winograd6.h",
-                                      "kernels/pool.h",
+  static const char *const parts[] = {"kernels/conv2d_direct.h",    "kernels/conv2d_direct_w.h",
+                                      "kernels/conv2d_winograd2.h", "kernels/conv2d_winograd4.h",
+                                      "kernels/conv2d_winograd6.h", "kernels/pool.h",
                                       "kernels/eltwise.h"};
   StrBuf tables = {0}, before = {0}, after = {0};
   Stitch *stitch = stitch_new();

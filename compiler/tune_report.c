@@ -29,7 +29,7 @@ static void add_times(const TunePiece *piece, ConvChoice choice, StrBuf *out) {
 }
 
 static bool same(ConvChoice a, ConvChoice b) {
-  return a.algorithm == b.algorithm && a.direct_below == b.direct_below;
+  return a.algorithm == b.algorithm && a.few_below == b.few_below && (!a.few_below || a.few == b.few);
 }
 
 /* KEY = CHOICE # ms of it, the model's, the others */
@@ -75,8 +75,9 @@ void tune_file(const TuneWork *work, StrBuf *out) {
       "# Which algorithm computes which convolution, as `netc tune` measured.  `netc build` and the other\n"
       "# commands read this file where it lies beside the .net file; --no-tune ignores it.  Lines may be\n"
       "# changed or taken out: what has no line is chosen by netc's own model.  Algorithms are direct,\n"
-      "# winograd4, winograd6, winograd4_raw and winograd6_raw (raw: from weights that are not packed\n"
-      "# before); predictions may add `direct below N`, for calls of fewer than N images.\n");
+      "# winograd2, winograd4, winograd6, winograd4_raw and winograd6_raw (raw: from weights that are not\n"
+      "# packed before); predictions may add another, as `direct below N`, for calls of fewer than N "
+      "images.\n");
   strbuf_printf(out, "network %s\nprocessor %s\nisa %s\nthreads %d\nbatch %d\nnetc %s\ndate %s\n\n",
                 work->module->graph->name, processor_name(work->arena), work->isa, work->threads, work->batch,
                 NETC_VERSION, date);

@@ -54,7 +54,13 @@ const char *tuning_key(Arena *arena, const ConvPiece *piece) {
 
 const char *tuning_choice_text(Arena *arena, ConvChoice choice) {
   const char *name = conv_algorithm_names[choice.algorithm];
-  return choice.direct_below ? arena_printf(arena, "%s direct below %d", name, choice.direct_below) : name;
+  return choice.few_below
+             ? arena_printf(arena, "%s %s below %d", name, conv_algorithm_names[choice.few], choice.few_below)
+             : name;
+}
+
+bool tuning_choice_pools(ConvChoice choice) {
+  return choice.algorithm != CONV_DIRECT && !(choice.few_below && choice.few == CONV_DIRECT);
 }
 
 const char *tuning_machine(const Tuning *tuning, Arena *arena) {
@@ -119,8 +125,21 @@ static int whole_number(const char *text) {
   return number < 1 || number > 1 << 20 || *end ? 0 : (int)number;
 }
 
+/* The algorithm of that name; CONV_UNCHOSEN, with an error at `begin`: there is none. */
+static ConvAlgorithm read_algorithm(Reader *reader, const char *name, int begin) {
+  for (int i = CONV_DIRECT; i < CONV_ALGORITHMS; i++)
+    if (!strcmp(name, conv_algorithm_names[i]))
+      return (ConvAlgorithm)i;
+  const char *near = diag_nearest(name, conv_algorithm_names + CONV_DIRECT, CONV_ALGORITHMS - CONV_DIRECT);
+  diag_error(reader->diag, span(reader, begin, begin + (int)strlen(name)), "there is no algorithm `%s`%s%s%s",
+             name, near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
+  diag_help(reader->diag, "they are direct, winograd2, winograd4, winograd6, winograd4_raw, winograd6_raw");
+  return CONV_UNCHOSEN;
+}
+
+/* ALGORITHM [ALGORITHM below N] */
 static bool read_choice(Reader *reader, int begin, int end, ConvChoice *choice) {
-  static const char below[] = "direct below ";
+  static const char below[] = " below ";
   char *words = words_between(reader, begin, end), *rest = strchr(words, ' ');
   if (!*words) {
     diag_error(reader->diag, span(reader, reader->begin, reader->end),
@@ -129,25 +148,23 @@ static bool read_choice(Reader *reader, int begin, int end, ConvChoice *choice) 
   }
   if (rest)
     *rest++ = 0;
-  for (int i = CONV_DIRECT; i < CONV_ALGORITHMS; i++)
-    if (!strcmp(words, conv_algorithm_names[i]))
-      choice->algorithm = (ConvAlgorithm)i;
-  if (choice->algorithm == CONV_UNCHOSEN) {
-    const char *near = diag_nearest(words, conv_algorithm_names + CONV_DIRECT, CONV_ALGORITHMS - CONV_DIRECT);
-    diag_error(reader->diag, span(reader, begin, begin + (int)strlen(words)),
-               "there is no algorithm `%s`%s%s%s", words, near ? "; did you mean `" : "", near ? near : "",
-               near ? "`?" : "");
-    diag_help(reader->diag, "they are direct, winograd4, winograd6, winograd4_raw, winograd6_raw");
+  choice->algorithm = read_algorithm(reader, words, begin);
+  if (choice->algorithm == CONV_UNCHOSEN)
     return false;
-  }
   if (!rest)
     return true;
-  if (!strncmp(rest, below, sizeof below - 1))
-    choice->direct_below = whole_number(rest + sizeof below - 1);
-  if (!choice->direct_below)
+  int few_at = begin + (int)(rest - words);
+  char *after = strstr(rest, below);
+  if (after)
+    choice->few_below = whole_number(after + sizeof below - 1);
+  if (!choice->few_below) {
     diag_error(reader->diag, span(reader, begin, end),
-               "after the algorithm nothing or `direct below N` is expected, not `%s`", rest);
-  return choice->direct_below;
+               "after the algorithm nothing or `ALGORITHM below N` is expected, not `%s`", rest);
+    return false;
+  }
+  *after = 0;
+  choice->few = read_algorithm(reader, rest, few_at);
+  return choice->few != CONV_UNCHOSEN;
 }
 
 static void add_line(Reader *reader, TuningLine line) {
@@ -293,17 +310,23 @@ bool tuning_fits(const ConvPiece *piece, ConvChoice choice, const char **why) {
   ConvAlgorithm algorithm = choice.algorithm;
   bool raw = conv_is_raw(algorithm);
   ConvAlgorithm packed = conv_tile(algorithm) == 4 ? CONV_WINOGRAD4 : CONV_WINOGRAD6;
-  if (!kernel_conv2d_fits(&piece->conv, algorithm))
+  ConvAlgorithm few = choice.few_below ? choice.few : algorithm;
+  if (piece->op != OP_conv2d && (algorithm == CONV_WINOGRAD2 || few == CONV_WINOGRAD2))
+    *why = "tiles of 2x2 compute no gradients";
+  else if (!kernel_conv2d_fits(&piece->conv, algorithm, piece->op) ||
+           !kernel_conv2d_fits(&piece->conv, few, piece->op))
     *why = "it wants 3x3 windows, stride 1, no dilation, one group and 16 channels or more";
   else if (raw && piece->op == OP_conv2d_bwd_w)
     *why = "gradients of weights have no weights to take unpacked";
   else if (raw && kernel_conv2d_raw(&piece->conv, packed, piece->op) != algorithm)
     *why = "weights are taken unpacked only where there are very many";
-  else if (choice.direct_below && (piece->op != OP_conv2d || piece->place != FUNCTION_FORWARD))
+  else if (choice.few_below && (piece->op != OP_conv2d || piece->place != FUNCTION_FORWARD))
     *why = "only the convolutions of predictions choose by the number of images";
-  else if (choice.direct_below && algorithm == CONV_DIRECT)
-    *why = "`direct below` wants another algorithm for the other numbers";
-  else if (choice.direct_below > FORWARD_BATCH)
+  else if (choice.few_below && few == algorithm)
+    *why = "`below` wants another algorithm for the other numbers";
+  else if (choice.few_below && conv_is_raw(few))
+    *why = "few images want packed weights";
+  else if (choice.few_below > FORWARD_BATCH)
     *why = "predictions are computed in parts of 16 images";
   else
     return true;

@@ -34,7 +34,8 @@ typedef struct ConvPiece {
 /* How to compute it. */
 typedef struct ConvChoice {
   ConvAlgorithm algorithm;
-  int direct_below; /* as NodeAttr's */
+  ConvAlgorithm few; /* as NodeAttr's */
+  int few_below;
 } ConvChoice;
 
 typedef struct TuningLine {
@@ -81,6 +82,8 @@ void tuning_warn_stale(const Tuning *tuning, Diag *diag, const Module *module);
 const char *tuning_machine(const Tuning *tuning, Arena *arena);
 /* The piece in words, as in the file. */
 const char *tuning_key(Arena *arena, const ConvPiece *piece);
+/* Whether a 2 x 2 pooling that follows can be worked in: Winograd's kernels do that. */
+bool tuning_choice_pools(ConvChoice choice);
 /* "winograd6 direct below 3". */
 const char *tuning_choice_text(Arena *arena, ConvChoice choice);
 /* Whether a choice is one that the piece's kernels can follow; where not, *why says what they want. */

@@ -242,6 +242,7 @@ static const char *const kernel_parts[] = {
     "kernels/conv2d_direct.h",
     "kernels/conv2d_direct_w.h",
     "kernels/channel_sum.h",
+    "kernels/conv2d_winograd2.h",
     "kernels/conv2d_winograd4.h",
     "kernels/conv2d_winograd6.h",
     "kernels/dropout.h",

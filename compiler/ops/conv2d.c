@@ -85,14 +85,15 @@ static const char *variant(const Node *node) {
 }
 
 static void conv2d_emit(Emitter *e, const Node *node) {
-  if (node->attr.direct_below) {
-    emit_line(e, "if (n < %d)", node->attr.direct_below);
-    emit_line(e, "  conv2d_fwd_direct(%s, n, %s, %s, %s, %s, &m->work);", emit_conv2d(e, &node->attr.conv),
-              emit_value(e, node->in[0]), emit_value(e, node->in[node->in_count - 1]),
-              emit_epilogue(e, node, 2), emit_value(e, node->out[0]));
+  if (node->attr.few_below) {
+    emit_line(e, "if (n < %d)", node->attr.few_below);
+    emit_line(e, "  conv2d_fwd_%s(%s, n, %s, %s, %s, %s, &m->work);", conv_algorithm_names[node->attr.few],
+              emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]),
+              emit_value(e, node->in[node->in_count - 1]), emit_epilogue(e, node, 2),
+              emit_value(e, node->out[0]));
     emit_line(e, "else");
   }
-  emit_line(e, "%sconv2d_fwd_%s(%s, n, %s, %s, %s, %s, &m->work);", node->attr.direct_below ? "  " : "",
+  emit_line(e, "%sconv2d_fwd_%s(%s, n, %s, %s, %s, %s, &m->work);", node->attr.few_below ? "  " : "",
             variant(node), emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]),
             emit_value(e, node->in[1]), emit_epilogue(e, node, 2), emit_value(e, node->out[0]));
 }
@@ -139,10 +140,10 @@ static void conv2d_pack_emit(Emitter *e, const Node *node) {
 static int64_t conv2d_scratch(const Node *node, int batch) {
   (void)batch;
   int64_t scratch = kernel_conv2d_scratch_floats(&node->attr.conv, node->attr.algorithm, node->op->kind);
-  int64_t direct = node->attr.direct_below
-                       ? kernel_conv2d_scratch_floats(&node->attr.conv, CONV_DIRECT, node->op->kind)
-                       : 0;
-  return scratch > direct ? scratch : direct;
+  int64_t few = node->attr.few_below
+                    ? kernel_conv2d_scratch_floats(&node->attr.conv, node->attr.few, node->op->kind)
+                    : 0;
+  return scratch > few ? scratch : few;
 }
 
 static void conv2d_print(const Node *node, void *out) {
@@ -155,8 +156,8 @@ static void conv2d_print(const Node *node, void *out) {
     strbuf_puts(out, ", max pool 2x2");
   if (node->attr.masked)
     strbuf_puts(out, ", masked");
-  if (node->attr.direct_below)
-    strbuf_printf(out, ", direct below %d images", node->attr.direct_below);
+  if (node->attr.few_below)
+    strbuf_printf(out, ", %s below %d images", conv_algorithm_names[node->attr.few], node->attr.few_below);
 }
 
 const OpDef op_conv2d = {

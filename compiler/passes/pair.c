@@ -9,7 +9,7 @@ static Node *made_for(const Function *function, const Node *reader, OpKind op) {
   const Value *between = reader->in[0];
   Node *maker = between->kind == VALUE_TEMP ? between->def : NULL;
   return node_is(maker, op) && between->use_count == 1 && !ir_is_result(function, between) &&
-                 !maker->attr.has_residual && !maker->attr.direct_below
+                 !maker->attr.has_residual && !maker->attr.few_below
              ? maker
              : NULL;
 }

@@ -33,7 +33,7 @@ static Node *pool_to_take(const Node *node) {
   Node *pool = node_is(node, OP_conv2d) && y->use_count == 1 ? y->uses[0] : NULL;
   if (!pool || !node_is(pool, OP_maxpool) || !kernel_act_is_clamp(node->attr.act) ||
       node->attr.has_residual || ir_is_result(node->function, y) ||
-      !kernel_conv2d_fits(&node->attr.conv, CONV_WINOGRAD4))
+      !kernel_conv2d_fits(&node->attr.conv, CONV_WINOGRAD4, OP_conv2d))
     return NULL;
   return pool_is_pairs(&pool->attr.pool) ? pool : NULL;
 }
@@ -77,7 +77,7 @@ static Value *add_pack(Node *node, Value *w, ConvAlgorithm algorithm) {
 /* Cost of a choice at n images, with what an algorithm that rounds more must save, and for direct sums with
  * what Winograd's kernels would do on the way: pooled gradients written out and read, a mask applied. */
 static double choice_cost(const Node *node, ConvChoice choice, int n, bool is_settled) {
-  ConvAlgorithm algorithm = n < choice.direct_below ? CONV_DIRECT : choice.algorithm;
+  ConvAlgorithm algorithm = n < choice.few_below ? choice.few : choice.algorithm;
   double cost = conv_cost(&node->attr.conv, node->op->kind, algorithm, n, is_settled);
   if (algorithm == CONV_DIRECT && !node_is(node, OP_conv2d)) {
     const Conv2d *conv = &node->attr.conv;
@@ -89,27 +89,30 @@ static double choice_cost(const Node *node, ConvChoice choice, int n, bool is_se
   return conv_tile(algorithm) == 6 ? cost / (1 - LEAST_GAIN_OF_6) : cost;
 }
 
-/* From how many images on direct sums no longer save LEAST_GAIN over an algorithm; FORWARD_BATCH where not
- * before.
- */
-static int fewest_images(const Conv2d *conv, ConvAlgorithm algorithm) {
+/* From how many images on `few` no longer saves LEAST_GAIN over an algorithm; FORWARD_BATCH where not before;
+ * 0: nowhere. */
+static int fewest_images(const Conv2d *conv, ConvAlgorithm few, ConvAlgorithm algorithm) {
   int n = 1;
-  while (n < FORWARD_BATCH && conv_cost(conv, OP_conv2d, CONV_DIRECT, n, true) <
+  while (n < FORWARD_BATCH && conv_cost(conv, OP_conv2d, few, n, true) <
                                   (1 - LEAST_GAIN) * conv_cost(conv, OP_conv2d, algorithm, n, true))
     n++;
-  return n;
+  return n > 1 ? n : 0;
 }
 
 /* What the model says.  Predictions of one image and of a whole part weigh the same, each in units of what
- * direct sums cost; where packed weights are so many that a few images do not pay for them, direct sums are
- * kept beside. */
+ * direct sums cost; where packed weights are so many that a few images do not pay for them, a second
+ * algorithm is kept beside. */
 static ConvChoice model_choice(const Module *module, const Node *node) {
   const Conv2d *conv = &node->attr.conv;
+  static const ConvAlgorithm tiles[] = {CONV_WINOGRAD2, CONV_WINOGRAD4, CONV_WINOGRAD6},
+                             fews[] = {CONV_UNCHOSEN, CONV_DIRECT, CONV_WINOGRAD2};
+  enum { TILES = sizeof tiles / sizeof *tiles, FEWS = sizeof fews / sizeof *fews };
   ConvChoice direct = {.algorithm = CONV_DIRECT}, best = direct;
-  if (module->exact || !kernel_conv2d_fits(conv, CONV_WINOGRAD4))
+  OpKind op = node->op->kind;
+  if (module->exact || !kernel_conv2d_fits(conv, CONV_WINOGRAD4, op))
     return direct;
   FunctionKind place = node->function->kind;
-  bool gradient = node_is(node, OP_conv2d_bwd_w), one = place == FUNCTION_FORWARD;
+  bool gradient = op == OP_conv2d_bwd_w, one = place == FUNCTION_FORWARD;
   bool is_settled = !gradient && settled(node->function, node->in[1]);
   /* Winograd's packed weights are four to seven times as many as the layer's own.  Features are computed once
    * per image and many images at a time: there memory is worth more than the time that making them for each
@@ -119,20 +122,23 @@ static ConvChoice model_choice(const Module *module, const Node *node) {
   if (place != FUNCTION_STEP && place != FUNCTION_HEAD && batch > FORWARD_BATCH)
     batch = FORWARD_BATCH;
   double least = one ? 2 : 1;
-  for (int i = 0; i < 2; i++) {
-    ConvChoice choice = {.algorithm = i ? CONV_WINOGRAD6 : CONV_WINOGRAD4};
-    ConvAlgorithm raw =
-        gradient ? choice.algorithm : kernel_conv2d_raw(conv, choice.algorithm, node->op->kind);
-    if (one && node_is(node, OP_conv2d) && raw != choice.algorithm)
-      choice.direct_below = fewest_images(conv, choice.algorithm);
+  for (int i = 0; i < TILES * FEWS; i++) {
+    ConvChoice choice = {tiles[i / FEWS], fews[i % FEWS], 0};
+    if (!kernel_conv2d_fits(conv, choice.algorithm, op))
+      continue;
+    ConvAlgorithm raw = gradient ? choice.algorithm : kernel_conv2d_raw(conv, choice.algorithm, op);
+    if (choice.few != CONV_UNCHOSEN) {
+      if (one && op == OP_conv2d)
+        choice.few_below = fewest_images(conv, choice.few, choice.algorithm);
+      if (!choice.few_below)
+        continue;
+    }
     if (!keeps_packed)
       choice.algorithm = raw;
-    if (choice.direct_below <= 1)
-      choice.direct_below = 0;
     double cost = choice_cost(node, choice, batch, is_settled) / choice_cost(node, direct, batch, is_settled);
     if (one)
       cost += choice_cost(node, choice, 1, is_settled) / choice_cost(node, direct, 1, is_settled);
-    if (choice.direct_below)
+    if (choice.few_below)
       cost /= 1 - LEAST_GAIN_OF_TWO;
     if (cost < least) {
       least = cost;
@@ -161,22 +167,23 @@ static void select_node(Module *module, Node *node) {
     tuning_choose(module->tuning, module->diag, &piece, node, &choice);
   }
   node->attr.algorithm = choice.algorithm;
-  node->attr.direct_below = choice.direct_below;
+  node->attr.few = choice.few;
+  node->attr.few_below = choice.few_below;
   if (node_is(node, OP_conv2d_bwd_w)) {
     int64_t workspace = kernel_conv2d_workspace_floats(&node->attr.conv, node->attr.algorithm);
     if (workspace)
       ir_output(node, (Shape){1, {(int)workspace}}, false, "workspace");
     return;
   }
-  if (pool && !choice.direct_below && choice.algorithm != CONV_DIRECT)
+  if (pool && tuning_choice_pools(choice))
     take_pool(node, pool);
   Value *w = node->in[1];
   if (!conv_is_raw(choice.algorithm))
     node->in[1] = add_pack(node, w, choice.algorithm);
-  if (choice.direct_below) {
+  if (choice.few_below) {
     Value **in = arena_array(module->arena, Value *, node->in_count + 2);
     memcpy(in, node->in, sizeof *in * (size_t)node->in_count);
-    in[node->in_count++] = add_pack(node, w, CONV_DIRECT);
+    in[node->in_count++] = add_pack(node, w, choice.few);
     node->in = in;
   }
 }

@@ -1,13 +1,13 @@
-/* Winograd's minimal filtering for 3x3 convolutions of stride 1: F(m x m, 3 x 3) with m = 4 or 6.
+/* Winograd's minimal filtering for 3x3 convolutions of stride 1: F(m x m, 3 x 3) with m = 2, 4 or 6.
  *
  *   Y = A' [ (G g G') . (B' d B) ] A       (Lavin and Gray, "Fast Algorithms for Convolutional Neural
  * Networks")
  *
  * for an input tile d of (m + 2)^2 pixels and an output tile of m^2: (m + 2)^2 products instead of 9 m^2. The
- * interpolation points are 0, 1, -1, 2, -2 (and 1/2, -1/2 for m = 6) and infinity.
+ * interpolation points are 0, 1, -1 (and 2, -2 from m = 4 on, 1/2, -1/2 for m = 6) and infinity.
  *
- * The functions here take m as a constant and are inlined into the two families conv2d_*_winograd4 and
- * _winograd6. Each of the (m + 2)^2 positions is a product of [tiles][channels in] with [channels
+ * The functions here take m as a constant and are inlined into the families conv2d_*_winograd2, _winograd4
+ * and _winograd6. Each of the (m + 2)^2 positions is a product of [tiles][channels in] with [channels
  * in][channels out], done by the register tile; the transforms work on vectors of channels. */
 #ifndef NETC_KERNELS_WINOGRAD_H
 #define NETC_KERNELS_WINOGRAD_H
@@ -59,7 +59,15 @@ static size_t winograd_packed_floats(int m, const Winograd *g) {
 
 /* B' d */
 VEC_INLINE void winograd_input_line(int m, const Vec *d, int step, Vec *t, int t_step) {
-  Vec d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
+  Vec d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
+  if (m == 2) {
+    t[0] = vec_sub(d[0], d2);
+    t[t_step] = vec_add(d1, d2);
+    t[2 * t_step] = vec_sub(d2, d1);
+    t[3 * t_step] = vec_sub(d1, d3);
+    return;
+  }
+  Vec d4 = d[4 * step], d5 = d[5 * step];
   if (m == 4) {
     Vec four = vec_set(4.0f), five = vec_set(5.0f);
     t[0] = vec_fma(four, d[0], vec_fnma(five, d2, d4));
@@ -92,6 +100,11 @@ VEC_INLINE void winograd_input_line(int m, const Vec *d, int step, Vec *t, int t
 /* A' t */
 VEC_INLINE void winograd_output_line(int m, const Vec *t, int step, Vec *y, int y_step) {
   Vec s1 = vec_add(t[step], t[2 * step]), d1 = vec_sub(t[step], t[2 * step]);
+  if (m == 2) {
+    y[0] = vec_add(t[0], s1);
+    y[y_step] = vec_sub(d1, t[3 * step]);
+    return;
+  }
   Vec s2 = vec_add(t[3 * step], t[4 * step]), d2 = vec_sub(t[3 * step], t[4 * step]);
   if (m == 4) {
     y[0] = vec_add(t[0], vec_add(s1, s2));
@@ -112,6 +125,14 @@ VEC_INLINE void winograd_output_line(int m, const Vec *t, int step, Vec *y, int 
 /* G g */
 VEC_INLINE void winograd_filter_line(int m, const Vec *g, int step, Vec *u, int u_step) {
   Vec g0 = g[0], g1 = g[step], g2 = g[2 * step];
+  if (m == 2) {
+    u[0] = g0;
+    Vec sum = vec_mul(vec_set(0.5f), vec_add(g0, g2)), odd = vec_mul(vec_set(0.5f), g1);
+    u[u_step] = vec_add(sum, odd);
+    u[2 * u_step] = vec_sub(sum, odd);
+    u[3 * u_step] = g2;
+    return;
+  }
   if (m == 4) {
     u[0] = vec_mul(vec_set(0.25f), g0);
     Vec sum = vec_mul(vec_set(-1.0f / 6.0f), vec_add(g0, g2)), odd = vec_mul(vec_set(1.0f / 6.0f), g1);
@@ -236,7 +257,9 @@ static void winograd_filter_taps(int m, const Winograd *g, const WinogradWeights
     taps = copy;
     tap_step = TILE_BLOCK;
   }
-  if (m == 4)
+  if (m == 2)
+    winograd_filter(2, 0, 4, taps, tap_step, position, to);
+  else if (m == 4)
     winograd_filter(4, 0, 6, taps, tap_step, position, to);
   else
     winograd_filter(6, 0, 8, taps, tap_step, position, to);

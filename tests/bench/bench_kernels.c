@@ -10,6 +10,7 @@
  * memory bounds. */
 #include "../../runtime/kernels/channel_sum.h"
 #include "../../runtime/kernels/conv2d_direct.h"
+#include "../../runtime/kernels/conv2d_winograd2.h"
 #include "../../runtime/kernels/conv2d_winograd4.h"
 #include "../../runtime/kernels/conv2d_winograd6.h"
 #include "../../runtime/kernels/dense.h"
@@ -73,6 +74,10 @@ static void run_fwd(void *p) {
   Bench *b = p;
   conv2d_fwd_direct(&b->g, b->n, b->x, b->packed, &b->epilogue, b->y, &b->work);
 }
+static void run_fwd2(void *p) {
+  Bench *b = p;
+  conv2d_fwd_winograd2(&b->g, b->n, b->x, b->packed, &b->epilogue, b->y, &b->work);
+}
 static void run_fwd4(void *p) {
   Bench *b = p;
   conv2d_fwd_winograd4(&b->g, b->n, b->x, b->packed, &b->epilogue, b->y, &b->work);
@@ -118,6 +123,8 @@ static void run_bwd_w6(void *p) {
 static const Kernel kernels[] = {
     {"fwd", run_fwd, NULL, conv2d_fwd_direct_packed_floats, conv2d_fwd_direct_pack,
      conv2d_fwd_direct_scratch_floats},
+    {"fwd_w2", run_fwd2, conv2d_winograd2_fits, conv2d_fwd_winograd2_packed_floats, conv2d_fwd_winograd2_pack,
+     conv2d_fwd_winograd2_scratch_floats},
     {"fwd_w4", run_fwd4, conv2d_winograd4_fits, conv2d_fwd_winograd4_packed_floats, conv2d_fwd_winograd4_pack,
      conv2d_fwd_winograd4_scratch_floats},
     {"fwd_w4_raw", run_fwd4_raw, conv2d_fwd_winograd4_takes_raw, NULL, NULL,

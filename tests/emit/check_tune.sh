@@ -114,6 +114,12 @@ tune "$second = winograd6 direct below 7" "  $third	=winograd6   # tabs and blan
 uses "by the number of images" "direct below 7 images" "groups 1, winograd6,"
 grep -q "third.*direct below" log && bad "direct below where none was asked for" || ok
 predict below
+tune "$second = winograd4 winograd2  below 3" "$third = winograd2"
+uses "2x2 tiles" "groups 1, winograd4, bias, act 1, winograd2 below 3 images" "groups 1, winograd2,"
+predict tiles2
+near "2x2 tiles" plain.txt tiles2.txt
+cmp -s plain.txt tiles2.txt && bad "the same bits from 2x2 tiles" || ok
+tune "$second = winograd6 direct below 7" "  $third	=winograd6   # tabs and blanks"
 near "by the number of images" plain.txt below.txt
 "$netc" build probe.net -o program --cflags -O0 >log 2>&1
 grep -q "using probe.tune" log && [ -x program ] && ok || bad "build"
@@ -144,12 +150,16 @@ mistake() { # PLACE AND MESSAGE, LINES...
   tune "$@"
   says "$text" 1 "probe.tune:$text" "$netc" summary probe.net
 }
-mistake "7:66: error: there is no algorithm \`winograd5\`; did you mean \`winograd4\`?" "$second = winograd5"
+mistake "7:66: error: there is no algorithm \`winogrd6\`; did you mean \`winograd6\`?" "$second = winogrd6"
 mistake "8:1: error: this piece of work has a line already" "$second = direct" "$second = winograd4"
 mistake "7:1: error: expected \`KEY = ALGORITHM\`" "prediction convolution 24x24x16 to"
 mistake "7:1: error: the line ends before the algorithm" "$second ="
-mistake "7:66: error: after the algorithm nothing or \`direct below N\`" "$second = winograd4 direct below"
-mistake "7:66: error: after the algorithm nothing or \`direct below N\`" "$second = winograd4 below 4"
+mistake "7:66: error: after the algorithm nothing or \`ALGORITHM below N\`" "$second = winograd4 direct below"
+mistake "7:66: error: after the algorithm nothing or \`ALGORITHM below N\`" "$second = winograd4 below 4"
+mistake "7:76: error: there is no algorithm \`winograd3\`; did you mean" "$second = winograd4 winograd3 below 4"
+mistake "7:66: error: after the algorithm nothing or" "$second = winograd4 winograd2 below 4 5"
+mistake "7:66: error: \`winograd4 winograd4_raw below 4\` cannot compute this: few images want packed" "$third = winograd4 winograd4_raw below 4"
+mistake "7:66: error: \`winograd4 winograd4 below 4\` cannot compute this: \`below\` wants another" "$third = winograd4 winograd4 below 4"
 mistake "7:1: error: work stands in" "predictions $second = direct"
 mistake "7:1: error: \`threads\` is a whole number" "threads many"
 mistake "7:1: error: \`network\` is given twice" "network probe"

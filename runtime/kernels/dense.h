@@ -14,6 +14,10 @@
 #define DENSE_GROUP 256 /* outputs per task where there are many */
 #define DENSE_TASKS 16  /* tasks wanted; fixed, so that sums do not depend on the number of threads */
 #define DENSE_SLICE 112 /* inputs per step of the backward kernels */
+/* A single image: */
+#define DENSE_VECS  8    /* vectors of outputs at once */
+#define DENSE_LINE  8    /* lines of w at once where they are longer than such vectors */
+#define DENSE_AHEAD 2048 /* floats of w that are asked for ahead where not */
 
 static inline int dense_least(int a, int b) {
   return a < b ? a : b;
@@ -48,6 +52,65 @@ static size_t dense_fwd_scratch_floats(int n, int in, int out) {
   return (parts > 1 ? dense_round((size_t)parts * (size_t)n * (size_t)out) : 0) + TILE_BLOCK * 2 * TILE_BLOCK;
 }
 
+/* `lines` inputs of one image for vecs * VEC_WIDTH outputs, of which out->columns are stored; w is asked for
+ * `ahead` floats ahead. */
+VEC_INLINE void dense_fwd_vecs(int vecs, int lines, const float *x, const float *w, int line, ptrdiff_t ahead,
+                               const TileOut *out) {
+  Vec sum[DENSE_VECS], low = vec_set(out->low), high = vec_set(out->high);
+  VEC_UNROLL
+  for (int v = 0; v < vecs; v++) {
+    int left = out->columns - v * VEC_WIDTH;
+    sum[v] = out->accumulate ? vec_load_upto(out->y + v * VEC_WIDTH, left) : vec_zero();
+    if (out->bias)
+      sum[v] = vec_load_upto(out->bias + v * VEC_WIDTH, left);
+    if (out->residual)
+      sum[v] = vec_add(sum[v], vec_load_upto(out->residual + v * VEC_WIDTH, left));
+  }
+  for (int i = 0; i < lines; i++, w += line) {
+    Vec input = vec_set(x[i]);
+    VEC_UNROLL
+    for (int v = 0; v < vecs; v++) {
+      sum[v] = vec_fma(input, vec_load(w + v * VEC_WIDTH), sum[v]);
+      VEC_FETCH(w + ahead + v * VEC_WIDTH);
+    }
+  }
+  VEC_UNROLL
+  for (int v = 0; v < vecs; v++)
+    vec_store_upto(out->y + v * VEC_WIDTH, vec_min(high, vec_max(low, sum[v])), out->columns - v * VEC_WIDTH);
+}
+
+/* The first `lines` inputs at x, of an image whose outputs begin at `image` in y, for outputs [k0, k1).
+ * Nothing of w is used twice: it is read as it lies in memory, a few lines at a time where they are long. */
+static void dense_fwd_one(int lines, int line, ptrdiff_t image, int k0, int k1, const float *x,
+                          const float *w, const Epilogue *e, float low, float high, float *y) {
+  bool long_lines = k1 - k0 > DENSE_VECS * VEC_WIDTH;
+  int step = long_lines ? DENSE_LINE : lines;
+  ptrdiff_t ahead = (ptrdiff_t)(long_lines ? step : dense_ceil(DENSE_AHEAD, k1 - k0)) * line;
+  for (int i = 0; i < lines; i += step, x += step, w += (ptrdiff_t)step * line) {
+    int count = dense_least(step, lines - i);
+    bool last = i + count == lines;
+    for (int k = k0, vecs; k < k1; k += vecs * VEC_WIDTH) {
+      int left = dense_ceil(k1 - k, VEC_WIDTH);
+      TileOut out = {.y = y + image + k,
+                     .columns = k1 - k,
+                     .accumulate = i > 0,
+                     .low = last ? low : -INFINITY,
+                     .high = last ? high : INFINITY};
+      out.bias = !i && e && e->bias ? e->bias + k : NULL;
+      out.residual = !i && e && e->residual ? e->residual + image + k : NULL;
+      vecs = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+      if (vecs == 8)
+        dense_fwd_vecs(8, count, x, w + k, line, ahead, &out);
+      else if (vecs == 4)
+        dense_fwd_vecs(4, count, x, w + k, line, ahead, &out);
+      else if (vecs == 2)
+        dense_fwd_vecs(2, count, x, w + k, line, ahead, &out);
+      else
+        dense_fwd_vecs(1, count, x, w + k, line, ahead, &out);
+    }
+  }
+}
+
 /* Inputs [i0, i1) for outputs [k0, k1) and images [n0, n1): sums (of `start`, then clamped, where they are
  * whole) into y.  `tail` holds lines of 2 * TILE_BLOCK floats. */
 static void dense_fwd_task(int in, int out, int i0, int i1, int k0, int k1, int n0, int n1, const float *x,
@@ -56,6 +119,14 @@ static void dense_fwd_task(int in, int out, int i0, int i1, int k0, int k1, int 
   ptrdiff_t at[TILE_ROWS];
   int direct_end = in - dense_tail(in, out);
   int begin = i0;
+  if (n1 - n0 == 1 && direct_end > i0) {
+    begin = dense_least(i1, direct_end);
+    bool all = begin == i1;
+    dense_fwd_one(begin - i0, out, (ptrdiff_t)n0 * out, k0, k1, x + (ptrdiff_t)n0 * in + i0,
+                  w + (ptrdiff_t)i0 * out, e, all ? low : -INFINITY, all ? high : INFINITY, y);
+    if (all)
+      return;
+  }
   do {
     /* The last lines are copied, so that whole blocks can be read. */
     bool copied = begin >= direct_end && begin < i1;
@@ -91,6 +162,15 @@ static void dense_fwd_task(int in, int out, int i0, int i1, int k0, int k1, int 
   } while (begin < i1);
 }
 
+/* Outputs of a task for a single image: long runs of each line of w, as many tasks as keep the threads busy.
+ */
+static int dense_columns(int out, int parts, int threads) {
+  int wanted = dense_ceil(2 * threads, parts), columns = out;
+  if (dense_groups(out) > 1)
+    columns = dense_ceil(out, DENSE_GROUP * wanted) * DENSE_GROUP;
+  return columns;
+}
+
 /* y[count] = sum of parts + bias + residual, at image i's output o: elements [begin, end) of n * out. */
 static void dense_fwd_join(int parts, int64_t stride, int64_t begin, int64_t end, int out, const float *sums,
                            const Epilogue *e, float *y) {
@@ -113,6 +193,10 @@ static void dense_fwd_join(int parts, int64_t stride, int64_t begin, int64_t end
 static void dense_fwd(int n, int in, int out, const float *x, const float *w, const Epilogue *e, float *y,
                       const Work *work) {
   int groups = dense_groups(out), parts = dense_parts(in, out), columns = groups > 1 ? DENSE_GROUP : out;
+  if (n == 1) {
+    columns = dense_columns(out, parts, work->threads);
+    groups = dense_ceil(out, columns);
+  }
   int images = groups * parts >= DENSE_TASKS / 2 ? n : TILE_ROWS, splits = dense_ceil(n, images);
   int64_t count = (int64_t)n * out;
   float low = -INFINITY, high = INFINITY;

@@ -10,7 +10,7 @@
 #include "update.h"
 #include "work.h"
 
-#define DENSE_LINES 256 /* lines of w (inputs) taken at once: a few hundred KiB of w */
+#define DENSE_LINES 128 /* lines of w (inputs) taken at once: they and those asked for ahead stay in cache */
 #define DENSE_GROUP 256 /* outputs per task where there are many */
 #define DENSE_TASKS 16  /* tasks wanted; fixed, so that sums do not depend on the number of threads */
 #define DENSE_SLICE 112 /* inputs per step of the backward kernels */
@@ -36,7 +36,7 @@ static inline int dense_groups(int out) {
   return out <= 2 * DENSE_GROUP ? 1 : dense_ceil(out, DENSE_GROUP);
 }
 static inline int dense_parts(int in, int out) {
-  int parts = dense_least(dense_ceil(DENSE_TASKS, dense_groups(out)), dense_ceil(in, 2 * DENSE_LINES));
+  int parts = dense_least(dense_ceil(DENSE_TASKS, dense_groups(out)), dense_ceil(in, 4 * DENSE_LINES));
   return parts > 1 ? parts : 1;
 }
 
@@ -118,7 +118,7 @@ static void dense_fwd_task(int in, int out, int i0, int i1, int k0, int k1, int 
   const float *a[TILE_ROWS];
   ptrdiff_t at[TILE_ROWS];
   int direct_end = in - dense_tail(in, out);
-  int begin = i0;
+  int begin = i0, calls = dense_ceil(k1 - k0, TILE_COLUMNS) * tile_calls(n1 - n0);
   if (n1 - n0 == 1 && direct_end > i0) {
     begin = dense_least(i1, direct_end);
     bool all = begin == i1;
@@ -132,6 +132,7 @@ static void dense_fwd_task(int in, int out, int i0, int i1, int k0, int k1, int 
     bool copied = begin >= direct_end && begin < i1;
     int limit = copied ? dense_least(i1, begin + TILE_BLOCK) : dense_least(i1, direct_end);
     int end = dense_least(limit, begin + DENSE_LINES);
+    TileFetch fetch = tile_fetch(w + (ptrdiff_t)end * out, (end - begin) * out, (end - begin) * calls);
     for (int k = k0; k < k1; k += TILE_COLUMNS) {
       TileOut o = {.at = at,
                    .y = y + k,
@@ -148,14 +149,16 @@ static void dense_fwd_task(int in, int out, int i0, int i1, int k0, int k1, int 
             tail[i * TILE_COLUMNS + c] = c < o.columns ? b[(ptrdiff_t)i * out + c] : 0.0f;
         b = tail;
       }
-      for (int row = n0; row < n1; row += TILE_ROWS) {
-        int rows = dense_least(n1 - row, TILE_ROWS);
+      for (int row = n0, rows; row < n1; row += rows) {
+        rows = tile_share(n1 - row);
         for (int r = 0; r < TILE_ROWS; r++) {
           int image = row + (r < rows ? r : 0);
           a[r] = x + (ptrdiff_t)image * in + begin;
           at[r] = (ptrdiff_t)image * out;
         }
-        tile_multiply(rows, 1, end - begin, a, b, copied ? TILE_COLUMNS : out, TILE_BLOCK, NULL, &o);
+        tile_multiply(rows, 1, end - begin, a, b, copied ? TILE_COLUMNS : out, TILE_BLOCK,
+                      k1 - k0 == out ? &fetch : NULL, &o);
+        fetch.place += (end - begin) * fetch.step;
       }
     }
     begin = end;

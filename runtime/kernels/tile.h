@@ -226,39 +226,47 @@ VEC_INLINE void tile_panel(int rows, int vecs, int used, int segments, const Til
   tile_end(rows, vecs, used, out, sum);
 }
 
+/* One loop for calls that ask ahead, one for the others. */
+VEC_INLINE void tile_call(int rows, int vecs, int used, const TileFetch *fetch, int taps, int depth,
+                          const float *const *a, const float *b, ptrdiff_t line, ptrdiff_t block,
+                          const TileOut *out) {
+  if (fetch)
+    tile_rows(rows, vecs, used, fetch, taps, depth, a, b, line, block, out);
+  else
+    tile_rows(rows, vecs, used, NULL, taps, depth, a, b, line, block, out);
+}
+
 /* rows pixels (1 to TILE_ROWS) times out->columns channels.
  * a: [taps][TILE_ROWS] pointers, each to `depth` floats; those from `rows` on must point somewhere readable
  * too. b: [taps * depth] lines, `line` floats apart, in blocks of TILE_BLOCK columns, `block` floats apart;
- * whole blocks are read. */
+ * whole blocks are read. `fetch` may be NULL. */
 static void tile_multiply(int rows, int taps, int depth, const float *const *a, const float *b,
                           ptrdiff_t line, ptrdiff_t block, const TileFetch *fetch, const TileOut *out) {
 #if VEC_WIDTH == 16
   if (out->columns <= TILE_BLOCK) {
     if (rows > 4)
-      tile_rows(TILE_ROWS, 1, rows, NULL, taps, depth, a, b, line, block, out);
+      tile_call(TILE_ROWS, 1, rows, fetch, taps, depth, a, b, line, block, out);
     else if (rows > 1)
-      tile_rows(4, 1, rows, NULL, taps, depth, a, b, line, block, out);
+      tile_call(4, 1, rows, fetch, taps, depth, a, b, line, block, out);
     else
-      tile_rows(1, 1, rows, NULL, taps, depth, a, b, line, block, out);
+      tile_call(1, 1, rows, fetch, taps, depth, a, b, line, block, out);
     return;
   }
   if (rows > TILE_MIDDLE && rows <= 10) {
-    tile_rows(10, TILE_VECS, rows, NULL, taps, depth, a, b, line, block, out);
+    tile_call(10, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
     return;
   }
 #endif
-  if (rows > TILE_MIDDLE && fetch)
-    tile_rows(TILE_ROWS, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
-  else if (rows > TILE_MIDDLE)
-    tile_rows(TILE_ROWS, TILE_VECS, rows, NULL, taps, depth, a, b, line, block, out);
+  if (rows > TILE_MIDDLE)
+    tile_call(TILE_ROWS, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
   else if (rows > 4)
-    tile_rows(TILE_MIDDLE, TILE_VECS, rows, NULL, taps, depth, a, b, line, block, out);
+    tile_call(TILE_MIDDLE, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
   else if (rows > 2)
-    tile_rows(4, TILE_VECS, rows, NULL, taps, depth, a, b, line, block, out);
+    tile_call(4, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
   else if (rows > 1)
-    tile_rows(2, TILE_VECS, rows, NULL, taps, depth, a, b, line, block, out);
+    tile_call(2, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
   else
-    tile_rows(1, TILE_VECS, rows, NULL, taps, depth, a, b, line, block, out);
+    tile_call(1, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
 }
 
 /* The same over segments of a panel: step d of a segment has row r at a[d * a_line + r] and its line of b at

@@ -283,6 +283,34 @@ static void conv_grid_narrow_rows(const ConvGrid *c, int i0, int i1, const float
   }
 }
 
+/* Few pixels: how many tiles of them a task takes, and into how many parts channels are split. */
+typedef struct ConvSplit {
+  int64_t range;
+  int parts;
+} ConvSplit;
+
+/* The split whose busiest thread is done first, in units of the products of a register tile. A task prepares
+ * each tile of pixels once for all its channels (copies cost more than pointers), waits for its weights as
+ * they come, and the fewer tasks there are the longer may one thread wait for the other. */
+static ConvSplit conv_grid_split(const ConvGrid *c, int64_t tiles, int column_tiles, int threads) {
+  const double preparing = conv_grid_flat(c) && c->in_ld % 1024 == 0 ? 0.15 : 0.02, weights = 0.4,
+               waiting = 0.1;
+  ConvSplit best = {tiles, column_tiles};
+  double least = INFINITY;
+  for (int width = 1; width <= 4; width++)
+    for (int ranges = 1; ranges <= 4 && ranges <= tiles; ranges *= 2) {
+      int64_t range = (tiles + ranges - 1) / ranges;
+      int parts = conv_ceil(column_tiles, width), rounds = conv_ceil(parts * ranges, threads);
+      double task = width * ((double)range + weights) + (double)range * preparing;
+      double time = rounds * task + waiting * width * (double)range;
+      if (time < least) {
+        least = time;
+        best = (ConvSplit){range, parts};
+      }
+    }
+  return best;
+}
+
 /* n images.  x, y (and e->residual, e->bias) point at the first channel of the group. */
 static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float *packed, const Epilogue *e,
                           float *y, const Work *work) {
@@ -313,10 +341,9 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
   if (range < 4)
     range = 4;
   if (tiles / range < 2 * work->threads && work->threads > 1) {
-    parts = column_tiles;
-    range = tiles;
-    while ((tiles + range - 1) / range * parts < 4 * work->threads && range > 1)
-      range = (range + 1) / 2;
+    ConvSplit split = conv_grid_split(c, tiles, column_tiles, work->threads);
+    range = split.range;
+    parts = split.parts;
   }
   int64_t ranges = (tiles + range - 1) / range;
   WORK_PARALLEL_CALLS_DYNAMIC(work)

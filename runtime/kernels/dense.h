@@ -10,7 +10,7 @@
 #include "update.h"
 #include "work.h"
 
-#define DENSE_LINES 128 /* lines of w (inputs) taken at once: they and those asked for ahead stay in cache */
+#define DENSE_LINES 128 /* lines of w (inputs) taken at once: few enough to stay in cache */
 #define DENSE_GROUP 256 /* outputs per task where there are many */
 #define DENSE_TASKS 16  /* tasks wanted; fixed, so that sums do not depend on the number of threads */
 #define DENSE_SLICE 112 /* inputs per step of the backward kernels */

@@ -125,8 +125,8 @@ static size_t conv2d_bwd_w_winograd4_workspace_floats(const Conv2d *g) {
 }
 
 static size_t conv2d_bwd_w_winograd4_scratch_floats(const Conv2d *g) {
-  (void)g;
-  return 0;
+  Winograd shape = winograd_fwd(g);
+  return winograd_w_scratch_floats(4, &shape);
 }
 
 /* dw overwritten, in Keras's layout. */

@@ -125,8 +125,8 @@ static size_t conv2d_bwd_w_winograd6_workspace_floats(const Conv2d *g) {
 }
 
 static size_t conv2d_bwd_w_winograd6_scratch_floats(const Conv2d *g) {
-  (void)g;
-  return 0;
+  Winograd shape = winograd_fwd(g);
+  return winograd_w_scratch_floats(6, &shape);
 }
 
 /* dw overwritten, in Keras's layout. */

@@ -3,14 +3,20 @@
  *   dw = G' [ sum over tiles of (B' d B) . (A dy A') ] G
  *
  * with the tiles and matrices of winograd.h.  Tiles go in chunks: first their transforms are made, then each
- * position is a product [channels in][tiles] x [tiles][channels out] that is added to the position's sums. */
+ * position is a product [channels in][tiles] x [tiles][channels out] that is added to the position's sums.
+ *
+ * Threads share chunks and sums where sums are many or tiles are few.  Otherwise each works through chunks of
+ * its own, small enough for the second-level cache, into one of several sets of sums (a fixed number, so that
+ * results do not depend on the number of threads), which are added up at the end. */
 #ifndef NETC_KERNELS_WINOGRAD_W_H
 #define NETC_KERNELS_WINOGRAD_W_H
 #include "winograd_run.h"
 
-/* Tiles of a chunk: sums go to memory and back once per chunk, transforms should stay in cache. */
+/* Tiles of a shared chunk: sums go to memory and back once per chunk, transforms should stay in cache. */
 #define WINOGRAD_W_TILES    128
-#define WINOGRAD_W_CHANNELS 128 /* output channels of a group */
+#define WINOGRAD_W_SETS     8      /* of sums */
+#define WINOGRAD_W_OWN      600000 /* floats of sums up to which there are several sets */
+#define WINOGRAD_W_CHANNELS 128    /* output channels of a group */
 
 /* A y, for a line of m outputs. */
 VEC_INLINE void winograd_gradient_line(int m, const Vec *y, int step, Vec *t, int t_step) {
@@ -81,11 +87,39 @@ static inline size_t winograd_w_sum_floats(int m, const Winograd *g) {
   return (size_t)((m + 2) * (m + 2)) * (size_t)winograd_w_position_floats(m, g);
 }
 
-/* The workspace: sums of a group by position, then both transforms of a chunk. */
+/* Floats of both transforms of a tile. */
+static inline size_t winograd_w_tile_floats(int m, const Winograd *g) {
+  return (size_t)((m + 2) * (m + 2)) *
+         (size_t)(winograd_line(g->in_c) + winograd_line(winograd_w_group(m, g)));
+}
+
+static inline bool winograd_w_several_sets(int m, const Winograd *g) {
+  return winograd_w_sum_floats(m, g) <= WINOGRAD_W_OWN;
+}
+
+/* Whether so many tiles pay for several sets: those are memory that is gone through once more. */
+static inline bool winograd_w_own(int m, const Winograd *g, int64_t tiles) {
+  return winograd_w_several_sets(m, g) && 2 * (double)tiles * (double)winograd_w_tile_floats(m, g) >
+                                              WINOGRAD_W_SETS * (double)winograd_w_sum_floats(m, g);
+}
+
+/* The most tiles of a thread's own chunk. */
+static inline int winograd_w_own_tiles(int m, const Winograd *g) {
+  size_t tiles = WINOGRAD_OWN_FLOATS / winograd_w_tile_floats(m, g);
+  return tiles < WINOGRAD_W_TILES ? (int)tiles : WINOGRAD_W_TILES;
+}
+
+/* The workspace: sums of a group by position, then both transforms of a chunk; or the sets of sums. */
 static size_t winograd_w_workspace_floats(int m, const Winograd *g) {
-  size_t tiles = (size_t)((m + 2) * (m + 2)) * WINOGRAD_W_TILES;
-  size_t lines = (size_t)(winograd_line(g->in_c) + winograd_line(winograd_w_group(m, g)));
-  return winograd_w_sum_floats(m, g) + tiles * lines + 16;
+  size_t sums = winograd_w_sum_floats(m, g), shared = sums + WINOGRAD_W_TILES * winograd_w_tile_floats(m, g);
+  size_t own = winograd_w_several_sets(m, g) ? WINOGRAD_W_SETS * sums : 0;
+  return (own > shared ? own : shared) + 16;
+}
+
+/* Scratch per thread: both transforms of a chunk of its own. */
+static size_t winograd_w_scratch_floats(int m, const Winograd *g) {
+  return winograd_w_several_sets(m, g) ? (size_t)winograd_w_own_tiles(m, g) * winograd_w_tile_floats(m, g)
+                                       : 0;
 }
 
 /* A dy A' of one tile, channels [k0, k_end) in whole blocks of 16: to[position * step + channel - k0]; zero
@@ -148,11 +182,24 @@ VEC_INLINE void winograd_weight_channel(int m, const Winograd *g, int c, int k0,
 /* A run of the gradient: tiles [begin, begin + count) and output channels [k, k_end). */
 typedef struct WinogradChunk {
   int64_t begin;
-  int count;
+  int count, most; /* tiles, and for how many there is room */
+  bool adds;       /* to the sums; else they are overwritten */
   int k, k_end;
-  float *sums, *v, *z; /* see winograd_w_position_floats; [position][WINOGRAD_W_TILES][v_line], z_line */
+  float *sums, *v, *z; /* see winograd_w_position_floats; [position][most][v_line], z_line */
   int v_line, z_line;
 } WinogradChunk;
+
+/* A chunk of no tiles yet, of all output channels: its sums and, for `most` tiles in `room`, transforms. */
+static WinogradChunk winograd_w_chunk(int m, const Winograd *g, int most, float *sums, float *room) {
+  WinogradChunk chunk = {.most = most,
+                         .k_end = g->out_c,
+                         .sums = sums,
+                         .v = room,
+                         .v_line = winograd_line(g->in_c),
+                         .z_line = winograd_line(winograd_w_group(m, g))};
+  chunk.z = chunk.v + (ptrdiff_t)((m + 2) * (m + 2)) * chunk.most * chunk.v_line;
+  return chunk;
+}
 
 /* Both transforms of tile t of a chunk. */
 VEC_INLINE void winograd_w_tile(int m, const Winograd *g, const WinogradChunk *chunk, int t, const float *x,
@@ -161,8 +208,8 @@ VEC_INLINE void winograd_w_tile(int m, const Winograd *g, const WinogradChunk *c
   int64_t flat = chunk->begin + t, image = flat / (rows * columns);
   int h = (int)(flat / columns % rows) * m, w = (int)(flat % columns) * m;
   winograd_input_tile(m, g, x + image * g->in_h * g->in_w * g->in_ld, NULL, h - g->pad_top, w - g->pad_left,
-                      (ptrdiff_t)WINOGRAD_W_TILES * chunk->v_line, chunk->v + (ptrdiff_t)t * chunk->v_line);
-  ptrdiff_t step = (ptrdiff_t)WINOGRAD_W_TILES * chunk->z_line;
+                      (ptrdiff_t)chunk->most * chunk->v_line, chunk->v + (ptrdiff_t)t * chunk->v_line);
+  ptrdiff_t step = (ptrdiff_t)chunk->most * chunk->z_line;
   float *to = chunk->z + (ptrdiff_t)t * chunk->z_line;
   if (g->places) {
     const WinogradPooled pooled =
@@ -200,35 +247,80 @@ static void winograd_w_multiply(const Winograd *g, const WinogradChunk *chunk, i
   TileOut out = {.y = sums + (ptrdiff_t)panel * g->in_c * TILE_COLUMNS,
                  .at = at,
                  .columns = left < TILE_COLUMNS ? left : TILE_COLUMNS,
-                 .accumulate = chunk->begin > 0,
+                 .accumulate = chunk->adds,
                  .low = -INFINITY,
                  .high = INFINITY};
   TileFetch fetch = tile_fetch(out.y, TILE_ROWS * TILE_COLUMNS, chunk->count);
   for (int c = 0, size; c < g->in_c; c += size, out.y += size * TILE_COLUMNS) {
     size = tile_share(g->in_c - c);
     fetch.place = out.y + size * TILE_COLUMNS; /* the sums that the next call starts from */
-    TileSegment segment = {chunk->v + (ptrdiff_t)p * WINOGRAD_W_TILES * chunk->v_line + c,
-                           chunk->z + (ptrdiff_t)p * WINOGRAD_W_TILES * chunk->z_line + first, chunk->count};
+    TileSegment segment = {chunk->v + (ptrdiff_t)p * chunk->most * chunk->v_line + c,
+                           chunk->z + (ptrdiff_t)p * chunk->most * chunk->z_line + first, chunk->count};
     tile_multiply_panel(size, 1, &segment, chunk->v_line, chunk->z_line, TILE_BLOCK,
                         out.accumulate ? &fetch : NULL, &out);
   }
 }
 
-static void winograd_w_run(int m, const Winograd *g, int n, const float *x, const float *dy, float *dw,
-                           float *workspace, const Work *work) {
+/* One thread: tiles [begin, end), a chunk after the other, into the sums of `chunk`. */
+static void winograd_w_set(int m, const Winograd *g, WinogradChunk *chunk, int64_t begin, int64_t end,
+                           const float *x, const float *dy) {
+  int panels = conv_ceil(g->out_c, TILE_COLUMNS), tasks = (m + 2) * (m + 2) * panels;
+  int64_t tiles = end - begin, chunks = (tiles + chunk->most - 1) / chunk->most;
+  for (int64_t i = 0; i < chunks; i++) {
+    chunk->begin = begin + tiles * i / chunks;
+    chunk->count = (int)(begin + tiles * (i + 1) / chunks - chunk->begin);
+    chunk->adds = i > 0;
+    for (int t = 0; t < chunk->count; t++)
+      winograd_w_transform(m, g, chunk, t, x, dy);
+    for (int task = 0; task < tasks; task++)
+      winograd_w_multiply(g, chunk, task / panels, task % panels,
+                          chunk->sums + task / panels * winograd_w_position_floats(m, g));
+  }
+}
+
+/* The sums of all sets into those of the first: floats [begin, end). */
+static void winograd_w_join(ptrdiff_t set_floats, ptrdiff_t begin, ptrdiff_t end, float *sums) {
+  for (ptrdiff_t i = begin; i < end; i += VEC_WIDTH) {
+    Vec sum = vec_load(sums + i);
+    for (int set = 1; set < WINOGRAD_W_SETS; set++)
+      sum = vec_add(sum, vec_load(sums + set * set_floats + i));
+    vec_store(sums + i, sum);
+  }
+}
+
+static void winograd_w_run_own(int m, const Winograd *g, int64_t tiles, const float *x, const float *dy,
+                               float *dw, float *workspace, const Work *work) {
+  ptrdiff_t position = winograd_w_position_floats(m, g), set_floats = (ptrdiff_t)winograd_w_sum_floats(m, g);
+  int positions = (m + 2) * (m + 2);
+  WORK_PARALLEL_CALLS_DYNAMIC(work)
+  for (int set = 0; set < WINOGRAD_W_SETS; set++) {
+    WinogradChunk chunk =
+        winograd_w_chunk(m, g, winograd_w_own_tiles(m, g), workspace + set * set_floats, work_scratch(work));
+    winograd_w_set(m, g, &chunk, tiles * set / WINOGRAD_W_SETS, tiles * (set + 1) / WINOGRAD_W_SETS, x, dy);
+  }
+  WORK_PARALLEL_CALLS(work)
+  for (int p = 0; p < positions; p++)
+    winograd_w_join(set_floats, p * position, (p + 1) * position, workspace);
+  WinogradChunk all = winograd_w_chunk(m, g, 0, workspace, work->scratch);
+  WORK_PARALLEL_CALLS(work)
+  for (int c = 0; c < g->in_c; c++)
+    winograd_w_finish(m, g, &all, c, dw);
+}
+
+static void winograd_w_run_shared(int m, const Winograd *g, int64_t tiles, const float *x, const float *dy,
+                                  float *dw, float *workspace, const Work *work) {
   (void)work;
   int positions = (m + 2) * (m + 2), group = winograd_w_group(m, g);
-  int64_t tiles = (int64_t)n * conv_ceil(g->out_h, m) * conv_ceil(g->out_w, m),
-          chunks = (tiles + WINOGRAD_W_TILES - 1) / WINOGRAD_W_TILES; /* of similar length */
-  WinogradChunk chunk = {.sums = workspace, .v_line = winograd_line(g->in_c), .z_line = winograd_line(group)};
-  chunk.v = chunk.sums + winograd_w_sum_floats(m, g);
-  chunk.z = chunk.v + (ptrdiff_t)positions * WINOGRAD_W_TILES * chunk.v_line;
+  int64_t chunks = (tiles + WINOGRAD_W_TILES - 1) / WINOGRAD_W_TILES; /* of similar length */
+  WinogradChunk chunk =
+      winograd_w_chunk(m, g, WINOGRAD_W_TILES, workspace, workspace + winograd_w_sum_floats(m, g));
   for (chunk.k = 0; chunk.k < g->out_c; chunk.k += group) {
     chunk.k_end = chunk.k + group < g->out_c ? chunk.k + group : g->out_c;
     int panels = conv_ceil(chunk.k_end - chunk.k, TILE_COLUMNS);
     for (int64_t i = 0; i < chunks; i++) {
       chunk.begin = tiles * i / chunks;
       chunk.count = (int)(tiles * (i + 1) / chunks - chunk.begin);
+      chunk.adds = i > 0;
       WORK_PARALLEL_CALLS(work)
       for (int t = 0; t < chunk.count; t++)
         winograd_w_transform(m, g, &chunk, t, x, dy);
@@ -241,5 +333,14 @@ static void winograd_w_run(int m, const Winograd *g, int n, const float *x, cons
     for (int c = 0; c < g->in_c; c++)
       winograd_w_finish(m, g, &chunk, c, dw);
   }
+}
+
+static void winograd_w_run(int m, const Winograd *g, int n, const float *x, const float *dy, float *dw,
+                           float *workspace, const Work *work) {
+  int64_t tiles = (int64_t)n * conv_ceil(g->out_h, m) * conv_ceil(g->out_w, m);
+  if (winograd_w_own(m, g, tiles))
+    winograd_w_run_own(m, g, tiles, x, dy, dw, workspace, work);
+  else
+    winograd_w_run_shared(m, g, tiles, x, dy, dw, workspace, work);
 }
 #endif

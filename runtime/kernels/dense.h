@@ -289,7 +289,8 @@ static void dense_pack_dy_across(int n, int out, const float *dy, float *packed,
   }
 }
 
-/* dx[.., i0 .. i1) = dy w^T: tiles of lines of w times images, stored across. */
+/* dx[.., i0 .. i1) = dy w^T: tiles of lines of w times images, stored across; the lines that follow are asked
+ * for meanwhile. */
 static void dense_slice_bwd_x(int n, int in, int out, int i0, int i1, const float *across, const float *w,
                               float *dx, float *tile) {
   const float *a[TILE_ROWS];
@@ -297,6 +298,8 @@ static void dense_slice_bwd_x(int n, int in, int out, int i0, int i1, const floa
   for (int r = 0; r < TILE_ROWS; r++)
     at[r] = (ptrdiff_t)r * TILE_COLUMNS;
   TileOut o = {.at = at, .y = tile, .low = -INFINITY, .high = INFINITY};
+  int calls = dense_ceil(i1 - i0, TILE_ROWS) * dense_ceil(n, TILE_COLUMNS);
+  TileFetch fetch = tile_fetch(w + (ptrdiff_t)i1 * out, (i1 - i0) * out, calls * out);
   for (int i = i0; i < i1; i += TILE_ROWS) {
     int rows = dense_least(i1 - i, TILE_ROWS);
     for (int r = 0; r < TILE_ROWS; r++)
@@ -304,7 +307,8 @@ static void dense_slice_bwd_x(int n, int in, int out, int i0, int i1, const floa
     for (int image = 0; image < n; image += TILE_COLUMNS) {
       o.columns = dense_least(n - image, TILE_COLUMNS);
       tile_multiply(rows, 1, out, a, across + (ptrdiff_t)image * out, TILE_BLOCK, (ptrdiff_t)out * TILE_BLOCK,
-                    NULL, &o);
+                    &fetch, &o);
+      fetch.place += out * fetch.step;
       for (int c = 0; c < o.columns; c++) {
         float *to = dx + (ptrdiff_t)(image + c) * in + i;
         for (int r = 0; r < rows; r++)
@@ -314,9 +318,10 @@ static void dense_slice_bwd_x(int n, int in, int out, int i0, int i1, const floa
   }
 }
 
-/* dw lines [i0, i1), `dw` at line i0.  x_slice: room for a copy of these inputs of all images. */
+/* dw lines [i0, i1), `dw` at line i0.  x_slice: room for a copy of these inputs of all images.  next: as many
+ * floats that are read afterwards and asked for meanwhile, or NULL. */
 static void dense_slice_bwd_w(int n, int in, int out, int i0, int i1, const float *x, const float *dy_packed,
-                              float *x_slice, float *dw) {
+                              const float *next, float *x_slice, float *dw) {
   ptrdiff_t at[TILE_ROWS];
   for (int r = 0; r < TILE_ROWS; r++)
     at[r] = (ptrdiff_t)r * out;
@@ -326,13 +331,17 @@ static void dense_slice_bwd_w(int n, int in, int out, int i0, int i1, const floa
       vec_store_upto(x_slice + (ptrdiff_t)image * width + i,
                      vec_load_upto(x + (ptrdiff_t)image * in + i0 + i, width - i), width - i);
   TileOut o = {.at = at, .low = -INFINITY, .high = INFINITY};
+  int calls = dense_ceil(width, TILE_ROWS) * dense_ceil(out, TILE_COLUMNS);
+  TileFetch fetch = tile_fetch(next, width * out, calls * n);
   for (int k = 0; k < out; k += TILE_COLUMNS) {
     o.columns = dense_least(out - k, TILE_COLUMNS);
     for (int i = 0; i < width; i += TILE_ROWS) {
       o.y = dw + (ptrdiff_t)i * out + k;
       TileSegment segment = {x_slice + i, dy_packed + (ptrdiff_t)k * n, n};
       tile_multiply_panel(dense_least(width - i, TILE_ROWS), 1, &segment, width, TILE_BLOCK,
-                          (ptrdiff_t)n * TILE_BLOCK, NULL, &o);
+                          (ptrdiff_t)n * TILE_BLOCK, next ? &fetch : NULL, &o);
+      if (next)
+        fetch.place += n * fetch.step;
     }
   }
 }
@@ -362,7 +371,8 @@ static void dense_bwd_all(int n, int in, int out, const float *x, const float *d
     if (dx)
       dense_slice_bwd_x(n, in, out, i0, i1, across, w, dx, tile);
     if (with_w)
-      dense_slice_bwd_w(n, in, out, i0, i1, x, packed, x_slice, dw ? dw + first : dw_slice);
+      dense_slice_bwd_w(n, in, out, i0, i1, x, packed, update && slot0 ? slot0 + first : NULL, x_slice,
+                        dw ? dw + first : dw_slice);
     if (update)
       update_run(update, (int64_t)(i1 - i0) * out, dw_slice, w_new + first, slot0 ? slot0 + first : NULL,
                  slot1 ? slot1 + first : NULL, slot2 ? slot2 + first : NULL);

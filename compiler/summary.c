@@ -54,6 +54,15 @@ static bool made_again(const Function *step, const Layer *layer) {
   return false;
 }
 
+/* "winograd 4x4". */
+static void add_convolution(ConvAlgorithm algorithm, char *text, size_t size) {
+  int tile = conv_tile(algorithm);
+  if (tile)
+    snprintf(text, size, "winograd %dx%d", tile, tile);
+  else
+    snprintf(text, size, "direct");
+}
+
 /* How the layer's main operation is computed, and what runs with it. */
 static const char *algorithm(const Function *function, const Layer *layer) {
   static char text[128];
@@ -64,12 +73,15 @@ static const char *algorithm(const Function *function, const Layer *layer) {
       snprintf(text, sizeof text, "with %s", node->layer->name);
     if (node->layer != layer || node->op->view)
       continue;
-    int tile = conv_tile(node->attr.algorithm);
-    if (node_is(node, OP_conv2d) && tile)
-      snprintf(text, sizeof text, "winograd %dx%d", tile, tile);
-    else if (node_is(node, OP_conv2d))
-      snprintf(text, sizeof text, "direct");
-    else if (node_is(node, OP_depthwise_pointwise))
+    if (node_is(node, OP_conv2d)) {
+      add_convolution(node->attr.algorithm, text, sizeof text);
+      if (node->attr.few_below) {
+        char few[32];
+        add_convolution(node->attr.few, few, sizeof few);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "; %s below %d images", few,
+                 node->attr.few_below);
+      }
+    } else if (node_is(node, OP_depthwise_pointwise))
       snprintf(text, sizeof text, "direct, band by band");
     else if (!text[0])
       snprintf(text, sizeof text, "%s", node->op->name);

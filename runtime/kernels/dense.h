@@ -14,7 +14,8 @@
 #define DENSE_GROUP 256 /* outputs per task where there are many */
 #define DENSE_TASKS 16  /* tasks wanted; fixed, so that sums do not depend on the number of threads */
 #define DENSE_SLICE 112 /* inputs per step of the backward kernels */
-/* A single image: */
+#define DENSE_FEW   16  /* images that long lines of w are taken to as below */
+/* A single image, and a few where there are many outputs: */
 #define DENSE_VECS  8    /* vectors of outputs at once */
 #define DENSE_LINE  8    /* lines of w at once where they are longer than such vectors */
 #define DENSE_AHEAD 2048 /* floats of w that are asked for ahead where not */
@@ -52,10 +53,10 @@ static size_t dense_fwd_scratch_floats(int n, int in, int out) {
   return (parts > 1 ? dense_round((size_t)parts * (size_t)n * (size_t)out) : 0) + TILE_BLOCK * 2 * TILE_BLOCK;
 }
 
-/* `lines` inputs of one image for vecs * VEC_WIDTH outputs, of which out->columns are stored; w is asked for
- * `ahead` floats ahead. */
-VEC_INLINE void dense_fwd_vecs(int vecs, int lines, const float *x, const float *w, int line, ptrdiff_t ahead,
-                               const TileOut *out) {
+/* `lines` inputs of one image for vecs * VEC_WIDTH outputs, of which out->columns are stored; where it asks,
+ * w is asked for `ahead` floats ahead. */
+VEC_INLINE void dense_fwd_vecs(int vecs, bool asks, int lines, const float *x, const float *w, int line,
+                               ptrdiff_t ahead, const TileOut *out) {
   Vec sum[DENSE_VECS], low = vec_set(out->low), high = vec_set(out->high);
   VEC_UNROLL
   for (int v = 0; v < vecs; v++) {
@@ -71,7 +72,8 @@ VEC_INLINE void dense_fwd_vecs(int vecs, int lines, const float *x, const float 
     VEC_UNROLL
     for (int v = 0; v < vecs; v++) {
       sum[v] = vec_fma(input, vec_load(w + v * VEC_WIDTH), sum[v]);
-      VEC_FETCH(w + ahead + v * VEC_WIDTH);
+      if (asks)
+        VEC_FETCH(w + ahead + v * VEC_WIDTH);
     }
   }
   VEC_UNROLL
@@ -79,36 +81,52 @@ VEC_INLINE void dense_fwd_vecs(int vecs, int lines, const float *x, const float 
     vec_store_upto(out->y + v * VEC_WIDTH, vec_min(high, vec_max(low, sum[v])), out->columns - v * VEC_WIDTH);
 }
 
-/* The first `lines` inputs at x, of an image whose outputs begin at `image` in y, for outputs [k0, k1).
- * Nothing of w is used twice: it is read as it lies in memory, a few lines at a time where they are long. */
-static void dense_fwd_one(int lines, int line, ptrdiff_t image, int k0, int k1, const float *x,
+/* As dense_fwd_vecs for outputs [k, k + out->columns), as many as a power of two of vectors has; how many. */
+VEC_INLINE int dense_fwd_outputs(bool asks, int lines, const float *x, const float *w, int line,
+                                 ptrdiff_t ahead, const TileOut *out) {
+  int left = dense_ceil(out->columns, VEC_WIDTH), vecs = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+  if (vecs == 8)
+    dense_fwd_vecs(8, asks, lines, x, w, line, ahead, out);
+  else if (vecs == 4)
+    dense_fwd_vecs(4, asks, lines, x, w, line, ahead, out);
+  else if (vecs == 2)
+    dense_fwd_vecs(2, asks, lines, x, w, line, ahead, out);
+  else
+    dense_fwd_vecs(1, asks, lines, x, w, line, ahead, out);
+  return vecs * VEC_WIDTH;
+}
+
+/* Inputs [i0, i1) of images [n0, n1) for outputs [k0, k1), as dense_fwd_task, for few images.  w comes from
+ * memory: it is read once and as it lies there, a few lines at a time where they are long. */
+static void dense_fwd_few(int in, int line, int i0, int i1, int k0, int k1, int n0, int n1, const float *x,
                           const float *w, const Epilogue *e, float low, float high, float *y) {
   bool long_lines = k1 - k0 > DENSE_VECS * VEC_WIDTH;
-  int step = long_lines ? DENSE_LINE : lines;
+  int step = long_lines ? DENSE_LINE : i1 - i0;
   ptrdiff_t ahead = (ptrdiff_t)(long_lines ? step : dense_ceil(DENSE_AHEAD, k1 - k0)) * line;
-  for (int i = 0; i < lines; i += step, x += step, w += (ptrdiff_t)step * line) {
-    int count = dense_least(step, lines - i);
-    bool last = i + count == lines;
-    for (int k = k0, vecs; k < k1; k += vecs * VEC_WIDTH) {
-      int left = dense_ceil(k1 - k, VEC_WIDTH);
-      TileOut out = {.y = y + image + k,
-                     .columns = k1 - k,
-                     .accumulate = i > 0,
-                     .low = last ? low : -INFINITY,
-                     .high = last ? high : INFINITY};
-      out.bias = !i && e && e->bias ? e->bias + k : NULL;
-      out.residual = !i && e && e->residual ? e->residual + image + k : NULL;
-      vecs = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-      if (vecs == 8)
-        dense_fwd_vecs(8, count, x, w + k, line, ahead, &out);
-      else if (vecs == 4)
-        dense_fwd_vecs(4, count, x, w + k, line, ahead, &out);
-      else if (vecs == 2)
-        dense_fwd_vecs(2, count, x, w + k, line, ahead, &out);
-      else
-        dense_fwd_vecs(1, count, x, w + k, line, ahead, &out);
+  for (int i = i0; i < i1; i += step) {
+    int count = dense_least(step, i1 - i);
+    bool first = i == i0, last = i + count == i1;
+    for (int image = n0; image < n1; image++) {
+      const float *from = x + (ptrdiff_t)image * in + i, *b = w + (ptrdiff_t)i * line;
+      ptrdiff_t at = (ptrdiff_t)image * line;
+      for (int k = k0, done; k < k1; k += done) {
+        TileOut out = {.y = y + at + k,
+                       .columns = k1 - k,
+                       .accumulate = !first,
+                       .low = last ? low : -INFINITY,
+                       .high = last ? high : INFINITY};
+        out.bias = first && e && e->bias ? e->bias + k : NULL;
+        out.residual = first && e && e->residual ? e->residual + at + k : NULL;
+        done = image == n0 ? dense_fwd_outputs(true, count, from, b + k, line, ahead, &out)
+                           : dense_fwd_outputs(false, count, from, b + k, line, ahead, &out);
+      }
     }
   }
+}
+
+/* Whether images are few enough for that. */
+static inline bool dense_few(int n, int out) {
+  return n == 1 || (n <= DENSE_FEW && dense_groups(out) > 1);
 }
 
 /* Inputs [i0, i1) for outputs [k0, k1) and images [n0, n1): sums (of `start`, then clamped, where they are
@@ -119,11 +137,11 @@ static void dense_fwd_task(int in, int out, int i0, int i1, int k0, int k1, int 
   ptrdiff_t at[TILE_ROWS];
   int direct_end = in - dense_tail(in, out);
   int begin = i0, calls = dense_ceil(k1 - k0, TILE_COLUMNS) * tile_calls(n1 - n0);
-  if (n1 - n0 == 1 && direct_end > i0) {
+  if (dense_few(n1 - n0, out) && direct_end > i0) {
     begin = dense_least(i1, direct_end);
     bool all = begin == i1;
-    dense_fwd_one(begin - i0, out, (ptrdiff_t)n0 * out, k0, k1, x + (ptrdiff_t)n0 * in + i0,
-                  w + (ptrdiff_t)i0 * out, e, all ? low : -INFINITY, all ? high : INFINITY, y);
+    dense_fwd_few(in, out, i0, begin, k0, k1, n0, n1, x, w, e, all ? low : -INFINITY, all ? high : INFINITY,
+                  y);
     if (all)
       return;
   }
@@ -165,7 +183,7 @@ static void dense_fwd_task(int in, int out, int i0, int i1, int k0, int k1, int 
   } while (begin < i1);
 }
 
-/* Outputs of a task for a single image: long runs of each line of w, as many tasks as keep the threads busy.
+/* Outputs of a task for a few images: long runs of each line of w, as many tasks as keep the threads busy.
  */
 static int dense_columns(int out, int parts, int threads) {
   int wanted = dense_ceil(2 * threads, parts), columns = out;
@@ -196,11 +214,12 @@ static void dense_fwd_join(int parts, int64_t stride, int64_t begin, int64_t end
 static void dense_fwd(int n, int in, int out, const float *x, const float *w, const Epilogue *e, float *y,
                       const Work *work) {
   int groups = dense_groups(out), parts = dense_parts(in, out), columns = groups > 1 ? DENSE_GROUP : out;
-  if (n == 1) {
+  if (dense_few(n, out)) {
     columns = dense_columns(out, parts, work->threads);
     groups = dense_ceil(out, columns);
   }
-  int images = groups * parts >= DENSE_TASKS / 2 ? n : TILE_ROWS, splits = dense_ceil(n, images);
+  int images = groups * parts >= DENSE_TASKS / 2 || dense_few(n, out) ? n : TILE_ROWS,
+      splits = dense_ceil(n, images);
   int64_t count = (int64_t)n * out;
   float low = -INFINITY, high = INFINITY;
   bool clamp = !e || parts > 1 || act_is_clamp(&e->act, &low, &high);

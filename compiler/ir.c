@@ -173,6 +173,11 @@ void ir_number(Function *function) {
     node->position = position++;
 }
 
+int module_microbatch(const Module *module, int images, int threads) {
+  int most = module->microbatch * ((threads + 1) / 2);
+  return images < most ? images : most;
+}
+
 int value_row_floats(const Value *value) {
   while (value->sliced)
     value = value->storage;

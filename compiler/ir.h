@@ -39,6 +39,7 @@ struct Value {
   Node **uses;    /* ir_count_uses */
   int64_t offset; /* plan: floats, per image where batched, into the pool it lies in */
   Value *storage; /* plan: the value whose memory this one shares (itself where its own) */
+  bool micro;     /* plan: a root that lives in one run of micro-batches only */
   bool sliced;    /* plan: as a run of channels of that value, a concatenation, from `slice` on */
   int slice;
 };
@@ -79,8 +80,9 @@ struct Node {
   NodeAttr attr;
   const Layer *layer; /* where it comes from, for messages and names; or NULL */
   bool backward;
-  bool again;   /* makes a forward value a second time, for the gradients that need it */
-  int position; /* ir_number */
+  bool again;      /* makes a forward value a second time, for the gradients that need it */
+  bool microbatch; /* takes Module.microbatch images at a time, with the nodes beside it that do */
+  int position;    /* ir_number */
 };
 
 typedef enum FunctionKind {
@@ -105,8 +107,9 @@ struct Function {
                       float) */
   int result_count;
   /* plan */
-  int64_t batch_floats, fixed_floats; /* arena needed: n * batch_floats + fixed_floats */
-  int64_t batch_bound, fixed_bound;   /* lower bounds: the most live floats at any node */
+  /* Arena needed: n * batch_floats + k * micro_floats + fixed_floats, k the images of a micro-batch. */
+  int64_t batch_floats, micro_floats, fixed_floats;
+  int64_t batch_bound, micro_bound, fixed_bound; /* lower bounds: the most live floats at any node */
   int64_t scratch_floats,
       scratch_batch_floats; /* per thread: fixed, and per image of a batch rounded up to 16 */
 };
@@ -146,8 +149,10 @@ struct Module {
   Function *functions[2 + 4 * MAX_PHASES]; /* all of the above, prepare first */
   int function_count;
   int64_t constant_floats; /* of prepare's results */
-  bool exact;              /* no Winograd */
-  struct Tuning *tuning;   /* measured choices (tuning.h), or NULL */
+  int microbatch; /* images on one or two threads that nodes of micro-batches take at a time; 0: there are
+                     none */
+  bool exact;     /* no Winograd */
+  struct Tuning *tuning; /* measured choices (tuning.h), or NULL */
 };
 
 struct Builder {
@@ -190,6 +195,8 @@ int value_row_floats(const Value *value);
 int64_t value_slice_floats(const Value *value);
 Value *node_input(const Node *node, int index); /* aborts where there is none */
 bool node_is(const Node *node, OpKind op);      /* false for NULL */
+/* Images of a micro-batch in a call of so many on so many threads: caches grow with the threads. */
+int module_microbatch(const Module *module, int images, int threads);
 int module_weight_index(const Module *module, const Layer *layer, const LayerWeight *weight);
 
 void ir_print(const Module *module, StrBuf *out);

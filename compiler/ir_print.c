@@ -43,10 +43,11 @@ static void print_function(const Function *function, StrBuf *out) {
       strbuf_puts(out, "}");
     }
     if (node->layer)
-      strbuf_printf(out, "  ; %s%s", node->layer->name,
+      strbuf_printf(out, "  ; %s%s%s", node->layer->name,
                     node->backward ? " backward"
                     : node->again  ? " again"
-                                   : "");
+                                   : "",
+                    node->microbatch ? " (micro-batch)" : "");
     strbuf_puts(out, "\n");
   }
   strbuf_puts(out, "  return");

@@ -63,6 +63,14 @@ static void add_convolution(ConvAlgorithm algorithm, char *text, size_t size) {
     snprintf(text, size, "direct");
 }
 
+/* Whether predictions compute the layer a few images at a time. */
+static bool in_microbatches(const Function *forward, const Layer *layer) {
+  for (const Node *node = forward->first; node; node = node->next)
+    if (node->microbatch && node->layer == layer && !node->op->view)
+      return true;
+  return false;
+}
+
 /* How the layer's main operation is computed, and what runs with it. */
 static const char *algorithm(const Function *function, const Layer *layer) {
   static char text[128];
@@ -107,7 +115,7 @@ static const char *training_state(const Module *module, const Layer *layer, char
   return trained == phases ? "yes" : trained ? text : "frozen";
 }
 
-static void print_layers(const Module *module, StrBuf *out) {
+static void print_layers(const Module *module, int threads, StrBuf *out) {
   const Graph *graph = module->graph;
   strbuf_printf(out, "%-34s %-16s %13s  %-8s %10s  %s\n", "layer", "output", "parameters", "trains", "FLOPs",
                 "as");
@@ -121,10 +129,13 @@ static void print_layers(const Module *module, StrBuf *out) {
     const char *state = training_state(module, layer, phases, sizeof phases);
     bool cached =
         module->cuts[0].layer_count && module->cuts[0].in_prefix && module->cuts[0].in_prefix[layer->index];
-    strbuf_printf(out, "%-34s %-16s %13s  %-8s %10s  %s%s%s\n", layer->name, shape,
+    char micro[48] = "";
+    if (in_microbatches(module->forward, layer))
+      snprintf(micro, sizeof micro, ", %d at a time", module_microbatch(module, FORWARD_BATCH, threads));
+    strbuf_printf(out, "%-34s %-16s %13s  %-8s %10s  %s%s%s%s\n", layer->name, shape,
                   grouped(params, sizeof params, count), state,
                   count_text(flops, sizeof flops, (double)layer_flops(module->forward, layer), ""),
-                  algorithm(module->forward, layer), cached ? ", once per image" : "",
+                  algorithm(module->forward, layer), micro, cached ? ", once per image" : "",
                   made_again(module->step[0], layer) ? ", made again" : "");
   }
 }
@@ -250,8 +261,10 @@ static void print_memory(const Module *module, int threads, StrBuf *out) {
     bool parts = function->kind == FUNCTION_FORWARD || function->kind == FUNCTION_FEATURES ||
                  function->kind == FUNCTION_VARIED;
     int images = parts && batch > FORWARD_BATCH ? FORWARD_BATCH : batch;
-    int64_t floats = function->batch_floats * images + function->fixed_floats;
-    int64_t bound = function->batch_bound * images + function->fixed_bound;
+    int64_t micro = module_microbatch(module, images, threads);
+    int64_t floats =
+        function->batch_floats * images + function->micro_floats * micro + function->fixed_floats;
+    int64_t bound = function->batch_bound * images + function->micro_bound * micro + function->fixed_bound;
     if (!floats)
       continue;
     strbuf_printf(out, "              %-9s `%s` at batch %d; %s are alive at once, packing adds %.2f %%\n",
@@ -268,7 +281,7 @@ static void print_memory(const Module *module, int threads, StrBuf *out) {
 
 void summary_print(const Module *module, int threads, StrBuf *out) {
   strbuf_printf(out, "network %s (%s)\n\n", module->graph->name, module->graph->path);
-  print_layers(module, out);
+  print_layers(module, threads, out);
   print_totals(module, out);
   for (int p = 0; module->graph->train.loss && p < module->graph->train.phase_count; p++)
     print_phase(module, p, out);

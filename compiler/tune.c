@@ -100,7 +100,8 @@ static void set_rest(const TuneWork *work, TunePiece *piece) {
                      extra_floats(&piece->found->piece, piece->found->model.algorithm, 0);
     if (function->kind == FUNCTION_STEP)
       floats += module->slot_count * module->slot_floats;
-    floats += piece->images[i] * (function->batch_floats - own);
+    floats += piece->images[i] * (function->batch_floats - own) +
+              function->micro_floats * module_microbatch(module, piece->images[i], work->threads);
     piece->rest_bytes[i] = floats > 0 ? 4 * floats : 0;
   }
 }

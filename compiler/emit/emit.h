@@ -24,6 +24,7 @@ struct Emitter {
   const Function *function;
   const char **names; /* by Value.id in the C function at work, NULL: not named yet */
   Arena *arena;
+  bool microbatch; /* the nodes at work take the images from m->image on, n of the call's m->images */
   bool each_image; /* the node at work runs once per image, inside a loop over `image` */
 };
 
@@ -59,9 +60,10 @@ const char *emit_penalty(Emitter *emitter, const Call *regularizer, const char *
 
 /* What an instance is made of, in floats: weights with all that is made of them; other values that are no
  * batch's, with and without weights of its own; the most values of a step per image of the batch, and of a
- * prediction per image of its part; scratch of one thread, and more of it per image; features per image. */
+ * prediction per image of its part and of its micro-batch; scratch of one thread, and more of it per image;
+ * features per image. */
 typedef struct MemorySizes {
-  int64_t weights, fixed, fixed_in_place, batch, part, scratch, scratch_batch, features;
+  int64_t weights, fixed, fixed_in_place, batch, part, micro, scratch, scratch_batch, features;
 } MemorySizes;
 MemorySizes emit_sizes(const Module *module);
 /* The most that struct Model itself takes. */

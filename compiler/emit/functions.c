@@ -163,11 +163,18 @@ static bool is_result(const Function *function, const Value *root) {
   return false;
 }
 
+/* Where the images at work begin in a value of all images of the call, which lies at `place`. */
+static const char *place_of_image(Emitter *emitter, const Value *root, const char *place) {
+  return emitter->microbatch ? arena_printf(emitter->arena, "%s + (size_t)m->image * %lld", place,
+                                            (long long)value_floats(root))
+                             : place;
+}
+
 static const char *place_of_root(Emitter *emitter, const Value *root) {
   Arena *arena = emitter->arena;
   switch (root->kind) {
   case VALUE_INPUT:
-    return "m->x";
+    return place_of_image(emitter, root, "m->x");
   case VALUE_TARGET:
     return "m->target";
   case VALUE_SAMPLE_WEIGHT:
@@ -182,9 +189,13 @@ static const char *place_of_root(Emitter *emitter, const Value *root) {
   if (emitter->function->kind != FUNCTION_STEP && is_result(emitter->function, root))
     return emitter->function->kind == FUNCTION_PREPARE
                ? arena_printf(arena, "m->constants + %lld", (long long)root->offset)
-               : "m->out";
+               : place_of_image(emitter, root, "m->out");
+  if (root->micro)
+    return arena_printf(arena, "m->micro_pool + (size_t)n * %lld", (long long)root->offset);
   if (root->batched)
-    return arena_printf(arena, "m->batch_pool + (size_t)n * %lld", (long long)root->offset);
+    return place_of_image(emitter, root,
+                          arena_printf(arena, "m->batch_pool + (size_t)%s * %lld",
+                                       emitter->microbatch ? "m->images" : "n", (long long)root->offset));
   return arena_printf(arena, "m->fixed_pool + %lld", (long long)root->offset);
 }
 
@@ -346,6 +357,7 @@ static void emit_group(Emitter *emitter, const char *name, const Node *first, co
   StrBuf body = {0};
   emitter->names = arena_array(emitter->arena, const char *, emitter->function->value_count + 1);
   emitter->out = &body;
+  emitter->microbatch = first->microbatch;
   for (const Node *node = first; node != end; node = node->next)
     if (emitter->function->kind == FUNCTION_VARIED && node->op->random)
       emit_each_image(emitter, node);
@@ -375,6 +387,7 @@ static void emit_group(Emitter *emitter, const char *name, const Node *first, co
   strbuf_puts(out, body.text ? body.text : "");
   strbuf_puts(out, "}\n");
   strbuf_free(&body);
+  emitter->microbatch = false;
 }
 
 static bool same_group(const Node *a, const Node *b) {
@@ -440,20 +453,30 @@ static uint64_t prepared_functions(const Module *module) {
 /* ---- functions ---- */
 
 static bool in_one_group(const Function *function, const Node *a, const Node *b) {
-  return same_group(a, b) && (function->kind != FUNCTION_PREPARE || a->attr.ints[7] == b->attr.ints[7]);
+  return same_group(a, b) && a->microbatch == b->microbatch &&
+         (function->kind != FUNCTION_PREPARE || a->attr.ints[7] == b->attr.ints[7]);
 }
 
 /* Emits the groups of a function; calls[f] gets the statements that run what function f needs of `prepare`,
  * calls[0] those of any other function. */
 static void emit_groups(Emitter *emitter, StrBuf *out, StrBuf *calls) {
   const Function *function = emitter->function;
-  bool prepare = function->kind == FUNCTION_PREPARE;
+  bool prepare = function->kind == FUNCTION_PREPARE, in_loop = false;
   for (const Node *first = function->first, *end; first; first = end) {
     bool silent = true;
     for (end = first; end && in_one_group(function, first, end); end = end->next)
       silent = silent && emits_nothing(end);
+    if (in_loop && !first->microbatch) {
+      strbuf_puts(&calls[0], "  }\n");
+      in_loop = false;
+    }
     if (silent)
       continue;
+    if (first->microbatch && !in_loop) {
+      strbuf_puts(&calls[0], "  for (m->image = 0; m->image < n; m->image += part) {\n"
+                             "    int k = n - m->image < part ? n - m->image : part;\n");
+      in_loop = true;
+    }
     char *name = arena_printf(emitter->arena, "model_%s_%s%s", function->name,
                               first->layer ? emit_identifier(emitter->arena, first->layer->name) : "end",
                               first->backward ? "_backward"
@@ -469,8 +492,13 @@ static void emit_groups(Emitter *emitter, StrBuf *out, StrBuf *calls) {
     emit_group(emitter, name, first, end, out);
     for (int f = 0; f < emitter->module->function_count; f++)
       if (prepare ? (uint64_t)first->attr.ints[7] >> f & 1 : f == 0)
-        strbuf_printf(&calls[f], "  %s(m%s);\n", name, prepare ? "" : ", n");
+        strbuf_printf(&calls[f], "  %s%s(m%s);\n", in_loop ? "  " : "", name,
+                      prepare   ? ""
+                      : in_loop ? ", k"
+                                : ", n");
   }
+  if (in_loop)
+    strbuf_puts(&calls[0], "  }\n");
 }
 
 bool emit_is_prepared(const Module *module, int function) {
@@ -490,6 +518,13 @@ static void emit_refresh(const Function *function, StrBuf *out) {
   if (prepared_functions(function->module) >> index & 1)
     strbuf_printf(out, "  if (m->stale & 0x%llxu)\n    model_prepare_%s(m);\n", 1ull << index,
                   function->name);
+}
+
+static bool in_microbatches(const Function *function) {
+  bool any = false;
+  for (const Node *node = function->first; node; node = node->next)
+    any = any || (node->microbatch && !emits_nothing(node));
+  return any;
 }
 
 static void emit_function(Emitter *emitter, StrBuf *out) {
@@ -527,7 +562,15 @@ static void emit_function(Emitter *emitter, StrBuf *out) {
     strbuf_printf(out, "\nstatic void model_run_%s(Model *m, int n, const float *x, float *out) {\n",
                   function->name);
     emit_refresh(function, out);
-    strbuf_printf(out, "  m->x = x;\n  m->out = out;\n%s", body);
+    strbuf_puts(out, "  m->x = x;\n  m->out = out;\n");
+    if (in_microbatches(function))
+      strbuf_printf(out,
+                    "  int part = model_microbatch(n, m->work.threads), parts = (n + part - 1) / part;\n"
+                    "  part = (n + parts - 1) / parts; /* as even as may be */\n"
+                    "  m->images = n;\n"
+                    "  m->micro_pool = m->batch_pool + (size_t)n * %lld;\n",
+                    (long long)function->batch_floats);
+    strbuf_puts(out, body);
     const Value *root = storage_root(function->results[0]);
     if (root->kind != VALUE_TEMP)
       strbuf_printf(out, "  memcpy(out, %s, (size_t)n * %lld * sizeof(float));\n",

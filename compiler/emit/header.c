@@ -147,6 +147,14 @@ static void add_example(const char *name, bool trains, StrBuf *out) {
 static void add_memory(const Module *module, const char *upper, StrBuf *out) {
   MemorySizes sizes = emit_sizes(module);
   bool trains = module->graph->train.loss;
+  const char *images =
+      arena_printf(module->arena, "(size_t)((batch) < %d ? (batch) : %d)", FORWARD_BATCH, FORWARD_BATCH);
+  const char *part = arena_printf(module->arena, "%s * %lld", images, (long long)sizes.part);
+  if (module->microbatch) {
+    const char *most = arena_printf(module->arena, "%d * (size_t)(((threads) + 1) / 2)", module->microbatch);
+    part = arena_printf(module->arena, "(%s + (%s < %s ? %s : %s) * %lld)", part, images, most, images, most,
+                        (long long)sizes.micro);
+  }
   strbuf_printf(out,
                 "/* Enough bytes for an instance (model_size may ask for a little less), as a constant: for\n"
                 " *   static _Alignas(64) unsigned char memory[%s_BYTES(batch, threads)];\n"
@@ -155,14 +163,12 @@ static void add_memory(const Module *module, const char *upper, StrBuf *out) {
   strbuf_printf(out,
                 "#define %s_BYTES_WITH(floats, batch, threads) \\\n"
                 "  ((size_t)%d + 4 * ((size_t)(floats) + (size_t)(batch) * %lld + 32 + \\\n"
-                "   ((size_t)(batch) * %lld > (size_t)((batch) < %d ? (batch) : %d) * %lld \\\n"
-                "    ? (size_t)(batch) * %lld : (size_t)((batch) < %d ? (batch) : %d) * %lld) + \\\n"
+                "   ((size_t)(batch) * %lld > %s ? (size_t)(batch) * %lld : %s) + \\\n"
                 "   (size_t)(threads) * (%lld + ((size_t)(batch) + 15) / 16 * 16 * %lld)))\n",
                 upper, INSTANCE_BYTES + 256,
                 (long long)(shape_count(module->graph->input->shape) + sizes.features),
-                (long long)sizes.batch, FORWARD_BATCH, FORWARD_BATCH, (long long)sizes.part,
-                (long long)sizes.batch, FORWARD_BATCH, FORWARD_BATCH, (long long)sizes.part,
-                (long long)sizes.scratch, (long long)sizes.scratch_batch);
+                (long long)sizes.batch, part, (long long)sizes.batch, part, (long long)sizes.scratch,
+                (long long)sizes.scratch_batch);
   strbuf_printf(out, "#define %s_BYTES(batch, threads) %s_BYTES_WITH(%lld, batch, threads)\n", upper, upper,
                 (long long)(sizes.weights + sizes.fixed));
   if (!trains)

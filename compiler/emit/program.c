@@ -33,6 +33,10 @@ static int64_t part_of(const Function *function) {
   return in_parts(function) ? function->batch_floats : 0;
 }
 
+static int64_t micro_of(const Function *function) {
+  return function->micro_floats;
+}
+
 static int64_t fixed_of(const Function *function) {
   return function->fixed_floats;
 }
@@ -58,7 +62,9 @@ int64_t emit_rest_bytes(const Module *module, int batch, int threads) {
 }
 
 int64_t emit_bytes(const Module *module, int batch, int threads) {
-  int64_t part = (batch < FORWARD_BATCH ? batch : FORWARD_BATCH) * most(module, part_of);
+  int images = batch < FORWARD_BATCH ? batch : FORWARD_BATCH;
+  int64_t part =
+      images * most(module, part_of) + module_microbatch(module, images, threads) * most(module, micro_of);
   int64_t pool = batch * most(module, batch_of) > part ? batch * most(module, batch_of) : part;
   return emit_rest_bytes(module, batch, threads) + 4 * (most(module, fixed_of) + pool);
 }
@@ -70,6 +76,7 @@ MemorySizes emit_sizes(const Module *module) {
       .fixed_in_place = most(module, fixed_in_place_of),
       .batch = most(module, batch_of),
       .part = most(module, part_of),
+      .micro = most(module, micro_of),
       .scratch = most(module, scratch_of),
       .scratch_batch = most(module, scratch_batch_of),
   };
@@ -117,12 +124,29 @@ static void emit_head(const Module *module, const EmitOptions *options, StrBuf *
       " * and passed on without conditions (MIT-0).\n */\n");
 }
 
+static const char *emit_microbatch(const Module *module) {
+  if (!module->microbatch)
+    return "";
+  return arena_printf(module->arena,
+                      "\n/* Layers of large values take so many of n images at a time: caches grow with the "
+                      "threads. */\n"
+                      "static int model_microbatch(int n, int threads) {\n"
+                      "  int most = %d * ((threads + 1) / 2);\n"
+                      "  return n < most ? n : most;\n}\n",
+                      module->microbatch);
+}
+
 static void emit_instance(const Module *module, StrBuf *out) {
   long long batch = (long long)most(module, batch_of), fixed = (long long)most(module, fixed_of),
             scratch = (long long)most(module, scratch_of), params = (long long)module->param_floats,
             slots = (long long)(module->slot_count * module->slot_floats),
             constants = (long long)module->constant_floats;
   bool trains = module->graph->train.loss != NULL;
+  const char *micro =
+      module->microbatch
+          ? "  float *micro_pool;\n"
+            "  int images, image; /* of the call at work, and the first of the micro-batch */\n"
+          : "";
   strbuf_printf(out, "\n#define NETC_VERSION \"%s\"\n", NETC_VERSION);
   strbuf_printf(
       out,
@@ -132,7 +156,7 @@ static void emit_instance(const Module *module, StrBuf *out) {
       "struct Model {\n"
       "  const ModelCode *code;\n"
       "  Work work;\n"
-      "  float *params, *slots, *constants, *fixed_pool, *batch_pool;\n"
+      "  float *params, *slots, *constants, *fixed_pool, *batch_pool;\n%s"
       "  const float *x, *target, *sample_weight; /* of the call at work */\n"
       "  float *out;\n"
       "  int batch;\n"
@@ -141,26 +165,35 @@ static void emit_instance(const Module *module, StrBuf *out) {
       "  ModelState state;\n%s"
       "  void *memory; /* to free, or NULL */\n"
       "};\n_Static_assert(sizeof(Model) <= %d, \"MODEL_BYTES counts too little\");\n",
-      params, slots, constants, batch, fixed, scratch, trains ? "  Update update;\n" : "", INSTANCE_BYTES);
-  strbuf_printf(out,
-                "\n/* Scratch of one thread: grows with the batch, rounded up to 16 images. */\n"
-                "static size_t model_scratch_floats(int batch) {\n"
-                "  return (size_t)%lld + ((size_t)batch + 15) / 16 * 16 * %lld;\n}\n"
-                "\n/* Values of a batch: steps take it whole, predictions in parts of %d. */\n"
-                "static size_t model_pool_floats(int batch) {\n"
-                "  size_t whole = (size_t)batch * %lld, part = (size_t)(batch < %d ? batch : %d) * %lld;\n"
-                "  return whole > part ? whole : part;\n}\n"
-                "\n/* An instance of so many floats besides what grows with the batch. */\n"
-                "static size_t model_bytes_with(size_t floats, int batch, int threads) {\n"
-                "  floats += model_pool_floats(batch) + (size_t)threads * model_scratch_floats(batch);\n"
-                "  return (sizeof(Model) + 127) / 64 * 64 + floats * sizeof(float);\n}\n"
-                "\nstatic size_t model_bytes(int batch, int threads) {\n"
-                "  return model_bytes_with(%lld, batch, threads);\n}\n"
-                "\nstatic size_t model_place_bytes(int batch, int threads) {\n"
-                "  return model_bytes_with(%lld, batch, threads);\n}\n",
-                scratch, (long long)most(module, scratch_batch_of), FORWARD_BATCH, batch, FORWARD_BATCH,
-                FORWARD_BATCH, (long long)most(module, part_of), fixed + params + slots + constants,
-                (long long)most(module, fixed_in_place_of));
+      params, slots, constants, batch, fixed, scratch, micro, trains ? "  Update update;\n" : "",
+      INSTANCE_BYTES);
+  strbuf_printf(
+      out,
+      "\n/* Scratch of one thread: grows with the batch, rounded up to 16 images. */\n"
+      "static size_t model_scratch_floats(int batch) {\n"
+      "  return (size_t)%lld + ((size_t)batch + 15) / 16 * 16 * %lld;\n}\n"
+      "%s"
+      "\n/* Values of a batch: steps take it whole, predictions in parts of %d. */\n"
+      "static size_t model_pool_floats(int batch, int threads) {\n"
+      "  int images = batch < %d ? batch : %d;\n"
+      "  size_t whole = (size_t)batch * %lld, part = (size_t)images * %lld;\n"
+      "%s"
+      "  return whole > part ? whole : part;\n}\n"
+      "\n/* An instance of so many floats besides what grows with the batch. */\n"
+      "static size_t model_bytes_with(size_t floats, int batch, int threads) {\n"
+      "  floats += model_pool_floats(batch, threads) + (size_t)threads * model_scratch_floats(batch);\n"
+      "  return (sizeof(Model) + 127) / 64 * 64 + floats * sizeof(float);\n}\n"
+      "\nstatic size_t model_bytes(int batch, int threads) {\n"
+      "  return model_bytes_with(%lld, batch, threads);\n}\n"
+      "\nstatic size_t model_place_bytes(int batch, int threads) {\n"
+      "  return model_bytes_with(%lld, batch, threads);\n}\n",
+      scratch, (long long)most(module, scratch_batch_of), emit_microbatch(module), FORWARD_BATCH,
+      FORWARD_BATCH, FORWARD_BATCH, batch, (long long)most(module, part_of),
+      module->microbatch
+          ? arena_printf(module->arena, "  part += (size_t)model_microbatch(images, threads) * %lld;\n",
+                         (long long)most(module, micro_of))
+          : "  (void)threads;\n",
+      fixed + params + slots + constants, (long long)most(module, fixed_in_place_of));
   strbuf_printf(
       out,
       "\n/* An instance but for what lies behind its values of a batch. */\n"
@@ -183,7 +216,7 @@ static void emit_instance(const Module *module, StrBuf *out) {
       "\nstatic Model *model_new(void *memory, int batch, int threads) {\n"
       "  Model *m = model_start(memory, model_bytes(batch, threads), batch, threads);\n"
       "  if (!m)\n    return NULL;\n"
-      "  m->params = m->batch_pool + model_pool_floats(batch);\n"
+      "  m->params = m->batch_pool + model_pool_floats(batch, threads);\n"
       "  m->slots = m->params + %lld;\n"
       "  m->constants = m->slots + %lld;\n"
       "  m->fixed_pool = m->constants + %lld;\n"
@@ -195,14 +228,15 @@ static void emit_instance(const Module *module, StrBuf *out) {
       "  if (!m)\n    return NULL;\n"
       "  m->params = (float *)(uintptr_t)params; /* only read: nothing here is trained */\n"
       "  m->constants = (float *)(uintptr_t)constants;\n"
-      "  m->fixed_pool = m->batch_pool + model_pool_floats(batch);\n"
+      "  m->fixed_pool = m->batch_pool + model_pool_floats(batch, threads);\n"
       "  m->in_place = true;\n"
       "  m->stale = 0;\n"
       "  return m;\n}\n"
       "\nstatic bool model_in_place(const Model *m) {\n  return m->in_place;\n}\n"
       "\nstatic size_t model_first_bytes(int batch, int threads) {\n"
       "  return sizeof(Model) + 64 +\n"
-      "         (model_pool_floats(1) + (size_t)threads * model_scratch_floats(batch)) * sizeof(float);\n}\n",
+      "         (model_pool_floats(1, threads) + (size_t)threads * model_scratch_floats(batch)) * "
+      "sizeof(float);\n}\n",
       params, slots, constants, params + slots);
   strbuf_puts(out, "\nstatic void model_delete(Model *m) {\n  if (m)\n    free(m->memory);\n}\n"
                    "\nstatic float *model_params(Model *m) {\n  return m->params;\n}\n"

@@ -17,6 +17,8 @@ const Pass pass_table[] = {
     {"pair", "compute a depthwise convolution and the 1x1 convolution after it a band of rows at a time",
      pass_pair, false},
     {"hoist", "compute what depends on unchanging weights once, before the first step", pass_hoist, false},
+    {"microbatch", "compute layers of large values a few images at a time in predictions", pass_microbatch,
+     false},
     {"recompute", "make forward values a second time where the step would exceed its memory limit",
      pass_recompute, false},
     {"schedule", "order operations so that few values are alive at a time", pass_schedule, false},

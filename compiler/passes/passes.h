@@ -29,17 +29,18 @@ Module *passes_run(const Graph *graph, Arena *arena, Diag *diag, const PassOptio
                    StrBuf *dump);
 const Pass *pass_find(const char *name); /* or NULL */
 
-void pass_freeze(Module *module);    /* freeze.c */
-void pass_lower(Module *module);     /* lower.c */
-void pass_autodiff(Module *module);  /* autodiff.c */
-void pass_fold(Module *module);      /* fold.c */
-void pass_fuse(Module *module);      /* fuse.c */
-void pass_dce(Module *module);       /* dce.c */
-void pass_select(Module *module);    /* select.c */
-void pass_pair(Module *module);      /* pair.c */
-void pass_hoist(Module *module);     /* hoist.c */
-void pass_recompute(Module *module); /* recompute.c */
-void pass_schedule(Module *module);  /* schedule.c */
+void pass_freeze(Module *module);     /* freeze.c */
+void pass_lower(Module *module);      /* lower.c */
+void pass_autodiff(Module *module);   /* autodiff.c */
+void pass_fold(Module *module);       /* fold.c */
+void pass_fuse(Module *module);       /* fuse.c */
+void pass_dce(Module *module);        /* dce.c */
+void pass_select(Module *module);     /* select.c */
+void pass_pair(Module *module);       /* pair.c */
+void pass_hoist(Module *module);      /* hoist.c */
+void pass_microbatch(Module *module); /* microbatch.c */
+void pass_recompute(Module *module);  /* recompute.c */
+void pass_schedule(Module *module);   /* schedule.c */
 /* select_pool.c: lets the gradients of Winograd convolutions read through what stands between them. */
 void select_through(Function *function);
 /* The gradient of a clamp that a gradient by x could do, were it Winograd's; or NULL.  Uses must be counted.
@@ -53,8 +54,8 @@ void schedule_updates(Function *function);
 void schedule_updates_of_batches(Function *function);
 void pass_plan(Module *module); /* plan.c */
 void plan_without_reuse(Module *module);
-/* One function: sets batch_floats, fixed_floats and the bounds; offsets too.  plan_bounds leaves the floats
- * at the bounds and packs nothing. */
+/* One function: sets batch_floats, micro_floats, fixed_floats and the bounds; offsets too.  plan_bounds
+ * leaves the floats at the bounds and packs nothing. */
 void plan_function(Function *function);
 void plan_bounds(Function *function);
 /* Places for what `prepare` makes. */

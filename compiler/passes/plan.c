@@ -1,9 +1,13 @@
 /* The memory plan: every value of a function gets its place in one arena before the program runs.
  *
- * The arena has two pools, so that one plan serves every batch size: in the batch pool offsets and sizes
- * count floats per image (place = n * offset), in the fixed pool plain floats.  Values whose lives overlap
- * never overlap in memory; a view lies where its source lies, an in-place result where an input dies, a
- * branch that is concatenated in its channels of the concatenation.
+ * The arena has three pools, so that one plan serves every batch size: in the batch pool offsets and sizes
+ * count floats per image (place = n * offset), in the micro pool the same for the images of a micro-batch, in
+ * the fixed pool plain floats.  Values whose lives overlap never overlap in memory; a view lies where its
+ * source lies, an in-place result where an input dies, a branch that is concatenated in its channels of the
+ * concatenation.
+ *
+ * A run of micro-batches goes through its nodes many times.  What lives in the run alone needs room for the
+ * images at work; anything else that is alive in it is so from its first node to its last.
  *
  * Packing: greedy first fit over several orders (largest first, longest-lived first, ...), the best kept;
  * where it is above the lower bound (the most floats alive at any node), what sticks out at the top is moved
@@ -194,16 +198,46 @@ static void share_storage(Function *function, bool in_place, int *born, int *las
       share(node->out[0], node->in[node->in_count - 1], last);
 }
 
-static int collect(Function *function, bool batched, const int *born, const int *last, Buffer *buffers) {
+/* The runs of micro-batches: by position the first and the last node of the one that a node stands in; where
+ * it stands in none, itself. */
+typedef struct Runs {
+  int *first, *last;
+} Runs;
+
+static Runs find_runs(const Function *function, int positions) {
+  size_t size = (size_t)positions + 1;
+  Runs runs = {malloc(sizeof(int) * size), malloc(sizeof(int) * size)};
+  runs.first[positions] = runs.last[positions] = positions;
+  for (const Node *node = function->first; node; node = node->next) {
+    bool goes_on = node->microbatch && node->prev && node->prev->microbatch;
+    runs.first[node->position] = goes_on ? runs.first[node->position - 1] : node->position;
+  }
+  for (const Node *node = function->last; node; node = node->prev) {
+    bool goes_on = node->microbatch && node->next && node->next->microbatch;
+    runs.last[node->position] = goes_on ? runs.last[node->position + 1] : node->position;
+  }
+  return runs;
+}
+
+typedef enum Pool { POOL_BATCH, POOL_MICRO, POOL_FIXED, POOL_COUNT } Pool;
+
+/* The roots that lie in a pool, with the nodes between which they do. */
+static int collect(Function *function, Pool pool, const Runs *runs, const int *born, const int *last,
+                   Buffer *buffers) {
   int count = 0;
   for (Node *node = function->first; node; node = node->next)
     for (int i = 0; i < node->out_count; i++) {
       Value *value = node->out[i];
-      if (value->storage != value || value->batched != batched || outside(function, value))
+      if (value->storage != value || outside(function, value))
         continue;
-      int end = last[value->id];
-      buffers[count++] = (Buffer){value, padded(value_floats(value)), 0, born[value->id],
-                                  end < node->position ? node->position : end};
+      int begin = born[value->id], end = last[value->id] < node->position ? node->position : last[value->id];
+      value->micro = value->batched && node->microbatch && runs->first[begin] == runs->first[end];
+      if (!value->micro) {
+        begin = runs->first[begin];
+        end = runs->last[end];
+      }
+      if (pool == (!value->batched ? POOL_FIXED : value->micro ? POOL_MICRO : POOL_BATCH))
+        buffers[count++] = (Buffer){value, padded(value_floats(value)), 0, begin, end};
     }
   return count;
 }
@@ -367,14 +401,19 @@ static void plan_values(Function *function, PlanMode mode) {
   find_last_uses(function, positions, last);
   share_storage(function, mode != PLAN_SIDE_BY_SIDE, born, last);
   Buffer *buffers = calloc((size_t)function->value_count + 1, sizeof *buffers);
-  for (int batched = 0; batched < 2; batched++) {
-    int count = collect(function, batched, born, last, buffers);
-    int64_t bound = most_alive(buffers, count, positions), floats = bound;
-    if (mode != PLAN_BOUND)
-      floats = mode == PLAN_PACK ? pack(buffers, count, bound) : side_by_side(buffers, count);
-    *(batched ? &function->batch_floats : &function->fixed_floats) = floats;
-    *(batched ? &function->batch_bound : &function->fixed_bound) = bound;
+  Runs runs = find_runs(function, positions);
+  int64_t *floats[POOL_COUNT] = {&function->batch_floats, &function->micro_floats, &function->fixed_floats};
+  int64_t *bounds[POOL_COUNT] = {&function->batch_bound, &function->micro_bound, &function->fixed_bound};
+  for (int pool = 0; pool < POOL_COUNT; pool++) {
+    int count = collect(function, (Pool)pool, &runs, born, last, buffers);
+    int64_t bound = most_alive(buffers, count, positions);
+    *bounds[pool] = bound;
+    *floats[pool] = mode == PLAN_BOUND  ? bound
+                    : mode == PLAN_PACK ? pack(buffers, count, bound)
+                                        : side_by_side(buffers, count);
   }
+  free(runs.first);
+  free(runs.last);
   free(buffers);
   free(born);
   free(last);

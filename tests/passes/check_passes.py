@@ -118,6 +118,36 @@ network pools {
 }
 train pools { loss categorical_crossentropy; optimizer sgd(1e-2); batch 5; epochs 2; shuffle false; MEMORY }
 """
+# Values too large for a cache on both sides of a layer rich in weights: two runs of micro-batches, a value that the first hands
+# to the second, branches of a concatenation inside one, values that a run reads first and others that it makes last.
+WIDE = """
+network wide {
+  input(64x64x3)
+  a = conv2d(40, 3x3, same, relu)
+  b = a -> conv2d(40, 1x1) -> batchnorm() -> swish()
+  c = add(a, b) -> relu()
+  d = c -> conv2d(24, 3x3, same)
+  i = c -> conv2d(6, 1x1)
+  e = c -> maxpool(3x3, strides = 1, padding = same)
+  f = concat(d, e) -> conv2d(16, 3x3, strides = 4, padding = same, activation = relu)
+  g = f -> flatten() -> dense(1024) -> dense(1024, tanh) -> reshape((16, 16, 4)) -> upsampling(4)
+  h = concat(i, g) -> conv2d(48, 3x3, same, relu) -> conv2d(48, 1x1, relu)
+  h -> conv2d(12, 3x3, same) -> flatten() -> dense(64, tanh) -> dense(5)
+}
+train wide { loss mse; optimizer sgd; epochs 1 }
+"""
+# A frozen part in micro-batches, cached, and as variants of which each image has its own.
+FROZEN = """
+network frozen {
+  input(80x80x3)
+  random_flip(horizontal)
+  conv2d(48, 3x3, same, relu, name = "f1") -> conv2d(48, 1x1, relu, name = "f2") -> maxpool(2x2)
+  freeze all
+  conv2d(8, 3x3, strides = 2, relu)
+  global_avgpool() -> dense(2)
+}
+train frozen { loss mse; optimizer sgd(1e-2); batch 24; epochs 3; silence NT014; cache CACHE }
+"""
 passed = failed = 0
 
 
@@ -165,8 +195,7 @@ with tempfile.TemporaryDirectory() as folder:
         results = []
         for disabled in ([], ["--disable-pass", name]):
             run(netc, "build", f"{exe}.net", "-o", exe, "--cflags", "-O1", *disabled)
-            if not disabled:
-                run(exe, "train", images, "--save", weights)
+            run(exe, "train", images, "--save", weights, "--seed", "3")
             run(exe, "predict", images, "--weights", weights, "--out", out)
             with h5py.File(out) as f:
                 results.append(f["y"][()])
@@ -226,6 +255,17 @@ with tempfile.TemporaryDirectory() as folder:
     text = open(f"{folder}/inverted_blocks.c").read()
     pairs, wide = text.count("  depthwise_pointwise_fwd("), text.count("&(const Expansion){")
     check("convolutions that go together", (pairs, wide) == (3, 2), f"{pairs}, {wide} with an expansion")
+    same_without("microbatch", WIDE, rng.uniform(-1, 1, (21, 64, 64, 3)), 5)
+    run(netc, "emit", f"{folder}/wide.net", "-o", folder, "--infer")
+    runs = open(f"{folder}/wide.c").read().count("  for (m->image = 0; m->image < n; m->image += part) {")
+    check("runs of micro-batches", runs == 2, f"{runs}")
+    for cache, functions in (("memory variants 2", ("forward", "features", "varied")), ("off", ("forward",))):
+        net = FROZEN.replace("CACHE", cache)
+        same_without("microbatch", net, rng.uniform(-1, 1, (29, 80, 80, 3)), 2)
+        text = subprocess.run([netc, "dump", f"{folder}/frozen.net", "--after", "microbatch"], capture_output=True, text=True).stdout
+        for function in functions:
+            body = re.search(r"^function \w*" + function + r"\w* \{$(.*?)^}", text, re.M | re.S)
+            check(f"{function} in micro-batches, cache {cache}", bool(body) and "f2 (micro-batch)" in body.group(1), text)
     results = []
     for pad, around, kind in (("", "", "same"),
                               ("zero_padding(((0, 1), (0, 1))) -> ", "zero_padding(1) -> ", "valid")):
@@ -249,7 +289,7 @@ with tempfile.TemporaryDirectory() as folder:
     light = subprocess.run([netc, "summary", f"{folder}/light.net"], capture_output=True, text=True).stdout
     check("nothing heavy is frozen: no cache", "training step" in light and "once per image" not in light, light)
     check("a layer without trainable weights", re.search(r"^normalization .* 7  no ", light, re.M) is not None, light)
-    for name in ("freeze", "lower", "autodiff", "fold", "fuse", "dce", "select", "pair", "hoist", "recompute", "schedule", "plan"):
+    for name in ("freeze", "lower", "autodiff", "fold", "fuse", "dce", "select", "pair", "hoist", "microbatch", "recompute", "schedule", "plan"):
         done = subprocess.run([netc, "dump", source, "--after", name], capture_output=True, text=True)
         check(f"dump {name}", done.returncode == 0 and (name == "freeze" or "function forward" in done.stdout))
 print(f"passes: {passed} passed, {failed} failed")

@@ -181,7 +181,12 @@ int module_microbatch(const Module *module, int images, int threads) {
 int value_row_floats(const Value *value) {
   while (value->sliced)
     value = value->storage;
-  return value->shape.dim[value->shape.rank - 1];
+  return value->row ? value->row : value->shape.dim[value->shape.rank - 1];
+}
+
+int64_t value_memory_floats(const Value *root) {
+  return root->row ? value_floats(root) / root->shape.dim[root->shape.rank - 1] * root->row
+                   : value_floats(root);
 }
 
 int64_t value_slice_floats(const Value *value) {

@@ -40,6 +40,7 @@ struct Value {
   int64_t offset; /* plan: floats, per image where batched, into the pool it lies in */
   Value *storage; /* plan: the value whose memory this one shares (itself where its own) */
   bool micro;     /* plan: a root that lives in one run of micro-batches only */
+  int row;        /* plan: a root's floats from one pixel to the next where more than its channels, or 0 */
   bool sliced;    /* plan: as a run of channels of that value, a concatenation, from `slice` on */
   int slice;
 };
@@ -188,9 +189,11 @@ void ir_number(Function *function);
 static inline int64_t value_floats(const Value *value) {
   return shape_count(value->shape);
 }
-/* Plan: floats from one pixel of an image to the next: its channels, or those of the concatenation it lies
- * in. */
+/* Plan: floats from one pixel of an image to the next: its channels, those of the concatenation it lies in,
+ * or more where the plan sets pixels apart. */
 int value_row_floats(const Value *value);
+/* Plan: what a root takes, per image where batched, with what lies between its pixels. */
+int64_t value_memory_floats(const Value *root);
 /* Plan: where a value begins in the memory of the value it lies in. */
 int64_t value_slice_floats(const Value *value);
 Value *node_input(const Node *node, int index); /* aborts where there is none */

@@ -166,7 +166,7 @@ static bool is_result(const Function *function, const Value *root) {
 /* Where the images at work begin in a value of all images of the call, which lies at `place`. */
 static const char *place_of_image(Emitter *emitter, const Value *root, const char *place) {
   return emitter->microbatch ? arena_printf(emitter->arena, "%s + (size_t)m->image * %lld", place,
-                                            (long long)value_floats(root))
+                                            (long long)value_memory_floats(root))
                              : place;
 }
 

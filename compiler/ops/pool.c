@@ -138,9 +138,15 @@ static void global_gradient(Builder *builder, Node *node, Value **dy, const bool
   dx[0] = ir_output(grad, node->in[0]->shape, true, node->in[0]->name);
 }
 
-static void global_emit(Emitter *e, const Node *node) {
+static void global_avgpool_emit(Emitter *e, const Node *node) {
   Shape in = node->in[0]->shape;
-  emit_line(e, "%s_fwd(n, %d, %d, %s, %s, &m->work);", node->op->name, in.dim[0] * in.dim[1], in.dim[2],
+  emit_line(e, "global_avgpool_fwd(n, %d, %d, %d, %s, %s, &m->work);", in.dim[0] * in.dim[1], in.dim[2],
+            value_row_floats(node->in[0]), emit_value(e, node->in[0]), emit_value(e, node->out[0]));
+}
+
+static void global_maxpool_emit(Emitter *e, const Node *node) {
+  Shape in = node->in[0]->shape;
+  emit_line(e, "global_maxpool_fwd(n, %d, %d, %s, %s, &m->work);", in.dim[0] * in.dim[1], in.dim[2],
             emit_value(e, node->in[0]), emit_value(e, node->out[0]));
 }
 
@@ -224,7 +230,7 @@ const OpDef op_global_avgpool = {
     .infer = infer_global,
     .lower = global_lower,
     .gradient = global_gradient,
-    .emit = global_emit,
+    .emit = global_avgpool_emit,
     .samples = (const OpSample[]){{"global_avgpool()", "5x6x3"},
                                   {"global_avgpool(keepdims = true)", "4x3x2"},
                                   {NULL, NULL}},
@@ -245,7 +251,7 @@ const OpDef op_global_maxpool = {
     .infer = infer_global,
     .lower = global_lower,
     .gradient = global_gradient,
-    .emit = global_emit,
+    .emit = global_maxpool_emit,
     .samples = (const OpSample[]){{"global_maxpool()", "5x6x3"},
                                   {"global_maxpool(keepdims = true)", "4x3x2"},
                                   {NULL, NULL}},

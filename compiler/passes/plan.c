@@ -4,7 +4,7 @@
  * count floats per image (place = n * offset), in the micro pool the same for the images of a micro-batch, in
  * the fixed pool plain floats.  Values whose lives overlap never overlap in memory; a view lies where its
  * source lies, an in-place result where an input dies, a branch that is concatenated in its channels of the
- * concatenation.
+ * concatenation; and pixels that would meet in the same sets of a cache are set apart.
  *
  * A run of micro-batches goes through its nodes many times.  What lives in the run alone needs room for the
  * images at work; anything else that is alive in it is so from its first node to its last.
@@ -133,6 +133,59 @@ static void share_slices(Function *function, int *born, int *last) {
   }
 }
 
+/* ---- pixels of 1024 channels, or multiples of that, are set apart ---- */
+
+/* Floats that are a multiple of this apart share a set of a first-level cache, which holds fewer lines than a
+ * register tile has pixels: then each would push out the other. */
+enum { SAME_SET_FLOATS = 1024, LINE_FLOATS = 16 };
+
+/* Whether the node reads input i, a value whose root is `root`, with any distance between pixels.  A residual
+ * is read by the distance of the output. */
+static bool reads_apart(const Node *node, int i, const Value *root) {
+  if (node_is(node, OP_concat))
+    return of_images(node);
+  if (i == 0)
+    return takes_rows(node) || node_is(node, OP_global_avgpool);
+  return takes_rows(node) && node->attr.has_residual && node->in[i]->batched &&
+         root_of(node->out[0])->row == root->row && !node->out[0]->sliced && !node->in[i]->sliced;
+}
+
+/* Whether a value is written with any distance between pixels, and lies nowhere else. */
+static bool may_set_apart(const Function *function, const Node *node, const Value *value) {
+  return value->storage == value && value->batched && value->shape.rank == 3 && node->out_count == 1 &&
+         value->shape.dim[2] % SAME_SET_FLOATS == 0 && !outside(function, value) &&
+         (node_is(node, OP_concat) ? of_images(node) : takes_rows(node));
+}
+
+/* The root whose pixels cannot be apart because of this node, or NULL. */
+static Value *not_apart(const Node *node) {
+  Value *y = node->out_count ? root_of(node->out[0]) : NULL;
+  for (int i = 0; i < node->in_count; i++) {
+    Value *root = root_of(node->in[i]);
+    if (root->row && !reads_apart(node, i, root))
+      return root;
+    if (i && y && y->row && takes_rows(node) && !node_is(node, OP_concat) && node->in[i]->batched &&
+        root->row != y->row)
+      return y;
+  }
+  return NULL;
+}
+
+static void set_pixels_apart(Function *function) {
+  for (Node *node = function->first; node; node = node->next)
+    for (int i = 0; i < node->out_count; i++) {
+      Value *value = node->out[i];
+      if (may_set_apart(function, node, value))
+        value->row = value->shape.dim[2] + LINE_FLOATS;
+    }
+  for (Node *node = function->first; node;) {
+    Value *root = not_apart(node);
+    if (root)
+      root->row = 0;
+    node = root ? function->first : node->next;
+  }
+}
+
 /* Tells the operators how far pixels lie apart. */
 static void set_rows(Function *function) {
   for (Node *node = function->first; node; node = node->next) {
@@ -167,6 +220,7 @@ static void share_storage(Function *function, bool in_place, int *born, int *las
     for (int i = 0; i < node->out_count; i++) {
       node->out[i]->storage = node->out[i];
       node->out[i]->sliced = false;
+      node->out[i]->row = 0;
       born[node->out[i]->id] = node->position;
     }
   for (Node *node = function->last; node;
@@ -175,6 +229,8 @@ static void share_storage(Function *function, bool in_place, int *born, int *las
       share(node->out[0], node->in[0], last);
   if (in_place)
     share_slices(function, born, last);
+  if (in_place)
+    set_pixels_apart(function);
   set_rows(function);
   for (Node *node = function->first; in_place && node; node = node->next) {
     if (!node->op->in_place || !node->in_count)
@@ -237,7 +293,7 @@ static int collect(Function *function, Pool pool, const Runs *runs, const int *b
         end = runs->last[end];
       }
       if (pool == (!value->batched ? POOL_FIXED : value->micro ? POOL_MICRO : POOL_BATCH))
-        buffers[count++] = (Buffer){value, padded(value_floats(value)), 0, begin, end};
+        buffers[count++] = (Buffer){value, padded(value_memory_floats(value)), 0, begin, end};
     }
   return count;
 }

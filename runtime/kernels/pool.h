@@ -285,16 +285,17 @@ static void avgpool_bwd(const Pool2d *g, int n, const float *dy, float *dx, cons
   }
 }
 
-/* y[n][c] = mean over `pixels` of x [n, pixels, channels], dense. */
-static void global_avgpool_fwd(int n, int pixels, int channels, const float *x, float *y, const Work *work) {
+/* y[n][c] = mean over `pixels` of x [n, pixels, in_ld], of which `channels`; y dense. */
+static void global_avgpool_fwd(int n, int pixels, int channels, int in_ld, const float *x, float *y,
+                               const Work *work) {
   (void)work;
   WORK_PARALLEL_FOR(work)
   for (int64_t image = 0; image < n; image++)
     for (int c = 0; c < channels; c += VEC_WIDTH) {
-      const float *from = x + image * pixels * channels + c;
+      const float *from = x + image * pixels * in_ld + c;
       Vec sum = vec_zero();
       for (int i = 0; i < pixels; i++)
-        sum = vec_add(sum, vec_load_upto(from + (int64_t)i * channels, channels - c));
+        sum = vec_add(sum, vec_load_upto(from + (int64_t)i * in_ld, channels - c));
       vec_store_upto(y + image * channels + c, vec_mul(sum, vec_set(1.0f / (float)pixels)), channels - c);
     }
 }

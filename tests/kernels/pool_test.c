@@ -151,8 +151,14 @@ Test(pool, global) {
       }
       Work work = test_work(threads, 0);
       float *y = test_blank(n * c), *dx = test_blank((int64_t)n * pixels * c);
-      global_avgpool_fwd(n, pixels, c, x, y, &work);
+      global_avgpool_fwd(n, pixels, c, c, x, y, &work);
       global_avgpool_bwd(n, pixels, c, dy, dx, &work);
+      float *apart = test_tensor((int64_t)n * pixels * (c + 5)), *same = test_blank(n * c);
+      for (int64_t i = 0; i < (int64_t)n * pixels * c; i++)
+        apart[i / c * (c + 5) + i % c] = x[i];
+      global_avgpool_fwd(n, pixels, c, c + 5, apart, same, &work);
+      test_close("global mean of pixels that lie apart", n * c, same, mean, 1e-6);
+      TEST_FREE(apart, same);
       test_close("global mean", n * c, y, mean, 1e-6);
       test_close("global mean gradient", (int64_t)n * pixels * c, dx, by_mean, 1e-6);
       global_maxpool_fwd(n, pixels, c, x, y, &work);

@@ -136,6 +136,30 @@ network wide {
 }
 train wide { loss mse; optimizer sgd; epochs 1 }
 """
+# Values of 1024 and 2048 channels: a chain of residuals whose pixels lie apart, one that an activation reads and that takes its
+# residual with it, a concatenation of both kinds, a residual that is a product.
+APART = """
+network apart {
+  input(5x6x3)
+  a = conv2d(1024, 1x1, relu)
+  b = a -> conv2d(32, 1x1, relu) -> conv2d(1024, 1x1)
+  c = add(a, b) -> relu()
+  d = c -> conv2d(20, 3x3, same) -> conv2d(1024, 1x1)
+  e = add(c, d) -> relu()
+  f = c -> maxpool(3x3, strides = 1, padding = same)
+  g = concat(e, f) -> depthwise_conv2d(3x3, same) -> conv2d(1024, 1x1)
+  h = g -> conv2d(16, 1x1) -> conv2d(1024, 1x1)
+  i = add(g, h) -> swish() -> conv2d(1024, 1x1, relu)
+  j = i -> global_avgpool() -> dense(7)
+  k = i -> conv2d(1024, 1x1) -> flatten() -> dense(7)
+  l = i -> conv2d(1024, 1x1) -> avgpool(2x2, strides = 1, padding = same)
+  m = multiply(l, l)
+  n = m -> conv2d(12, 1x1) -> conv2d(1024, 1x1)
+  o = add(m, n) -> relu() -> conv2d(3, 1x1) -> flatten() -> dense(7)
+  add(j, k, o)
+}
+train apart { loss mse; optimizer sgd(1e-4); epochs 1 }
+"""
 # A frozen part in micro-batches, cached, and as variants of which each image has its own.
 FROZEN = """
 network frozen {
@@ -259,6 +283,11 @@ with tempfile.TemporaryDirectory() as folder:
     run(netc, "emit", f"{folder}/wide.net", "-o", folder, "--infer")
     runs = open(f"{folder}/wide.c").read().count("  for (m->image = 0; m->image < n; m->image += part) {")
     check("runs of micro-batches", runs == 2, f"{runs}")
+    same_without("plan", APART, rng.uniform(-1, 1, (5, 5, 6, 3)), 7)
+    run(netc, "emit", f"{folder}/apart.net", "-o", folder, "--infer")
+    text = open(f"{folder}/apart.c").read()
+    rows = [int(text.count(f".in_ld = {ld},") > 0) for ld in (1040, 1024, 2064)]
+    check("pixels of 1024 channels apart", rows == [1, 1, 1] and ", 1024, 1040, " in text, f"{rows}")
     for cache, functions in (("memory variants 2", ("forward", "features", "varied")), ("off", ("forward",))):
         net = FROZEN.replace("CACHE", cache)
         same_without("microbatch", net, rng.uniform(-1, 1, (29, 80, 80, 3)), 2)

@@ -25,6 +25,7 @@ typedef struct ConvGrid {
 } ConvGrid;
 
 #define CONV_CACHE_FLOATS 98304 /* of the second-level cache that one of x, weights may fill: 384 KiB */
+#define CONV_AHEAD_TILES  64    /* of pixels: up to so many, fresh weights are asked for ahead */
 #define CONV_NARROW_DEPTH 16    /* fewer channels than this: kernel rows are read as one tap each */
 
 static inline int conv_ceil(int a, int b) {
@@ -78,14 +79,53 @@ static inline void conv_grid_pointers(const ConvGrid *c, const float *image, con
   }
 }
 
+/* Whether grid points are the input's pixels, in their order: 1x1 with stride 1. */
+static inline bool conv_grid_flat(const ConvGrid *c) {
+  return c->taps_h == 1 && c->taps_w == 1 && c->step_h == 1 && c->step_w == 1 && !c->tap_h && !c->tap_w &&
+         c->rows == c->in_h && c->columns == c->in_w && c->rows == c->out_h && c->columns == c->out_w &&
+         c->out_step_h == 1 && c->out_step_w == 1 && !c->out_h0 && !c->out_w0;
+}
+
+/* A part of a convolution that one thread does: grid points [begin, end) of the flat list of n * rows *
+ * columns, channels [k0, k1). */
+typedef struct ConvTask {
+  int64_t begin, end;
+  int k0, k1;
+  bool fresh;        /* no task before has read these weights: they come from far away */
+  const float *then; /* fresh weights of the task that the thread is likely to take next, or NULL */
+} ConvTask;
+
+/* Channels of a group, whose weights stay in cache while the tiles of a range pass over them. */
+static inline int conv_channel_group(const ConvGrid *c) {
+  int64_t lines = conv_grid_flat(c) ? c->depth : (int64_t)(c->taps_h * c->taps_w + 1) * c->depth;
+  int64_t group = CONV_CACHE_FLOATS / (lines * TILE_COLUMNS) * TILE_COLUMNS;
+  return group < TILE_COLUMNS ? TILE_COLUMNS : (int)group;
+}
+
+/* Fresh weights are asked for bit by bit while a thread multiplies with those before, else they would be
+ * waited for: what the first tile of the task asks for while it takes channels [k, k_end), `lines` lines of
+ * weights; the next tile goes on where it ended.  place is NULL where nothing is asked for. */
+static TileFetch conv_ahead(const ConvGrid *c, const ConvTask *task, int k_end, int lines,
+                            const float *packed) {
+  int64_t tiles = (task->end - task->begin + TILE_ROWS - 1) / TILE_ROWS;
+  if (!task->fresh || tiles > CONV_AHEAD_TILES || tiles < 1)
+    return (TileFetch){NULL, 0};
+  /* The next group of channels; after the last that of the next task. */
+  int group = conv_channel_group(c), taps = c->taps_h * c->taps_w;
+  int left = k_end < task->k1 ? task->k1 - k_end : task->k1 - task->k0,
+      channels = left < group ? left : group;
+  return tile_fetch(k_end < task->k1 ? packed + (ptrdiff_t)k_end * taps * c->depth : task->then,
+                    channels * taps * c->depth, (int)tiles * lines);
+}
+
 /* One tile of pixels times channels [first_channel, last_channel), first_channel a multiple of TILE_COLUMNS.
  */
 static void conv_grid_tile(const ConvGrid *c, int pixels, int first_tap, int taps, const float *const *a,
-                           const ptrdiff_t *at, const float *packed, const Epilogue *e, bool clamp, float low,
-                           float high, int first_channel, int last_channel, float *y) {
+                           const ptrdiff_t *at, const float *packed, TileFetch *fetch, const Epilogue *e,
+                           bool clamp, float low, float high, int first_channel, int last_channel, float *y) {
   int all_taps = c->taps_h * c->taps_w;
   ptrdiff_t block = (ptrdiff_t)all_taps * c->depth * TILE_BLOCK;
-  bool first = first_tap == 0, last = first_tap + taps == all_taps;
+  bool first = first_tap == 0, last = first_tap + taps == all_taps, asks = fetch && fetch->place;
   TileOut out = {
       .at = at, .accumulate = !first, .low = last ? low : -INFINITY, .high = last ? high : INFINITY};
   for (int k = first_channel; k < last_channel; k += TILE_COLUMNS) {
@@ -94,33 +134,26 @@ static void conv_grid_tile(const ConvGrid *c, int pixels, int first_tap, int tap
     out.bias = e && e->bias ? e->bias + k : NULL;
     out.residual = e && e->residual ? e->residual + k : NULL;
     const float *b = packed + k / TILE_BLOCK * block + (ptrdiff_t)first_tap * c->depth * TILE_BLOCK;
-    tile_multiply(pixels, taps, c->depth, a, b, TILE_BLOCK, block, NULL, &out);
+    tile_multiply(pixels, taps, c->depth, a, b, TILE_BLOCK, block, asks ? fetch : NULL, &out);
+    if (asks)
+      fetch->place += taps * c->depth * fetch->step;
     if (last && !clamp)
       epilogue_activate(&e->act, out.y, at, pixels, out.columns);
   }
-}
-
-/* Whether grid points are the input's pixels, in their order: 1x1 with stride 1. */
-static inline bool conv_grid_flat(const ConvGrid *c) {
-  return c->taps_h == 1 && c->taps_w == 1 && c->step_h == 1 && c->step_w == 1 && !c->tap_h && !c->tap_w &&
-         c->rows == c->in_h && c->columns == c->in_w && c->rows == c->out_h && c->columns == c->out_w &&
-         c->out_step_h == 1 && c->out_step_w == 1 && !c->out_h0 && !c->out_w0;
 }
 
 /* Where pixels are multiples of 4 KiB apart, those of a tile share a set of the first-level cache, which has
  * fewer ways than a tile has rows: they are copied, so many channels at a time. */
 #define CONV_FLAT_DEPTH 512
 
-/* The tile of `pixels` rows from pixel `first` on, channels [k, k_end), in a flat grid; `more`: the next
- * pixels come afterwards. */
-static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, bool more, int k, int k_end,
-                           const float *x, const float *packed, const Epilogue *e, bool clamp, float low,
+/* The tile of `pixels` rows from pixel `first` on, channels [k, k_end), in a flat grid; fetch.place may be
+ * NULL. */
+static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, int k, int k_end, const float *x,
+                           const float *packed, TileFetch fetch, const Epilogue *e, bool clamp, float low,
                            float high, float *y) {
   float copy[TILE_ROWS * (CONV_FLAT_DEPTH + TILE_BLOCK)];
-  bool copies = c->in_ld % 1024 == 0, asks = more && c->in_ld < 2 * c->depth;
+  bool copies = c->in_ld % 1024 == 0;
   int step = copies ? CONV_FLAT_DEPTH : c->depth;
-  TileFetch fetch = tile_fetch(x + ((ptrdiff_t)first + TILE_ROWS) * c->in_ld, TILE_ROWS * c->in_ld,
-                               c->depth * conv_ceil(k_end - k, TILE_COLUMNS));
   const float *a[TILE_ROWS];
   ptrdiff_t at[TILE_ROWS], block = (ptrdiff_t)c->depth * TILE_BLOCK;
   for (int d = 0; d < c->depth; d += step) {
@@ -135,7 +168,7 @@ static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, bool mo
       else if (copies)
         a[r] = copy;
     }
-    for (int column = k; column < k_end; column += TILE_COLUMNS, fetch.place += depth * fetch.step) {
+    for (int column = k; column < k_end; column += TILE_COLUMNS) {
       TileOut out = {.at = at,
                      .y = y + column,
                      .columns = k_end - column < TILE_COLUMNS ? k_end - column : TILE_COLUMNS,
@@ -145,48 +178,59 @@ static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, bool mo
                      .low = last ? low : -INFINITY,
                      .high = last ? high : INFINITY};
       tile_multiply(pixels, 1, depth, a, packed + column / TILE_BLOCK * block + (ptrdiff_t)d * TILE_BLOCK,
-                    TILE_BLOCK, block, asks ? &fetch : NULL, &out);
+                    TILE_BLOCK, block, fetch.place ? &fetch : NULL, &out);
+      if (fetch.place)
+        fetch.place += depth * fetch.step;
       if (last && !clamp)
         epilogue_activate(&e->act, out.y, at, pixels, out.columns);
     }
   }
 }
 
-/* conv_grid_range for a flat grid, where pixels need not be looked for; near: x is in a cache that is not
+/* conv_grid_task for a flat grid, where pixels need not be looked for; near: x is in a cache that is not
  * shared. */
-static void conv_flat_range(const ConvGrid *c, int64_t begin, int64_t end, int k0, int k1, bool near,
-                            const float *x, const float *packed, const Epilogue *e, bool clamp, float low,
-                            float high, float *y) {
-  int group = (int)(CONV_CACHE_FLOATS / ((int64_t)c->depth * TILE_COLUMNS)) * TILE_COLUMNS;
-  if (group < TILE_COLUMNS)
-    group = TILE_COLUMNS;
-  for (int k = k0; k < k1; k += group)
-    for (int64_t tile = begin; tile < end; tile += TILE_ROWS)
-      conv_flat_tile(c, tile, end - tile < TILE_ROWS ? (int)(end - tile) : TILE_ROWS,
-                     !near && end - tile > TILE_ROWS, k, k + group < k1 ? k + group : k1, x, packed, e, clamp,
-                     low, high, y);
+static void conv_flat_task(const ConvGrid *c, const ConvTask *task, bool near, const float *x,
+                           const float *packed, const Epilogue *e, bool clamp, float low, float high,
+                           float *y) {
+  int group = conv_channel_group(c);
+  for (int k = task->k0; k < task->k1; k += group) {
+    int k_end = k + group < task->k1 ? k + group : task->k1;
+    int lines = c->depth * conv_ceil(k_end - k, TILE_COLUMNS);
+    TileFetch ahead = conv_ahead(c, task, k_end, lines, packed);
+    /* Where weights need not be asked for, what the next tile reads. */
+    const float *rows = e && e->residual ? e->residual : !near && c->in_ld < 2 * c->depth ? x : NULL;
+    int ld = e && e->residual ? c->out_ld : c->in_ld;
+    TileFetch pixels = tile_fetch(NULL, TILE_ROWS * ld, lines);
+    for (int64_t tile = task->begin; tile < task->end; tile += TILE_ROWS) {
+      int64_t left = task->end - tile;
+      pixels.place = rows && left > TILE_ROWS ? rows + (ptrdiff_t)(tile + TILE_ROWS) * ld : NULL;
+      conv_flat_tile(c, tile, left < TILE_ROWS ? (int)left : TILE_ROWS, k, k_end, x, packed,
+                     ahead.place ? ahead : pixels, e, clamp, low, high, y);
+      if (ahead.place)
+        ahead.place += lines * ahead.step;
+    }
+  }
 }
 
-/* Pixels [begin, end) of the flat list of n * rows * columns grid points, channels [k0, k1). */
-static void conv_grid_range(const ConvGrid *c, int64_t begin, int64_t end, int k0, int k1, const float *x,
-                            const float *zero, const float *packed, const Epilogue *e, float *y) {
+/* zero: a pixel of zeros. */
+static void conv_grid_task(const ConvGrid *c, const ConvTask *task, const float *x, const float *zero,
+                           const float *packed, const Epilogue *e, float *y) {
   float low = -INFINITY, high = INFINITY;
   bool clamp = e ? act_is_clamp(&e->act, &low, &high) : true;
   int all_taps = c->taps_h * c->taps_w;
   if (conv_grid_flat(c)) {
-    conv_flat_range(c, begin, end, k0, k1, false, x, packed, e, clamp, low, high, y);
+    conv_flat_task(c, task, false, x, packed, e, clamp, low, high, y);
     return;
   }
   const float *a[TILE_TAPS * TILE_ROWS];
   ptrdiff_t at[TILE_ROWS];
-  /* As many channels at once as keep their weights in cache while the tiles of the range pass over them. */
-  int group = (int)(CONV_CACHE_FLOATS / ((int64_t)(all_taps + 1) * c->depth * TILE_COLUMNS)) * TILE_COLUMNS;
-  if (group < TILE_COLUMNS)
-    group = TILE_COLUMNS;
-  for (int k = k0; k < k1; k += group) {
-    int k_end = k + group < k1 ? k + group : k1;
-    for (int64_t tile = begin; tile < end; tile += TILE_ROWS) {
-      int pixels = end - tile < TILE_ROWS ? (int)(end - tile) : TILE_ROWS;
+  int group = conv_channel_group(c);
+  for (int k = task->k0; k < task->k1; k += group) {
+    int k_end = k + group < task->k1 ? k + group : task->k1;
+    TileFetch ahead =
+        conv_ahead(c, task, k_end, all_taps * c->depth * conv_ceil(k_end - k, TILE_COLUMNS), packed);
+    for (int64_t tile = task->begin; tile < task->end; tile += TILE_ROWS) {
+      int pixels = task->end - tile < TILE_ROWS ? (int)(task->end - tile) : TILE_ROWS;
       int64_t row = tile / c->columns;
       int j = (int)(tile % c->columns), i = (int)(row % c->rows);
       ptrdiff_t image = (ptrdiff_t)(row / c->rows);
@@ -214,7 +258,7 @@ static void conv_grid_range(const ConvGrid *c, int64_t begin, int64_t end, int k
             }
           }
         }
-        conv_grid_tile(c, pixels, first, taps, a, at, packed, e, clamp, low, high, k, k_end, y);
+        conv_grid_tile(c, pixels, first, taps, a, at, packed, &ahead, e, clamp, low, high, k, k_end, y);
         first += TILE_TAPS;
       } while (first < all_taps);
     }
@@ -277,7 +321,7 @@ static void conv_grid_narrow_rows(const ConvGrid *c, int i0, int i1, const float
       for (int t = 0; t < taps; t++)
         for (int r = 0; r < TILE_ROWS; r++)
           a[t * TILE_ROWS + r] = place[r] + (first + t) * line;
-      conv_grid_tile(&rows, used, first, taps, a, at, packed, e, clamp, low, high, 0, c->channels, y);
+      conv_grid_tile(&rows, used, first, taps, a, at, packed, NULL, e, clamp, low, high, 0, c->channels, y);
       first += TILE_TAPS;
     } while (first < c->taps_h);
   }
@@ -351,12 +395,20 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
     float *zero = work_scratch(work);
     for (int d = 0; d < c->depth; d++)
       zero[d] = 0.0f;
-    int64_t begin = task / parts * range * TILE_ROWS, end = begin + range * TILE_ROWS;
-    int part = (int)(task % parts);
-    int k0 = column_tiles * part / parts * TILE_COLUMNS,
-        k1 = column_tiles * (part + 1) / parts * TILE_COLUMNS;
-    conv_grid_range(c, begin, end < pixels ? end : pixels, k0, k1 < c->channels ? k1 : c->channels, x, zero,
-                    packed, e, y);
+    /* Threads take tasks in turn, near enough: the one that comes to this thread is so many further on. */
+    int64_t begin = task / parts * range * TILE_ROWS, end = begin + range * TILE_ROWS,
+            next = task + work->threads;
+    int k0 = column_tiles * (int)(task % parts) / parts * TILE_COLUMNS,
+        k1 = column_tiles * ((int)(task % parts) + 1) / parts * TILE_COLUMNS;
+    ptrdiff_t weights = (ptrdiff_t)c->taps_h * c->taps_w * c->depth;
+    ConvTask own = {.begin = begin,
+                    .end = end < pixels ? end : pixels,
+                    .k0 = k0,
+                    .k1 = k1 < c->channels ? k1 : c->channels,
+                    .fresh = task < parts || task < work->threads};
+    if (next < parts)
+      own.then = packed + column_tiles * (int)next / parts * TILE_COLUMNS * weights;
+    conv_grid_task(c, &own, x, zero, packed, e, y);
   }
 }
 #endif

@@ -79,10 +79,20 @@ static inline size_t depthwise_pointwise_fwd_scratch_floats(const Conv2d *depthw
 /* The 1x1 convolution of `pixels` pixels, channels [k0, k1); near: x was made just before. */
 static void depthwise_flat(const Conv2d *g, int in_ld, int out_ld, int64_t pixels, int k0, int k1, bool near,
                            const float *x, const float *packed, const Epilogue *e, float *y) {
-  ConvGrid grid = {.in_ld = in_ld, .depth = g->in_c, .out_ld = out_ld, .channels = g->out_c};
+  ConvGrid grid = {.in_ld = in_ld,
+                   .depth = g->in_c,
+                   .step_h = 1,
+                   .step_w = 1,
+                   .taps_h = 1,
+                   .taps_w = 1,
+                   .out_ld = out_ld,
+                   .channels = g->out_c,
+                   .out_step_h = 1,
+                   .out_step_w = 1};
   float low, high;
   bool clamp = act_is_clamp(&e->act, &low, &high);
-  conv_flat_range(&grid, 0, pixels, k0, k1, near, x, packed, e, clamp, low, high, y);
+  conv_flat_task(&grid, &(ConvTask){.end = pixels, .k0 = k0, .k1 = k1}, near, x, packed, e, clamp, low, high,
+                 y);
 }
 
 /* Output rows [begin, end) of the n * out_h, channels [k0, k1) of the 1x1 convolution; `middle` takes what

@@ -104,11 +104,12 @@ static inline int conv_channel_group(const ConvGrid *c) {
 
 /* Fresh weights are asked for bit by bit while a thread multiplies with those before, else they would be
  * waited for: what the first tile of the task asks for while it takes channels [k, k_end), `lines` lines of
- * weights; the next tile goes on where it ended.  place is NULL where nothing is asked for. */
+ * weights; the next tile goes on where it ended.  place is NULL where nothing is asked for: also where no tap
+ * reaches the grid. */
 static TileFetch conv_ahead(const ConvGrid *c, const ConvTask *task, int k_end, int lines,
                             const float *packed) {
   int64_t tiles = (task->end - task->begin + TILE_ROWS - 1) / TILE_ROWS;
-  if (!task->fresh || tiles > CONV_AHEAD_TILES || tiles < 1)
+  if (!task->fresh || tiles > CONV_AHEAD_TILES || tiles < 1 || lines < 1)
     return (TileFetch){NULL, 0};
   /* The next group of channels; after the last that of the next task. */
   int group = conv_channel_group(c), taps = c->taps_h * c->taps_w;

@@ -84,18 +84,21 @@ static const char *variant(const Node *node) {
   return conv_algorithm_names[node->attr.algorithm];
 }
 
+static void forward_emit(Emitter *e, const Node *node, const char *indent, ConvAlgorithm algorithm,
+                         const Value *weights) {
+  emit_line(e, "%sconv2d_fwd_%s(%s, n, %s, %s, %s, %s, &m->work);", indent, conv_algorithm_names[algorithm],
+            emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, weights),
+            emit_epilogue(e, node, 2), emit_value(e, node->out[0]));
+}
+
 static void conv2d_emit(Emitter *e, const Node *node) {
-  if (node->attr.few_below) {
-    emit_line(e, "if (n < %d)", node->attr.few_below);
-    emit_line(e, "  conv2d_fwd_%s(%s, n, %s, %s, %s, %s, &m->work);", conv_algorithm_names[node->attr.few],
-              emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]),
-              emit_value(e, node->in[node->in_count - 1]), emit_epilogue(e, node, 2),
-              emit_value(e, node->out[0]));
+  const NodeAttr *attr = &node->attr;
+  if (attr->few_below) {
+    emit_line(e, "if (n < %d)", attr->few_below);
+    forward_emit(e, node, "  ", attr->few, node->in[node->in_count - 1]);
     emit_line(e, "else");
   }
-  emit_line(e, "%sconv2d_fwd_%s(%s, n, %s, %s, %s, %s, &m->work);", node->attr.few_below ? "  " : "",
-            variant(node), emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]),
-            emit_value(e, node->in[1]), emit_epilogue(e, node, 2), emit_value(e, node->out[0]));
+  forward_emit(e, node, attr->few_below ? "  " : "", attr->algorithm, node->in[1]);
 }
 
 /* Where the maxima of a pooling that was worked in were, and the mask of an activation (see select_pool.c).

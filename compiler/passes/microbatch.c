@@ -20,8 +20,8 @@ static const double NEAR_BYTES = 12e6, DOUBLINGS = 3;
 /* Of what values from memory cost others, Winograd's transforms, which wait for the products, show so much.
  */
 static const double WINOGRAD_SHOWS = 0.15;
-/* Of a call, in the units of conv_cost: threads started and joined, about 3 us; and what Winograd's blocks of
- * tiles lose where they are few. */
+/* Of a call, in the units of conv_cost: threads that start, and wait for the last of them, about 10 us; and
+ * what Winograd's blocks of tiles lose where they are few. */
 static const double CALL = 2e6, WINOGRAD_CALL = 10e6;
 /* What micro-batches must save to be taken, and what half as many images must save: calls of few are less
  * even over many threads. */
@@ -43,10 +43,9 @@ static double batched_floats(const Node *node) {
   return sum;
 }
 
-/* What computes a node in calls of so many images. */
-static bool by_winograd(const Node *node, int images) {
-  const NodeAttr *attr = &node->attr;
-  return node_is(node, OP_conv2d) && conv_tile(images < attr->few_below ? attr->few : attr->algorithm);
+/* What computes a convolution in calls of so many images. */
+static ConvAlgorithm algorithm_at(const Node *conv, int images) {
+  return images < conv->attr.few_below ? conv->attr.few : conv->attr.algorithm;
 }
 
 /* What weights and products cost a call; of other operators only the weights differ with the number of
@@ -54,8 +53,7 @@ static bool by_winograd(const Node *node, int images) {
 static double compute_cost(const Node *node, int images) {
   const NodeAttr *attr = &node->attr;
   if (node_is(node, OP_conv2d))
-    return conv_cost(&attr->conv, OP_conv2d, images < attr->few_below ? attr->few : attr->algorithm, images,
-                     true);
+    return conv_cost(&attr->conv, OP_conv2d, algorithm_at(node, images), images, true);
   if (node_is(node, OP_depthwise_pointwise)) {
     double expand = attr->expands ? conv_cost(&attr->expand, OP_conv2d, CONV_DIRECT, images, true) : 0;
     return expand + conv_cost(&attr->conv, OP_conv2d, CONV_DIRECT, images, true);
@@ -70,7 +68,7 @@ static double compute_cost(const Node *node, int images) {
 static double node_cost(const Node *node, int images) {
   if (node->op->view || node_is(node, OP_concat))
     return 0; /* branches write where the concatenation lies */
-  bool winograd = by_winograd(node, images);
+  bool winograd = node_is(node, OP_conv2d) && conv_tile(algorithm_at(node, images));
   double floats = batched_floats(node), far = floats * distance(floats * images);
   return (compute_cost(node, images) + (winograd ? WINOGRAD_CALL : CALL)) / images +
          conv_pass_cost(winograd ? WINOGRAD_SHOWS * far : far);

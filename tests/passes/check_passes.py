@@ -5,6 +5,7 @@ usage: check_passes.py NETC
 One network with branches, a residual, BatchNorm frozen and not, a frozen prefix, dropout off: trained for a few steps with
 each pass left out in turn.  `fold` multiplies in another order and `fuse` lets dense layers start their sums from the bias, so
 those two agree within rounding; all others must give the same bits."""
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -181,6 +182,14 @@ def run(*argv):
         sys.exit(f"{' '.join(argv)}\n{done.stdout}{done.stderr}")
 
 
+def build(programs):
+    """(source, executable, options of netc build) each, two at a time: compiling is most of what this test does."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(run, netc, "build", source, "-o", exe, "--cflags", "-O1", *options) for source, exe, options in programs]
+        for one in done:
+            one.result()
+
+
 def check(name, good, why=""):
     global passed, failed
     passed, failed = passed + good, failed + (not good)
@@ -197,11 +206,14 @@ with tempfile.TemporaryDirectory() as folder:
         f["x"] = rng.uniform(-1, 1, (17, 12, 12, 3)).astype(np.float32)
         f["y"] = rng.randint(0, 3, 17).astype(np.int32)
 
+    without = ("freeze", "fuse", "dce", "hoist", "schedule", "plan", "fold")
+    build([(source, f"{folder}/mixed", ["--verify-each"])] +
+          [(source, f"{folder}/mixed_{name}", ["--verify-each", "--disable-pass", name]) for name in without])
+
     def outcome(disabled=None, threads=2):
         exe, out, log, pred = (f"{folder}/{n}" for n in ("mixed", "out.h5", "log.csv", "pred.h5"))
-        if threads == 2:
-            run(netc, "build", source, "-o", exe, "--cflags", "-O1", "--verify-each",
-                *(["--disable-pass", disabled] if disabled else []))
+        if disabled:
+            exe = f"{exe}_{disabled}"
         run(exe, "train", data, "--save", out, "--log", log, "--threads", str(threads), "--seed", "3")
         run(exe, "predict", data, "--weights", out, "--out", pred)
         with h5py.File(pred) as f:
@@ -217,10 +229,10 @@ with tempfile.TemporaryDirectory() as folder:
             f["x"] = x.astype(np.float32)
             f["y"] = np.zeros((len(x), outputs), np.float32)
         results = []
-        for disabled in ([], ["--disable-pass", name]):
-            run(netc, "build", f"{exe}.net", "-o", exe, "--cflags", "-O1", *disabled)
-            run(exe, "train", images, "--save", weights, "--seed", "3")
-            run(exe, "predict", images, "--weights", weights, "--out", out)
+        build([(f"{exe}.net", exe, []), (f"{exe}.net", f"{exe}_without", ["--disable-pass", name])])
+        for program in (exe, f"{exe}_without"):
+            run(program, "train", images, "--save", weights, "--seed", "3")
+            run(program, "predict", images, "--weights", weights, "--out", out)
             with h5py.File(out) as f:
                 results.append(f["y"][()])
         worst = float(np.abs(results[0] - results[1]).max())
@@ -230,7 +242,7 @@ with tempfile.TemporaryDirectory() as folder:
     for threads in (1, 3):
         other_log, other = outcome(threads=threads)
         check(f"{threads} threads", other_log == log and np.array_equal(other, pred))
-    for disabled in ("freeze", "fuse", "dce", "hoist", "schedule", "plan", "fold"):
+    for disabled in without:
         other_log, other = outcome(disabled)
         worst = float(np.abs(other - pred).max())
         if disabled in ("fold", "fuse"):

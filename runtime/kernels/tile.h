@@ -31,6 +31,16 @@
 #define TILE_ROWS 4
 #define TILE_VECS 2
 #endif
+/* Before the loops over depth.  The 12 multiply-adds of a step keep both units of an AVX2 processor busy, and
+ * the additions of a loop around each step take turns from them: longer steps lose fewer (7 % measured). */
+#define TILE_PRAGMA(text) _Pragma(#text)
+#if VEC_ISA == ISA_AVX2 && defined(__clang__)
+#define TILE_UNROLL(steps) TILE_PRAGMA(clang loop unroll_count(steps))
+#elif VEC_ISA == ISA_AVX2 && defined(__GNUC__)
+#define TILE_UNROLL(steps) TILE_PRAGMA(GCC unroll steps)
+#else
+#define TILE_UNROLL(steps)
+#endif
 #define TILE_COLUMNS (TILE_VECS * VEC_WIDTH)
 #define TILE_MIDDLE  (TILE_ROWS > 8 ? 8 : TILE_ROWS) /* rows of the next smaller tile that is compiled */
 /* Weights are asked for so many lines ahead: those of a layer come from memory where each is read once. */
@@ -176,6 +186,7 @@ VEC_INLINE void tile_rows(int rows, int vecs, int used, const TileFetch *fetch, 
   ptrdiff_t step = fetch ? fetch->step : 0;
   tile_start(rows, vecs, used, out, sum);
   for (int t = 0; t < taps; t++, a += TILE_ROWS) {
+    TILE_UNROLL(4)
     for (int d = 0; d < depth; d++, b += line, next += step) {
       Vec line_b[TILE_VECS];
       VEC_UNROLL
@@ -183,7 +194,8 @@ VEC_INLINE void tile_rows(int rows, int vecs, int used, const TileFetch *fetch, 
         line_b[v] = vec_load(b + tile_offset(v, block));
       VEC_UNROLL
       for (int v = 0; v < vecs; v++)
-        VEC_FETCH(b + tile_offset(v, block) + TILE_AHEAD * line);
+        if (v * VEC_WIDTH % TILE_BLOCK == 0) /* a block is a line of the cache */
+          VEC_FETCH(b + tile_offset(v, block) + TILE_AHEAD * line);
       if (fetch)
         VEC_FETCH(next);
       VEC_UNROLL
@@ -207,6 +219,7 @@ VEC_INLINE void tile_panel(int rows, int vecs, int used, int segments, const Til
   tile_start(rows, vecs, used, out, sum);
   for (int s = 0; s < segments; s++) {
     const float *a = segment[s].a, *b = segment[s].b;
+    TILE_UNROLL(2)
     for (int d = segment[s].count; d > 0; d--, a += a_line, b += line, next += step) {
       Vec line_b[TILE_VECS];
       VEC_UNROLL

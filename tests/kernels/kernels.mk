@@ -1,4 +1,4 @@
-# Kernels against plain references: three builds of one test program.
+# Kernels against plain references: builds of one test program, one more for AVX2 where the processor has AVX-512.
 KERNEL_TESTS := $(wildcard tests/kernels/*.c)
 KERNEL_HEADERS := $(wildcard runtime/kernels/*.h tests/kernels/*.h)
 KERNEL_FLAGS := -std=c11 -D_GNU_SOURCE $(WARNINGS) -Wno-unused-function -Iruntime -Itests/kernels
@@ -6,12 +6,12 @@ KERNEL_NATIVE ?= -march=native
 KERNEL_FLAGS_native := -O2 $(KERNEL_NATIVE) -fopenmp
 KERNEL_FLAGS_portable := -O2 -DNETC_PORTABLE -fopenmp
 KERNEL_FLAGS_sanitize := -O1 -g $(KERNEL_NATIVE) -fsanitize=address,undefined -fno-sanitize-recover=all
+KERNEL_FLAGS_avx2 := -O2 -march=haswell -fopenmp
+KERNEL_BUILDS := native portable sanitize $(if $(shell grep -wm1 avx512f /proc/cpuinfo 2>/dev/null),avx2)
 
 .PHONY: check-kernels
-check-kernels: $(BUILD)/tests/kernels_native $(BUILD)/tests/kernels_portable $(BUILD)/tests/kernels_sanitize
-	$(BUILD)/tests/kernels_native
-	$(BUILD)/tests/kernels_portable
-	ASAN_OPTIONS=detect_leaks=0 $(BUILD)/tests/kernels_sanitize
+check-kernels: $(KERNEL_BUILDS:%=$(BUILD)/tests/kernels_%)
+	set -e; for test in $^; do ASAN_OPTIONS=detect_leaks=0 $$test; done
 
 define KERNEL_BUILD
 $(BUILD)/tests/kernels_$(1).objects/%.o: tests/kernels/%.c $(KERNEL_HEADERS)
@@ -20,7 +20,7 @@ $(BUILD)/tests/kernels_$(1).objects/%.o: tests/kernels/%.c $(KERNEL_HEADERS)
 $(BUILD)/tests/kernels_$(1): $(KERNEL_TESTS:tests/kernels/%.c=$(BUILD)/tests/kernels_$(1).objects/%.o)
 	$$(CC) $$(KERNEL_FLAGS_$(1)) -o $$@ $$^ -lcriterion -lm
 endef
-$(foreach build,native portable sanitize,$(eval $(call KERNEL_BUILD,$(build))))
+$(foreach build,$(KERNEL_BUILDS),$(eval $(call KERNEL_BUILD,$(build))))
 
 # The NEON build under an emulator, where a cross compiler and qemu-user are installed.
 NEON_CC ?= aarch64-linux-gnu-gcc

@@ -29,52 +29,54 @@ static inline double bench_median(double *times, int count) {
   return times[count / 2];
 }
 
-/* Median seconds of body(context), and the least in *least: at least 3 calls after one to warm up, about
- * `budget` seconds in all. */
-static double bench_run(void (*body)(void *), void *context, double budget, double *least) {
-  double times[BENCH_ROUNDS], begin;
+/* The multiply-adds per second (as two operations each) that `threads` threads reach on registers alone, all
+ * of which but a few are sums, as in the register tiles of the kernels: processors clock the lower the more
+ * of themselves they use. */
+static double bench_peak(int threads) {
+  enum { CHAINS = VEC_REGISTERS - 4, STEPS = 100000 };
+  volatile float sink = 0.0f;
+  Work work = {.threads = threads};
+  double t = bench_now();
+  WORK_PARALLEL_FOR(&work)
+  for (int thread = 0; thread < threads; thread++) {
+    Vec sum[CHAINS], factor = vec_set(0.999f), one = vec_set(0.001f);
+    VEC_UNROLL
+    for (int i = 0; i < CHAINS; i++)
+      sum[i] = vec_set((float)i);
+    for (int step = 0; step < STEPS; step++) {
+      VEC_UNROLL
+      for (int i = 0; i < CHAINS; i++)
+        sum[i] = vec_fma(sum[i], factor, one);
+    }
+    for (int i = 1; i < CHAINS; i++)
+      sum[0] = vec_add(sum[0], sum[i]);
+    sink = vec_sum(sum[0]);
+  }
+  (void)sink;
+  return 2.0 * CHAINS * STEPS * VEC_WIDTH * threads / (bench_now() - t);
+}
+
+typedef struct BenchTime {
+  double median, least; /* seconds of a call */
+  double peak;          /* what bench_peak was meanwhile, the median */
+} BenchTime;
+
+/* Times body(context) and bench_peak in turn: at least 3 calls after one to warm up, about `budget` seconds
+ * in all. */
+static BenchTime bench_run(void (*body)(void *), void *context, int threads, double budget) {
+  double times[BENCH_ROUNDS], peaks[BENCH_ROUNDS], begin;
   int count = 0;
   body(context);
   begin = bench_now();
   while (count < BENCH_ROUNDS && (count < 3 || bench_now() - begin < budget)) {
     double t = bench_now();
     body(context);
-    times[count++] = bench_now() - t;
+    times[count] = bench_now() - t;
+    peaks[count++] = bench_peak(threads);
   }
-  double median = bench_median(times, count);
-  *least = times[0];
-  return median;
-}
-
-/* The most multiply-adds per second (as two operations each) that `threads` threads reach on registers alone.
- */
-static double bench_peak(int threads) {
-  enum { CHAINS = 12, STEPS = 200000, BURSTS = 7 };
-  double rates[BURSTS];
-  volatile float sink = 0.0f;
-  Work work = {.threads = threads};
-  for (int burst = 0; burst < BURSTS; burst++) {
-    double t = bench_now();
-    WORK_PARALLEL_FOR(&work)
-    for (int thread = 0; thread < threads; thread++) {
-      Vec sum[CHAINS], factor = vec_set(0.999f), one = vec_set(0.001f);
-      VEC_UNROLL
-      for (int i = 0; i < CHAINS; i++)
-        sum[i] = vec_set((float)i);
-      for (int step = 0; step < STEPS; step++) {
-        VEC_UNROLL
-        for (int i = 0; i < CHAINS; i++)
-          sum[i] = vec_fma(sum[i], factor, one);
-      }
-      for (int i = 1; i < CHAINS; i++)
-        sum[0] = vec_add(sum[0], sum[i]);
-      sink = vec_sum(sum[0]);
-    }
-    rates[burst] = 2.0 * CHAINS * STEPS * VEC_WIDTH * threads / (bench_now() - t);
-  }
-  (void)sink;
-  bench_median(rates, BURSTS);
-  return rates[BURSTS - 1];
+  BenchTime time = {.median = bench_median(times, count), .peak = bench_median(peaks, count)};
+  time.least = times[0];
+  return time;
 }
 
 /* `count` floats in [-1, 1), 64-byte aligned. */

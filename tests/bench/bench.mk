@@ -1,7 +1,7 @@
 # Kernel benchmarks: `make bench-kernels`; KERNEL_BENCH takes arguments, e.g. KERNEL_BENCH="-t 1 -n 8 vgg dense".
 KERNEL_BENCH ?=
 PYTHON ?= python3
-BENCH_FLAGS ?= -O2 -march=native
+BENCH_FLAGS ?= -O3 -march=native
 
 $(BUILD)/tests/bench_kernels: tests/bench/bench_kernels.c tests/bench/bench.h $(wildcard runtime/kernels/*.h)
 	@mkdir -p $(@D)

@@ -152,8 +152,7 @@ static Conv2d layer_geometry(const Layer *l) {
                   l->stride, padding, padding, 1,   1,   1,        l->in_c,   l->out_c};
 }
 
-static void bench_layer(const Layer *l, int images, int threads, const char *only, double budget,
-                        double peak) {
+static void bench_layer(const Layer *l, int images, int threads, const char *only, double budget) {
   Bench b = {.g = layer_geometry(l), .n = images > 0 ? images : l->images, .work = {.threads = threads}};
   size_t w_floats = (size_t)(l->kernel * l->kernel) * (size_t)l->in_c * (size_t)l->out_c;
   b.x = bench_floats((size_t)b.n * (size_t)(l->size * l->size) * (size_t)l->in_c);
@@ -181,9 +180,10 @@ static void bench_layer(const Layer *l, int images, int threads, const char *onl
     b.packed = k->pack ? bench_floats(k->packed(&b.g)) : NULL;
     if (k->pack)
       k->pack(&b.g, b.w, b.packed, &b.work);
-    double least, t = bench_run(k->run, &b, budget, &least);
-    printf("%-10s%-14s%-11s%9.3f ms%8.1f GFLOP/s%6.0f %%\n", l->set, l->name, k->name, t * 1e3,
-           flops / t * 1e-9, 100.0 * flops / t / peak);
+    BenchTime time = bench_run(k->run, &b, threads, budget);
+    double rate = flops / time.median;
+    printf("%-10s%-14s%-11s%9.3f ms%8.1f GFLOP/s%6.0f %%\n", l->set, l->name, k->name, time.median * 1e3,
+           rate * 1e-9, 100.0 * rate / time.peak);
     fflush(stdout);
     free(b.packed);
     free(b.work.scratch);
@@ -222,7 +222,7 @@ static void run_dense_both(void *p) {
                        b->packed, &b->work);
 }
 
-static void bench_dense(int in, int out, int n, int threads, double budget, double peak) {
+static void bench_dense(int in, int out, int n, int threads, double budget) {
   static const struct {
     const char *name;
     void (*run)(void *);
@@ -249,12 +249,12 @@ static void bench_dense(int in, int out, int n, int threads, double budget, doub
   b.bias = bench_floats((size_t)out);
   b.epilogue = (Epilogue){b.bias, NULL, {ACT_RELU, INFINITY, 0.0f, 0.0f}, .max_pool = false};
   for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-    double least, t = bench_run(steps[i].run, &b, budget, &least),
-                  flops = 2.0 * steps[i].products * n * (double)count;
+    BenchTime time = bench_run(steps[i].run, &b, threads, budget);
+    double rate = 2.0 * steps[i].products * n * (double)count / time.median;
     double bytes = 4 * (steps[i].w_passes * (double)count + steps[i].x_passes * n * (double)in);
     printf("dense     %6dx%-6d b%-4d%-10s%8.3f ms%8.1f GFLOP/s%6.0f %%%8.1f GB/s  best%9.3f ms%8.1f GB/s\n",
-           in, out, n, steps[i].name, t * 1e3, flops / t * 1e-9, 100.0 * flops / t / peak, bytes / t * 1e-9,
-           least * 1e3, bytes / least * 1e-9);
+           in, out, n, steps[i].name, time.median * 1e3, rate * 1e-9, 100.0 * rate / time.peak,
+           bytes / time.median * 1e-9, time.least * 1e3, bytes / time.least * 1e-9);
     fflush(stdout);
   }
   free(b.work.scratch);
@@ -294,20 +294,20 @@ int main(int argc, char **argv) {
       only = value;
     }
   }
-  double peak = bench_peak(threads);
-  printf("%d threads, vectors of %d floats, %.1f GFLOP/s of multiply-adds\n", threads, VEC_WIDTH,
-         peak * 1e-9);
+  printf("%d threads, vectors of %d floats, %.1f GFLOP/s of multiply-adds\n"
+         "%% are of such multiply-adds, timed in turn with the kernel\n",
+         threads, VEC_WIDTH, bench_peak(threads) * 1e-9);
   for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
     for (int s = first; s <= argc; s++)
       if (s == argc ? first == argc : strcmp(argv[s], layers[i].set) == 0) {
-        bench_layer(&layers[i], images, threads, only, budget, peak);
+        bench_layer(&layers[i], images, threads, only, budget);
         break;
       }
   for (int s = first; s <= argc; s++)
     if (s == argc ? first == argc : strcmp(argv[s], "dense") == 0) {
-      bench_dense(160000, 120, images > 0 ? images : 32, threads, budget, peak);
-      bench_dense(4608, 1024, images > 0 ? images : 32, threads, budget, peak);
-      bench_dense(25088, 4096, images > 0 ? images : 1, threads, budget, peak);
+      bench_dense(160000, 120, images > 0 ? images : 32, threads, budget);
+      bench_dense(4608, 1024, images > 0 ? images : 32, threads, budget);
+      bench_dense(25088, 4096, images > 0 ? images : 1, threads, budget);
       break;
     }
   return 0;

@@ -173,9 +173,24 @@ void ir_number(Function *function) {
     node->position = position++;
 }
 
+int64_t node_flops(const Node *node) {
+  return node->op->flops ? node->op->flops(node) : 0;
+}
+
+int function_images(FunctionKind kind, int images) {
+  bool in_parts = kind == FUNCTION_FORWARD || kind == FUNCTION_FEATURES || kind == FUNCTION_VARIED;
+  return in_parts && images > FORWARD_BATCH ? FORWARD_BATCH : images;
+}
+
 int module_microbatch(const Module *module, int images, int threads) {
   int most = module->microbatch * ((threads + 1) / 2);
   return images < most ? images : most;
+}
+
+Value *value_root(const Value *value) {
+  while (value->storage != value)
+    value = value->storage;
+  return value->storage;
 }
 
 int value_row_floats(const Value *value) {

@@ -189,6 +189,8 @@ void ir_number(Function *function);
 static inline int64_t value_floats(const Value *value) {
   return shape_count(value->shape);
 }
+/* Plan: the value whose memory it takes, itself where it has its own. */
+Value *value_root(const Value *value);
 /* Plan: floats from one pixel of an image to the next: its channels, those of the concatenation it lies in,
  * or more where the plan sets pixels apart. */
 int value_row_floats(const Value *value);
@@ -198,6 +200,13 @@ int64_t value_memory_floats(const Value *root);
 int64_t value_slice_floats(const Value *value);
 Value *node_input(const Node *node, int index); /* aborts where there is none */
 bool node_is(const Node *node, OpKind op);      /* false for NULL */
+/* FLOPs, per image where batched: 2 per multiply-add, 0 for what only moves memory. */
+int64_t node_flops(const Node *node);
+/* Predictions and features are computed in parts of so many images at most: enough to keep the cores busy,
+ * few enough that whole networks need little memory. */
+enum { FORWARD_BATCH = 16 };
+/* Images that a call of a function of this kind gets where there are so many: a part, or all. */
+int function_images(FunctionKind kind, int images);
 /* Images of a micro-batch in a call of so many on so many threads: caches grow with the threads. */
 int module_microbatch(const Module *module, int images, int threads);
 int module_weight_index(const Module *module, const Layer *layer, const LayerWeight *weight);

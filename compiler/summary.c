@@ -258,9 +258,7 @@ static void print_memory(const Module *module, int threads, StrBuf *out) {
     strbuf_puts(out, "\n");
   for (int f = 0; f < module->function_count; f++) {
     const Function *function = module->functions[f];
-    bool parts = function->kind == FUNCTION_FORWARD || function->kind == FUNCTION_FEATURES ||
-                 function->kind == FUNCTION_VARIED;
-    int images = parts && batch > FORWARD_BATCH ? FORWARD_BATCH : batch;
+    int images = function_images(function->kind, batch);
     int64_t micro = module_microbatch(module, images, threads);
     int64_t floats =
         function->batch_floats * images + function->micro_floats * micro + function->fixed_floats;

@@ -77,15 +77,14 @@ static void add_candidates(const TuneWork *work, TunePiece *piece) {
 /* One image and parts of a batch for predictions, otherwise what a call gets. */
 static void set_images(const TuneWork *work, TunePiece *piece) {
   FunctionKind place = piece->found->piece.place;
-  int part = work->batch < FORWARD_BATCH ? work->batch : FORWARD_BATCH;
+  int part = function_images(place, work->batch);
   if (place == FUNCTION_FORWARD) {
     const int images[] = {1, 4, part};
     for (int i = 0; i < TUNE_MOST_IMAGES; i++)
       if (i == 2 ? !piece->image_count || part > piece->images[piece->image_count - 1] : images[i] < part)
         piece->images[piece->image_count++] = images[i];
   } else {
-    piece->images[piece->image_count++] =
-        place == FUNCTION_FEATURES || place == FUNCTION_VARIED ? part : work->batch;
+    piece->images[piece->image_count++] = part;
   }
 }
 

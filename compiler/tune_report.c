@@ -56,7 +56,7 @@ static void add_piece(const TuneWork *work, const TunePiece *piece, StrBuf *out)
 }
 
 static void add_images(const TuneWork *work, StrBuf *out) {
-  int part = work->batch < FORWARD_BATCH ? work->batch : FORWARD_BATCH;
+  int part = function_images(FUNCTION_FORWARD, work->batch);
   strbuf_printf(out,
                 "# Milliseconds of a call: predictions of 1%s%s image%s, features of %d, the others of %d.\n",
                 part > 4 ? ", 4" : "", part > 1 ? arena_printf(work->arena, " and %d", part) : "",
@@ -150,11 +150,8 @@ static void report_sum(const TuneWork *work, const Function *function, bool last
                      : function->kind == FUNCTION_HEAD     ? "validation from features"
                                                            : "step";
   double model, tuned;
-  int part = work->batch < FORWARD_BATCH ? work->batch : FORWARD_BATCH;
-  bool in_parts = function->kind == FUNCTION_FORWARD || function->kind == FUNCTION_FEATURES ||
-                  function->kind == FUNCTION_VARIED;
   int images = !last ? 1 : work->batch;
-  double calls = in_parts && last ? (double)work->batch / part : 1;
+  double calls = last ? (double)work->batch / function_images(function->kind, work->batch) : 1;
   if (!sum_function(work, function, last, &model, &tuned))
     return;
   const char *phase = work->module->graph->train.phase_count > 1 && function->kind != FUNCTION_FORWARD

@@ -1,7 +1,6 @@
 #include "tuning.h"
 #include "ast.h"
 #include "kernel_sizes.h"
-#include "emit/emit.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -14,10 +14,6 @@ typedef struct EmitOptions {
  * assembler takes them from the file beside. */
 enum { EMBED_TEXT_BYTES = 256 * 1024 };
 
-/* Predictions and features are computed in parts of so many images at most: enough to keep the cores busy,
- * few enough that whole networks need little memory. */
-enum { FORWARD_BATCH = 16 };
-
 struct Emitter {
   StrBuf *out;
   const Module *module;
@@ -71,18 +67,14 @@ enum { INSTANCE_BYTES = 512 };
 
 /* The C file and the header, whole. */
 void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file);
-/* Pieces of it: functions.c, tables.c */
+/* Pieces of it: functions.c (first: it finds who needs what is prepared), tables.c */
 void emit_functions(const Module *module, StrBuf *out);
-/* Whether a function reads what `prepare` makes; after emit_functions. */
-bool emit_is_prepared(const Module *module, int function);
 void emit_tables(const Module *module, const EmitOptions *options, StrBuf *out);
 void emit_schedules(const Module *module, StrBuf *out);
 /* "block1_conv1" -> a C identifier. */
 const char *emit_identifier(Arena *arena, const char *name);
 /* The text as a C string literal, quotes included. */
 const char *emit_string(Arena *arena, const char *text);
-/* FLOPs of one node, per image where batched: 2 per multiply-add, 0 for what only moves memory. */
-int64_t node_flops(const Node *node);
 /* Of a depthwise_pointwise, those of one of its layers (NULL: all). */
 int64_t depthwise_pointwise_flops(const Node *node, const Layer *layer);
 #endif

@@ -2,15 +2,12 @@
  * order. */
 #include "emit.h"
 #include "plans.h"
+#include "prepare.h"
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-int64_t node_flops(const Node *node) {
-  return node->op->flops ? node->op->flops(node) : 0;
-}
 
 void emit_line(Emitter *emitter, const char *format, ...) {
   va_list args, again;
@@ -24,141 +21,11 @@ void emit_line(Emitter *emitter, const char *format, ...) {
   strbuf_printf(emitter->out, "  %s\n", line);
 }
 
-const char *emit_identifier(Arena *arena, const char *name) {
-  char *identifier = arena_printf(arena, "%s%s", isdigit((unsigned char)*name) ? "_" : "", name);
-  for (char *c = identifier; *c; c++)
-    if (!isalnum((unsigned char)*c))
-      *c = '_';
-  return identifier;
-}
-
-const char *emit_string(Arena *arena, const char *text) {
-  StrBuf buf = {0};
-  strbuf_puts(&buf, "\"");
-  for (; *text; text++) {
-    unsigned char c = (unsigned char)*text;
-    if (c == '"' || c == '\\')
-      strbuf_printf(&buf, "\\%c", c);
-    else if (c < 32 || c == '?' || c > 126)
-      strbuf_printf(&buf, "\\%03o", c);
-    else
-      strbuf_add(&buf, text, 1);
-  }
-  strbuf_puts(&buf, "\"");
-  const char *literal = arena_strdup(arena, buf.text);
-  strbuf_free(&buf);
-  return literal;
-}
-
-const char *emit_float(Emitter *emitter, double number) {
-  if (number > 3.4e38)
-    return "INFINITY";
-  if (number < -3.4e38)
-    return "-INFINITY";
-  char *text = arena_printf(emitter->arena, "%.9g", number);
-  bool plain = !strpbrk(text, ".en");
-  return arena_printf(emitter->arena, "%s%sf", text, plain ? ".0" : "");
-}
-
-const char *emit_optional(Emitter *emitter, const Node *node, bool present, int index) {
-  return present ? emit_value(emitter, node->in[index]) : "NULL";
-}
-
-const char *emit_conv2d(Emitter *emitter, const Conv2d *c) {
-  return arena_printf(
-      emitter->arena,
-      "&(const Conv2d){.in_h = %d, .in_w = %d, .in_c = %d, .out_h = %d, .out_w = %d, .out_c = %d, "
-      ".kernel_h = %d, .kernel_w = %d, .stride_h = %d, .stride_w = %d, .pad_top = %d, "
-      ".pad_left = %d, .dilation_h = %d, .dilation_w = %d, .groups = %d, .in_ld = %d, .out_ld = %d}",
-      c->in_h, c->in_w, c->in_c, c->out_h, c->out_w, c->out_c, c->kernel_h, c->kernel_w, c->stride_h,
-      c->stride_w, c->pad_top, c->pad_left, c->dilation_h, c->dilation_w, c->groups, c->in_ld, c->out_ld);
-}
-
-const char *emit_pool2d(Emitter *emitter, const Pool2d *p) {
-  return arena_printf(
-      emitter->arena,
-      "&(const Pool2d){.in_h = %d, .in_w = %d, .channels = %d, .out_h = %d, .out_w = %d, .pool_h = %d, "
-      ".pool_w = %d, .stride_h = %d, .stride_w = %d, .pad_top = %d, .pad_left = %d, .in_ld = %d, "
-      ".out_ld = %d}",
-      p->in_h, p->in_w, p->channels, p->out_h, p->out_w, p->pool_h, p->pool_w, p->stride_h, p->stride_w,
-      p->pad_top, p->pad_left, p->in_ld, p->out_ld);
-}
-
-static const char *act_name(ActKind kind) {
-  static const char *const names[] = {
-      [ACT_LINEAR] = "ACT_LINEAR",
-      [ACT_RELU] = "ACT_RELU",
-      [ACT_RELU6] = "ACT_RELU6",
-      [ACT_SIGMOID] = "ACT_SIGMOID",
-      [ACT_TANH] = "ACT_TANH",
-      [ACT_SWISH] = "ACT_SWISH",
-      [ACT_ELU] = "ACT_ELU",
-      [ACT_SELU] = "ACT_SELU",
-      [ACT_GELU] = "ACT_GELU",
-      [ACT_GELU_TANH] = "ACT_GELU_TANH",
-      [ACT_SOFTPLUS] = "ACT_SOFTPLUS",
-      [ACT_SOFTSIGN] = "ACT_SOFTSIGN",
-      [ACT_HARD_SIGMOID] = "ACT_HARD_SIGMOID",
-      [ACT_HARD_SWISH] = "ACT_HARD_SWISH",
-      [ACT_EXPONENTIAL] = "ACT_EXPONENTIAL",
-      [ACT_MISH] = "ACT_MISH",
-  };
-  return names[kind];
-}
-
-static const char *act_fields(Emitter *emitter, Act act) {
-  if (act.a == 0 && act.b == 0 && act.c == 0)
-    return act_name(act.kind);
-  return arena_printf(emitter->arena, "%s, %s, %s, %s", act_name(act.kind),
-                      emit_float(emitter, (double)act.a), emit_float(emitter, (double)act.b),
-                      emit_float(emitter, (double)act.c));
-}
-
-const char *emit_act(Emitter *emitter, Act act) {
-  return arena_printf(emitter->arena, "&(const Act){%s}",
-                      act.a == 0 && act.b == 0 && act.c == 0
-                          ? arena_printf(emitter->arena, ".kind = %s", act_name(act.kind))
-                          : act_fields(emitter, act));
-}
-
-static const char *epilogue(Emitter *emitter, const char *bias, const char *residual, Act act,
-                            const char *more) {
-  const char *fields = act.a == 0 && act.b == 0 && act.c == 0
-                           ? arena_printf(emitter->arena, ".act.kind = %s", act_name(act.kind))
-                           : arena_printf(emitter->arena, ".act = {%s}", act_fields(emitter, act));
-  return arena_printf(emitter->arena, "&(const Epilogue){.bias = %s, .residual = %s, %s%s}", bias, residual,
-                      fields, more);
-}
-
-const char *emit_epilogue(Emitter *emitter, const Node *node, int first) {
-  const char *more = "";
-  if (node->attr.masked)
-    more = arena_printf(emitter->arena, ", .mask = %s", emit_value(emitter, node->in[node->in_count - 1]));
-  else if (node->attr.max_pool && node->out_count > 1)
-    more = arena_printf(emitter->arena, ", .max_pool = true, .places = (unsigned char *)%s",
-                        emit_value(emitter, node->out[1]));
-  else if (node->attr.max_pool)
-    more = ", .max_pool = true";
-  return epilogue(emitter, emit_optional(emitter, node, node->attr.has_bias, first),
-                  emit_optional(emitter, node, node->attr.has_residual, first + node->attr.has_bias),
-                  node->attr.act, more);
-}
-
-const char *emit_bias_and_act(Emitter *emitter, const Node *node, bool has_bias, int index, Act act) {
-  return epilogue(emitter, emit_optional(emitter, node, has_bias, index), "NULL", act, "");
-}
-
 /* ---- where values live ---- */
-
-static const Value *storage_root(const Value *value) {
-  while (value->storage != value)
-    value = value->storage;
-  return value;
-}
 
 static bool is_result(const Function *function, const Value *root) {
   for (int i = 0; i < function->result_count; i++)
-    if (storage_root(function->results[i]) == root)
+    if (value_root(function->results[i]) == root)
       return true;
   return false;
 }
@@ -200,7 +67,7 @@ static const char *place_of_root(Emitter *emitter, const Value *root) {
 }
 
 static const char *place_of(Emitter *emitter, const Value *value) {
-  const char *place = place_of_root(emitter, storage_root(value));
+  const char *place = place_of_root(emitter, value_root(value));
   int64_t slice = value_slice_floats(value);
   return slice ? arena_printf(emitter->arena, "%s + %lld", place, (long long)slice) : place;
 }
@@ -394,67 +261,11 @@ static bool same_group(const Node *a, const Node *b) {
   return a->layer == b->layer && a->backward == b->backward && a->again == b->again;
 }
 
-/* ---- preparation: constants and who needs them ---- */
-
-/* Functions, as bits by their place in Module.functions, that read a node of `prepare`, themselves or through
- * others. */
-static uint64_t users_of(const Module *module, const Node *node) {
-  uint64_t users = 0;
-  for (int f = 0; f < module->function_count; f++)
-    for (const Node *other = module->functions[f]->first; other; other = other->next)
-      for (int i = 0; i < other->in_count; i++)
-        for (int o = 0; o < node->out_count; o++)
-          if (other->in[i]->kind == VALUE_CONSTANT && other->in[i]->constant == node->out[o])
-            users |= (uint64_t)1 << f;
-  for (const Node *other = node->next; other; other = other->next)
-    for (int i = 0; i < other->in_count; i++)
-      if (other->in[i]->def == node)
-        users |= (uint64_t)other->attr.ints[7];
-  return users;
-}
-
-/* Kept in ints[7] of the nodes of `prepare`, which has no other use for it; later nodes first. */
-static void mark_users(const Module *module) {
-  for (Node *node = module->prepare->last; node; node = node->prev)
-    node->attr.ints[7] = (int64_t)users_of(module, node);
-}
-
-/* Whether a step of `phase` changes what the node is made of. */
-static bool changed_by(const Node *node, int phase) {
-  for (int i = 0; i < node->in_count; i++) {
-    const Value *value = node->in[i];
-    if (value->kind == VALUE_TEMP && changed_by(value->def, phase))
-      return true;
-    if (value->kind != VALUE_WEIGHT)
-      continue;
-    const Weight *weight = value->weight;
-    bool moving = !weight->spec->trainable && weight->layer->op->batch_statistics;
-    if (moving ? !weight->layer->frozen[phase] : weight->phases >> phase & 1)
-      return true;
-  }
-  return false;
-}
-
-static uint64_t stale_after(const Module *module, int phase) {
-  uint64_t stale = 0;
-  for (const Node *node = module->prepare->first; node; node = node->next)
-    if (changed_by(node, phase))
-      stale |= (uint64_t)node->attr.ints[7];
-  return stale;
-}
-
-static uint64_t prepared_functions(const Module *module) {
-  uint64_t all = 0;
-  for (const Node *node = module->prepare->first; node; node = node->next)
-    all |= (uint64_t)node->attr.ints[7];
-  return all;
-}
-
 /* ---- functions ---- */
 
 static bool in_one_group(const Function *function, const Node *a, const Node *b) {
   return same_group(a, b) && a->microbatch == b->microbatch &&
-         (function->kind != FUNCTION_PREPARE || a->attr.ints[7] == b->attr.ints[7]);
+         (function->kind != FUNCTION_PREPARE || prepare_users(a) == prepare_users(b));
 }
 
 /* Emits the groups of a function; calls[f] gets the statements that run what function f needs of `prepare`,
@@ -491,7 +302,7 @@ static void emit_groups(Emitter *emitter, StrBuf *out, StrBuf *calls) {
       name = arena_printf(emitter->arena, "%s_%d", name, twins + 1);
     emit_group(emitter, name, first, end, out);
     for (int f = 0; f < emitter->module->function_count; f++)
-      if (prepare ? (uint64_t)first->attr.ints[7] >> f & 1 : f == 0)
+      if (prepare ? prepare_users(first) >> f & 1 : f == 0)
         strbuf_printf(&calls[f], "  %s%s(m%s);\n", in_loop ? "  " : "", name,
                       prepare   ? ""
                       : in_loop ? ", k"
@@ -499,25 +310,6 @@ static void emit_groups(Emitter *emitter, StrBuf *out, StrBuf *calls) {
   }
   if (in_loop)
     strbuf_puts(&calls[0], "  }\n");
-}
-
-bool emit_is_prepared(const Module *module, int function) {
-  return prepared_functions(module) >> function & 1;
-}
-
-static int function_index(const Function *function) {
-  int index = 0;
-  while (function->module->functions[index] != function)
-    index++;
-  return index;
-}
-
-/* The statements that make stale constants of a function anew. */
-static void emit_refresh(const Function *function, StrBuf *out) {
-  int index = function_index(function);
-  if (prepared_functions(function->module) >> index & 1)
-    strbuf_printf(out, "  if (m->stale & 0x%llxu)\n    model_prepare_%s(m);\n", 1ull << index,
-                  function->name);
 }
 
 static bool in_microbatches(const Function *function) {
@@ -539,7 +331,7 @@ static void emit_function(Emitter *emitter, StrBuf *out) {
         "\nstatic float model_run_%s(Model *m, int n, const float *x, const float *target, const float "
         "*sample_weight,\n                        const float **y_pred) {\n",
         function->name);
-    emit_refresh(function, out);
+    prepare_emit_refresh(function, out);
     int accumulated = plan_accumulation(plan_phase_optimizer(function->module->graph, function->phase));
     const char *updates = accumulated > 1 ? arena_printf(emitter->arena, " / %d", accumulated) : "";
     strbuf_printf(
@@ -552,7 +344,7 @@ static void emit_function(Emitter *emitter, StrBuf *out) {
         "                 model_learning_rate_%d(m->state.step) * m->state.rate_scale, m->state.step%s);\n%s",
         function->phase + 1, function->phase + 1, updates, body);
     strbuf_printf(out, "  m->state.step++;\n  m->state.draw++;\n");
-    uint64_t stale = stale_after(function->module, function->phase);
+    uint64_t stale = prepare_stale_after(function->module, function->phase);
     if (stale)
       strbuf_printf(out, "  m->stale |= 0x%llxu; /* made of weights that just changed */\n",
                     (unsigned long long)stale);
@@ -561,7 +353,7 @@ static void emit_function(Emitter *emitter, StrBuf *out) {
   } else {
     strbuf_printf(out, "\nstatic void model_run_%s(Model *m, int n, const float *x, float *out) {\n",
                   function->name);
-    emit_refresh(function, out);
+    prepare_emit_refresh(function, out);
     strbuf_puts(out, "  m->x = x;\n  m->out = out;\n");
     if (in_microbatches(function))
       strbuf_printf(out,
@@ -571,7 +363,7 @@ static void emit_function(Emitter *emitter, StrBuf *out) {
                     "  m->micro_pool = m->batch_pool + (size_t)n * %lld;\n",
                     (long long)function->batch_floats);
     strbuf_puts(out, body);
-    const Value *root = storage_root(function->results[0]);
+    const Value *root = value_root(function->results[0]);
     if (root->kind != VALUE_TEMP)
       strbuf_printf(out, "  memcpy(out, %s, (size_t)n * %lld * sizeof(float));\n",
                     place_of(emitter, function->results[0]), (long long)value_floats(root));
@@ -584,7 +376,7 @@ static void emit_function(Emitter *emitter, StrBuf *out) {
 static void emit_prepare(Emitter *emitter, StrBuf *out) {
   const Module *module = emitter->module;
   StrBuf calls[64] = {{0}};
-  mark_users(module);
+  prepare_mark_users(module);
   emit_groups(emitter, out, calls);
   for (int f = 0; f < module->function_count; f++) {
     if (calls[f].text)

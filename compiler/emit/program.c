@@ -62,7 +62,7 @@ int64_t emit_rest_bytes(const Module *module, int batch, int threads) {
 }
 
 int64_t emit_bytes(const Module *module, int batch, int threads) {
-  int images = batch < FORWARD_BATCH ? batch : FORWARD_BATCH;
+  int images = function_images(FUNCTION_FORWARD, batch);
   int64_t part =
       images * most(module, part_of) + module_microbatch(module, images, threads) * most(module, micro_of);
   int64_t pool = batch * most(module, batch_of) > part ? batch * most(module, batch_of) : part;

@@ -2,6 +2,7 @@
  * functions of one set, the texts around what is compiled once per set, the choice, and the calls through it.
  */
 #include "emit.h"
+#include "prepare.h"
 #include "sets.h"
 #include <string.h>
 
@@ -56,7 +57,7 @@ void emit_set_table(const Module *module, StrBuf *out) {
   while (module->functions[forward] != module->forward)
     forward++;
   strbuf_puts(out, "\nstatic void model_run_prepare(Model *m) {\n");
-  if (emit_is_prepared(module, forward))
+  if (prepare_is_needed(module, forward))
     strbuf_printf(out, "  if (m->stale & 0x%llxu)\n    model_prepare_%s(m);\n", 1ull << forward,
                   module->forward->name);
   else

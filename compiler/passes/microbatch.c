@@ -9,7 +9,6 @@
  * and features take the same. */
 #include "passes.h"
 #include "../conv_cost.h"
-#include "../emit/emit.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -159,7 +158,7 @@ static int cheapest(Function *function, const int *candidates, int candidate_cou
 void pass_microbatch(Module *module) {
   const int candidates[] = {8, 4, 2, 1};
   int batch = module->graph->train.batch ? module->graph->train.batch : FORWARD_BATCH;
-  int all = batch < FORWARD_BATCH ? batch : FORWARD_BATCH;
+  int all = function_images(FUNCTION_FORWARD, batch);
   module->microbatch = cheapest(module->forward, candidates, sizeof candidates / sizeof *candidates, all);
   for (int p = 0; module->microbatch && p < MAX_PHASES; p++) {
     if (module->features[p])

@@ -2,9 +2,8 @@
  *
  * The arena has three pools, so that one plan serves every batch size: in the batch pool offsets and sizes
  * count floats per image (place = n * offset), in the micro pool the same for the images of a micro-batch, in
- * the fixed pool plain floats.  Values whose lives overlap never overlap in memory; a view lies where its
- * source lies, an in-place result where an input dies, a branch that is concatenated in its channels of the
- * concatenation; and pixels that would meet in the same sets of a cache are set apart.
+ * the fixed pool plain floats.  Values whose lives overlap never overlap in memory, but for those that
+ * storage.c lets share it.
  *
  * A run of micro-batches goes through its nodes many times.  What lives in the run alone needs room for the
  * images at work; anything else that is alive in it is so from its first node to its last.
@@ -14,7 +13,7 @@
  * forward in the order and packed again.  The 2-dimensional strip packing behind it is NP-hard; on real
  * networks the bound is reached. */
 #include "passes.h"
-#include "../kernel_sizes.h"
+#include "storage.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,230 +27,6 @@ enum { ALIGN_FLOATS = 16, REPACK_ROUNDS = 200, REPACK_WORK = 20000000 };
 
 static int64_t padded(int64_t floats) {
   return (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
-}
-
-static Value *root_of(Value *value) {
-  while (value->storage != value)
-    value = value->storage;
-  return value;
-}
-
-static bool is_argument(const Value *value) {
-  return value->kind != VALUE_TEMP;
-}
-
-/* Values that live outside the arena: arguments, and what the caller gives memory for. */
-static bool outside(const Function *function, const Value *root) {
-  if (is_argument(root))
-    return true;
-  if (function->kind == FUNCTION_STEP)
-    return false;
-  for (int i = 0; i < function->result_count; i++)
-    if (root_of(function->results[i]) == root)
-      return true;
-  return false;
-}
-
-/* last[id]: the position of the last node that reads or makes a value; `positions` for results. */
-static void find_last_uses(const Function *function, int positions, int *last) {
-  for (int i = 0; i < function->value_count; i++)
-    last[i] = -1;
-  for (const Node *node = function->first; node; node = node->next) {
-    for (int i = 0; i < node->in_count; i++)
-      last[node->in[i]->id] = node->position;
-    for (int i = 0; i < node->out_count; i++)
-      last[node->out[i]->id] = node->position;
-  }
-  for (int i = 0; i < function->result_count; i++)
-    last[function->results[i]->id] = positions;
-}
-
-/* `value` takes the memory of `source`, which lives as long as both. */
-static void share(Value *value, Value *source, int *last) {
-  Value *root = root_of(source);
-  value->storage = source;
-  if (last[value->id] > last[root->id])
-    last[root->id] = last[value->id];
-}
-
-/* ---- concatenations: branches write straight into their run of channels ---- */
-
-/* Operators that read input 0 with any distance between pixels, and write so. */
-static bool takes_rows(const Node *node) {
-  return node_is(node, OP_conv2d) || node_is(node, OP_depthwise_conv2d) ||
-         node_is(node, OP_depthwise_pointwise) || node_is(node, OP_maxpool) || node_is(node, OP_avgpool) ||
-         node_is(node, OP_concat);
-}
-
-static bool of_images(const Node *concat) {
-  return node_is(concat, OP_concat) && concat->out[0]->shape.rank == 3 && concat->attr.ints[0] == 2;
-}
-
-/* Whether input k of a concatenation may be written where the concatenation stands. */
-static bool may_slice(const Function *function, const Node *concat, int k) {
-  const Value *value = concat->in[k];
-  if (value->kind != VALUE_TEMP || value->storage != value || !value->batched || !takes_rows(value->def) ||
-      value->def->attr.has_residual || (node_is(value->def, OP_concat) && !of_images(value->def)))
-    return false;
-  for (int i = 0; i < function->result_count; i++)
-    if (function->results[i] == value)
-      return false;
-  for (const Node *node = value->def->next; node; node = node->next)
-    for (int i = 0; i < node->in_count; i++)
-      if (node->in[i] == value && (node == concat ? i != k
-                                                  : !takes_rows(node) || (i && !node_is(node, OP_concat)) ||
-                                                        (node_is(node, OP_concat) && !of_images(node))))
-        return false;
-  return true;
-}
-
-/* Only where most of the copying goes: the concatenation's memory is taken as soon as its first branch is
- * made. */
-static bool worth_slicing(const Function *function, const Node *concat) {
-  int there = 0;
-  for (int k = 0; k < concat->in_count; k++)
-    there += may_slice(function, concat, k) ? concat->in[k]->shape.dim[2] : 0;
-  return 2 * there >= concat->out[0]->shape.dim[2];
-}
-
-static void share_slices(Function *function, int *born, int *last) {
-  for (Node *node = function->last; node; node = node->prev) { /* outer concatenations first */
-    int begin = 0;
-    if (!of_images(node) || !worth_slicing(function, node))
-      continue;
-    for (int k = 0; k < node->in_count; begin += node->in[k++]->shape.dim[2]) {
-      Value *value = node->in[k];
-      if (!may_slice(function, node, k))
-        continue;
-      const Value *root = root_of(node->out[0]);
-      share(value, node->out[0], last);
-      value->sliced = true;
-      value->slice = begin;
-      if (value->def->position < born[root->id])
-        born[root->id] = value->def->position;
-    }
-  }
-}
-
-/* ---- pixels of 1024 channels, or multiples of that, are set apart ---- */
-
-/* Floats that are a multiple of this apart share a set of a first-level cache, which holds fewer lines than a
- * register tile has pixels: then each would push out the other. */
-enum { SAME_SET_FLOATS = 1024, LINE_FLOATS = 16 };
-
-/* Whether the node reads input i, a value whose root is `root`, with any distance between pixels.  A residual
- * is read by the distance of the output. */
-static bool reads_apart(const Node *node, int i, const Value *root) {
-  if (node_is(node, OP_concat))
-    return of_images(node);
-  if (i == 0)
-    return takes_rows(node) || node_is(node, OP_global_avgpool);
-  return takes_rows(node) && node->attr.has_residual && node->in[i]->batched &&
-         root_of(node->out[0])->row == root->row && !node->out[0]->sliced && !node->in[i]->sliced;
-}
-
-/* Whether a value is written with any distance between pixels, and lies nowhere else. */
-static bool may_set_apart(const Function *function, const Node *node, const Value *value) {
-  return value->storage == value && value->batched && value->shape.rank == 3 && node->out_count == 1 &&
-         value->shape.dim[2] % SAME_SET_FLOATS == 0 && !outside(function, value) &&
-         (node_is(node, OP_concat) ? of_images(node) : takes_rows(node));
-}
-
-/* The root whose pixels cannot be apart because of this node, or NULL. */
-static Value *not_apart(const Node *node) {
-  Value *y = node->out_count ? root_of(node->out[0]) : NULL;
-  for (int i = 0; i < node->in_count; i++) {
-    Value *root = root_of(node->in[i]);
-    if (root->row && !reads_apart(node, i, root))
-      return root;
-    if (i && y && y->row && takes_rows(node) && !node_is(node, OP_concat) && node->in[i]->batched &&
-        root->row != y->row)
-      return y;
-  }
-  return NULL;
-}
-
-static void set_pixels_apart(Function *function) {
-  for (Node *node = function->first; node; node = node->next)
-    for (int i = 0; i < node->out_count; i++) {
-      Value *value = node->out[i];
-      if (may_set_apart(function, node, value))
-        value->row = value->shape.dim[2] + LINE_FLOATS;
-    }
-  for (Node *node = function->first; node;) {
-    Value *root = not_apart(node);
-    if (root)
-      root->row = 0;
-    node = root ? function->first : node->next;
-  }
-}
-
-/* Tells the operators how far pixels lie apart. */
-static void set_rows(Function *function) {
-  for (Node *node = function->first; node; node = node->next) {
-    if (!takes_rows(node) || node_is(node, OP_concat))
-      continue;
-    bool pool = node_is(node, OP_maxpool) || node_is(node, OP_avgpool);
-    Conv2d *reader = node->attr.expands                      ? &node->attr.expand
-                     : node_is(node, OP_depthwise_pointwise) ? &node->attr.depthwise
-                                                             : &node->attr.conv;
-    *(pool ? &node->attr.pool.in_ld : &reader->in_ld) = value_row_floats(node->in[0]);
-    *(pool ? &node->attr.pool.out_ld : &node->attr.conv.out_ld) = value_row_floats(node->out[0]);
-  }
-}
-
-/* Whether input k may become the output's memory: it dies here, and no other input lies in it. */
-static bool dies_into(const Function *function, const Node *node, int k, const int *last) {
-  const Value *root = root_of(node->in[k]);
-  if (value_floats(node->in[k]) != value_floats(node->out[0]) ||
-      node->in[k]->batched != node->out[0]->batched || outside(function, root) ||
-      last[root->id] != node->position)
-    return false;
-  for (int i = 0; i < node->in_count; i++)
-    if (i != k && root_of(node->in[i]) == root)
-      return false;
-  return true;
-}
-
-/* Views share their source's memory; in-place operators that of an input which dies there.  The two inputs of
- * a sum or product may change places for it: the result is the same. */
-static void share_storage(Function *function, bool in_place, int *born, int *last) {
-  for (Node *node = function->first; node; node = node->next)
-    for (int i = 0; i < node->out_count; i++) {
-      node->out[i]->storage = node->out[i];
-      node->out[i]->sliced = false;
-      node->out[i]->row = 0;
-      born[node->out[i]->id] = node->position;
-    }
-  for (Node *node = function->last; node;
-       node = node->prev) /* users first: lives reach back through chains */
-    if (node->op->view)
-      share(node->out[0], node->in[0], last);
-  if (in_place)
-    share_slices(function, born, last);
-  if (in_place)
-    set_pixels_apart(function);
-  set_rows(function);
-  for (Node *node = function->first; in_place && node; node = node->next) {
-    if (!node->op->in_place || !node->in_count)
-      continue;
-    if (node->in_count == 2 && (node_is(node, OP_add) || node_is(node, OP_multiply)) &&
-        !dies_into(function, node, 0, last) && dies_into(function, node, 1, last)) {
-      Value *first = node->in[0];
-      node->in[0] = node->in[1];
-      node->in[1] = first;
-    }
-    if (dies_into(function, node, 0, last))
-      share(node->out[0], node->in[0], last);
-  }
-  for (Node *node = function->first; in_place && node; node = node->next)
-    if (node_is(node, OP_maxpool_bwd) && node->in_count == 3 && kernel_pool_windows_apart(&node->attr.pool) &&
-        dies_into(function, node, 1, last))
-      share(node->out[0], node->in[1], last);
-  for (Node *node = function->first; in_place && node; node = node->next)
-    if (node_is(node, OP_conv2d_bwd_x) && node->attr.masked &&
-        dies_into(function, node, node->in_count - 1, last))
-      share(node->out[0], node->in[node->in_count - 1], last);
 }
 
 /* The runs of micro-batches: by position the first and the last node of the one that a node stands in; where
@@ -284,7 +59,7 @@ static int collect(Function *function, Pool pool, const Runs *runs, const int *b
   for (Node *node = function->first; node; node = node->next)
     for (int i = 0; i < node->out_count; i++) {
       Value *value = node->out[i];
-      if (value->storage != value || outside(function, value))
+      if (value->storage != value || storage_is_outside(function, value))
         continue;
       int begin = born[value->id], end = last[value->id] < node->position ? node->position : last[value->id];
       value->micro = value->batched && node->microbatch && runs->first[begin] == runs->first[end];
@@ -454,8 +229,7 @@ static void plan_values(Function *function, PlanMode mode) {
   int positions = function->last ? function->last->position + 1 : 0;
   int *last = malloc(sizeof *last * ((size_t)function->value_count + 1));
   int *born = malloc(sizeof *born * ((size_t)function->value_count + 1));
-  find_last_uses(function, positions, last);
-  share_storage(function, mode != PLAN_SIDE_BY_SIDE, born, last);
+  storage_share(function, mode != PLAN_SIDE_BY_SIDE, born, last);
   Buffer *buffers = calloc((size_t)function->value_count + 1, sizeof *buffers);
   Runs runs = find_runs(function, positions);
   int64_t *floats[POOL_COUNT] = {&function->batch_floats, &function->micro_floats, &function->fixed_floats};

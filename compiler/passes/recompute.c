@@ -363,8 +363,7 @@ void pass_recompute(Module *module) {
     plan_function(function);
     if (function->kind == FUNCTION_STEP)
       continue;
-    bool parts = function->kind != FUNCTION_HEAD && train->batch > FORWARD_BATCH;
-    int images = parts ? FORWARD_BATCH : train->batch;
+    int images = function_images(function->kind, train->batch);
     int64_t own = function->batch_floats * images +
                   function->micro_floats * module_microbatch(module, images, MEMORY_THREADS);
     fixed = function->fixed_floats > fixed ? function->fixed_floats : fixed;

@@ -1,6 +1,5 @@
 /* Second selves of forward values: see recompute.h. */
 #include "recompute.h"
-#include "../emit/emit.h"
 #include <stdlib.h>
 #include <string.h>
 

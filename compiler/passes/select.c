@@ -3,7 +3,6 @@
  * follows is done before they are stored. Packing of weights that do not change is moved to `prepare` by the
  * next pass. */
 #include "passes.h"
-#include "../emit/emit.h"
 #include "../conv_cost.h"
 #include "../kernel_sizes.h"
 #include "../tuning.h"
@@ -118,9 +117,7 @@ static ConvChoice model_choice(const Module *module, const Node *node) {
    * per image and many images at a time: there memory is worth more than the time that making them for each
    * call takes. */
   bool keeps_packed = is_settled && place != FUNCTION_FEATURES && place != FUNCTION_VARIED;
-  int batch = module->graph->train.batch ? module->graph->train.batch : 32;
-  if (place != FUNCTION_STEP && place != FUNCTION_HEAD && batch > FORWARD_BATCH)
-    batch = FORWARD_BATCH;
+  int batch = function_images(place, module->graph->train.batch ? module->graph->train.batch : 32);
   double least = one ? 2 : 1;
   for (int i = 0; i < TILES * FEWS; i++) {
     ConvChoice choice = {tiles[i / FEWS], fews[i % FEWS], 0};

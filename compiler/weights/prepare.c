@@ -16,28 +16,22 @@ typedef struct Memory {
   Work work;
 } Memory;
 
-static const Value *root_of(const Value *value) {
-  while (value->storage != value)
-    value = value->storage;
-  return value;
-}
-
 static bool is_result(const Function *function, const Value *root) {
   for (int i = 0; i < function->result_count; i++)
-    if (root_of(function->results[i]) == root)
+    if (value_root(function->results[i]) == root)
       return true;
   return false;
 }
 
 static const float *input(const Memory *memory, const Function *function, const Value *value) {
-  const Value *root = root_of(value);
+  const Value *root = value_root(value);
   if (root->kind == VALUE_WEIGHT)
     return memory->params + root->weight->offset;
   return (is_result(function, root) ? memory->constants : memory->pool) + root->offset;
 }
 
 static float *output(const Memory *memory, const Function *function, const Value *value) {
-  const Value *root = root_of(value);
+  const Value *root = value_root(value);
   return (is_result(function, root) ? memory->constants : memory->pool) + root->offset;
 }
 
@@ -82,7 +76,7 @@ bool prepare_possible(const Module *module) {
 }
 
 static void add_place(const Function *prepare, const Value *value, StrBuf *out) {
-  const Value *root = root_of(value);
+  const Value *root = value_root(value);
   if (root->kind == VALUE_WEIGHT)
     strbuf_printf(out, " w%lld", (long long)root->weight->offset);
   else

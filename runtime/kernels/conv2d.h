@@ -20,6 +20,10 @@ typedef struct Conv2d {
   int out_ld; /* the same of y (or dy) */
 } Conv2d;
 
+/* Pixels that are a multiple of so many floats apart lie in the same sets of a first-level cache, which have
+ * fewer lines than a register tile has pixels: each would push out the other. */
+#define CONV_SAME_SET_FLOATS 1024
+
 /* What is applied to the sums before they are stored: y = act(sum + bias + residual). */
 typedef struct Epilogue {
   const float *bias;     /* [out_c] or NULL */

@@ -143,9 +143,13 @@ static void conv_grid_tile(const ConvGrid *c, int pixels, int first_tap, int tap
   }
 }
 
-/* Where pixels are multiples of 4 KiB apart, those of a tile share a set of the first-level cache, which has
- * fewer ways than a tile has rows: they are copied, so many channels at a time. */
+/* Where pixels of a tile would push each other out of the first-level cache they are copied, so many channels
+ * at a time. */
 #define CONV_FLAT_DEPTH 512
+
+static inline bool conv_flat_copies(const ConvGrid *c) {
+  return c->in_ld % CONV_SAME_SET_FLOATS == 0;
+}
 
 /* The tile of `pixels` rows from pixel `first` on, channels [k, k_end), in a flat grid; fetch.place may be
  * NULL. */
@@ -153,7 +157,7 @@ static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, int k, 
                            const float *packed, TileFetch fetch, const Epilogue *e, bool clamp, float low,
                            float high, float *y) {
   float copy[TILE_ROWS * (CONV_FLAT_DEPTH + TILE_BLOCK)];
-  bool copies = c->in_ld % 1024 == 0;
+  bool copies = conv_flat_copies(c);
   int step = copies ? CONV_FLAT_DEPTH : c->depth;
   const float *a[TILE_ROWS];
   ptrdiff_t at[TILE_ROWS], block = (ptrdiff_t)c->depth * TILE_BLOCK;
@@ -338,7 +342,7 @@ typedef struct ConvSplit {
  * each tile of pixels once for all its channels (copies cost more than pointers), waits for its weights as
  * they come, and the fewer tasks there are the longer may one thread wait for the other. */
 static ConvSplit conv_grid_split(const ConvGrid *c, int64_t tiles, int column_tiles, int threads) {
-  const double preparing = conv_grid_flat(c) && c->in_ld % 1024 == 0 ? 0.15 : 0.02, weights = 0.4,
+  const double preparing = conv_grid_flat(c) && conv_flat_copies(c) ? 0.15 : 0.02, weights = 0.4,
                waiting = 0.1;
   ConvSplit best = {tiles, column_tiles};
   double least = INFINITY;

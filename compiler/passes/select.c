@@ -11,6 +11,9 @@
 /* What Winograd must save to be taken, and what its larger tile must save over the smaller: direct sums round
  * less, and smaller tiles round less than larger ones.  And what two sets of packed weights must save. */
 static const double LEAST_GAIN = 0.1, LEAST_GAIN_OF_6 = 0.03, LEAST_GAIN_OF_TWO = 0.05;
+/* Predictions of a few images, beside those of one and of a whole part: between them lies what a second set
+ * of weights would be kept for. */
+enum { FEW_IMAGES = 4 };
 
 /* Whether a value will be made once, in `prepare`. */
 static bool settled(const Function *function, const Value *value) {
@@ -98,8 +101,8 @@ static int fewest_images(const Conv2d *conv, ConvAlgorithm few, ConvAlgorithm al
   return n > 1 ? n : 0;
 }
 
-/* What the model says.  Predictions of one image and of a whole part weigh the same, each in units of what
- * direct sums cost; where packed weights are so many that a few images do not pay for them, a second
+/* What the model says.  Predictions of one image, of a few and of a whole part weigh the same, each in units
+ * of what direct sums cost; where packed weights are so many that a few images do not pay for them, a second
  * algorithm is kept beside. */
 static ConvChoice model_choice(const Module *module, const Node *node) {
   const Conv2d *conv = &node->attr.conv;
@@ -118,7 +121,9 @@ static ConvChoice model_choice(const Module *module, const Node *node) {
    * call takes. */
   bool keeps_packed = is_settled && place != FUNCTION_FEATURES && place != FUNCTION_VARIED;
   int batch = function_images(place, module->graph->train.batch ? module->graph->train.batch : 32);
-  double least = one ? 2 : 1;
+  const int images[] = {batch, 1, FEW_IMAGES};
+  int counts = !one ? 1 : batch > FEW_IMAGES ? 3 : 2;
+  double least = counts;
   for (int i = 0; i < TILES * FEWS; i++) {
     ConvChoice choice = {tiles[i / FEWS], fews[i % FEWS], 0};
     if (!kernel_conv2d_fits(conv, choice.algorithm, op))
@@ -132,9 +137,10 @@ static ConvChoice model_choice(const Module *module, const Node *node) {
     }
     if (!keeps_packed)
       choice.algorithm = raw;
-    double cost = choice_cost(node, choice, batch, is_settled) / choice_cost(node, direct, batch, is_settled);
-    if (one)
-      cost += choice_cost(node, choice, 1, is_settled) / choice_cost(node, direct, 1, is_settled);
+    double cost = 0;
+    for (int k = 0; k < counts; k++)
+      cost +=
+          choice_cost(node, choice, images[k], is_settled) / choice_cost(node, direct, images[k], is_settled);
     if (choice.few_below)
       cost /= 1 - LEAST_GAIN_OF_TWO;
     if (cost < least) {

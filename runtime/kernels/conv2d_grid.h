@@ -26,6 +26,7 @@ typedef struct ConvGrid {
 
 #define CONV_CACHE_FLOATS 98304 /* of the second-level cache that one of x, weights may fill: 384 KiB */
 #define CONV_AHEAD_TILES  64    /* of pixels: up to so many, fresh weights are asked for ahead */
+#define CONV_SHORT_SUM    64    /* products: sums of no more are stored faster than their lines come */
 #define CONV_NARROW_DEPTH 16    /* fewer channels than this: kernel rows are read as one tap each */
 
 static inline int conv_ceil(int a, int b) {
@@ -286,6 +287,13 @@ static void conv_narrow_copy(const ConvGrid *c, const float *from, int first, in
   memset(to + (ptrdiff_t)end * depth, 0, (size_t)(width - end) * (size_t)depth * sizeof *to);
 }
 
+/* Asks for the lines that the next tile stores to, pixels side by side. */
+static inline void conv_ask_to_write(const ConvGrid *c, int pixels, const float *y) {
+  for (int r = 0; r < pixels; r++)
+    for (int k = 0; k < c->channels; k += TILE_BLOCK)
+      VEC_FETCH_TO_WRITE(y + (ptrdiff_t)r * c->out_ld + k);
+}
+
 /* The narrow path: copies the rows under grid rows [i0, i1) of one image with their padding, then takes each
  * kernel row as one tap.  `copy` has conv_grid_scratch_floats. */
 static void conv_grid_narrow_rows(const ConvGrid *c, int i0, int i1, const float *image, float *copy,
@@ -306,6 +314,7 @@ static void conv_grid_narrow_rows(const ConvGrid *c, int i0, int i1, const float
   const float *a[TILE_TAPS * TILE_ROWS];
   ptrdiff_t at[TILE_ROWS], line = (ptrdiff_t)c->tap_step_h * width * depth;
   int pixels = (i1 - i0) * c->columns, i = 0, j = 0;
+  bool asks = c->taps_h * rows.depth <= CONV_SHORT_SUM && c->out_step_w == 1 && c->columns == c->out_w;
   for (int tile = 0; tile < pixels; tile += TILE_ROWS) {
     int used = pixels - tile < TILE_ROWS ? pixels - tile : TILE_ROWS;
     const float *place[TILE_ROWS];
@@ -320,6 +329,10 @@ static void conv_grid_narrow_rows(const ConvGrid *c, int i0, int i1, const float
     }
     for (int r = used; r < TILE_ROWS; r++)
       place[r] = place[0];
+    if (asks) {
+      int left = pixels - tile - used;
+      conv_ask_to_write(c, left < TILE_ROWS ? left : TILE_ROWS, y + at[0] + (ptrdiff_t)used * c->out_ld);
+    }
     int first = 0;
     do { /* once even where no tap reaches the grid */
       int taps = c->taps_h - first < TILE_TAPS ? c->taps_h - first : TILE_TAPS;

@@ -2,6 +2,7 @@
 #ifndef NETC_ELABORATE_H
 #define NETC_ELABORATE_H
 #include "graph.h"
+#include "strbuf.h"
 
 typedef struct ElaborateOptions {
   const char *network;        /* which network of the file; NULL: the last one */
@@ -20,4 +21,6 @@ typedef struct ElaborateOptions {
 Graph *elaborate_file(Arena *arena, Diag *diag, const char *path, const ElaborateOptions *options);
 /* The same for a text in memory; its path is used in messages and to find imports and weights. */
 Graph *elaborate_source(Arena *arena, Diag *diag, const Source *source, const ElaborateOptions *options);
+/* Appends the settings of a `train` section, a line each: how one is written, what it says. */
+void train_settings_text(StrBuf *out); /* train.c */
 #endif

@@ -1,4 +1,5 @@
 #include "help.h"
+#include "elaborate.h"
 #include "op.h"
 #include "sample.h"
 #include <stdio.h>
@@ -93,7 +94,9 @@ void help_index(StrBuf *out) {
     for (int i = 0; i < count; i++)
       strbuf_printf(out, "  %-28s %s\n", table[i]->name, table[i]->doc ? table[i]->doc : "");
   }
-  strbuf_puts(out, "\n`netc help NAME` prints one of them.\n");
+  strbuf_puts(out, "\nSettings of a train section\n");
+  train_settings_text(out);
+  strbuf_puts(out, "\n`netc help NAME` prints one of them, `netc help train` the settings.\n");
 }
 
 enum { TYPE_WIDTH = 20, LINE_WIDTH = 110, CHOICE_INDENT = 31 };
@@ -160,6 +163,11 @@ static void entry(const Signature *signature, StrBuf *out) {
 
 bool help_entry(const char *name, StrBuf *out) {
   int found = 0;
+  if (!strcmp(name, "train")) {
+    strbuf_puts(out, "train NETWORK { ... }: how a network is trained, a setting per line\n\n");
+    train_settings_text(out);
+    return true;
+  }
   for (int kind = 0; kind <= SIG_CALLBACK; kind++) {
     const Signature *signature = signature_find((SignatureKind)kind, name);
     if (!signature)

@@ -20,6 +20,7 @@ typedef struct Setting {
   const char *name;
   void (*read)(Training *training, const Stmt *stmt);
   bool in_phase, repeats;
+  const char *example, *doc;
 } Setting;
 
 static Diag *diag_of(const Training *training) {
@@ -295,12 +296,23 @@ static void read_silence(Training *training, const Stmt *stmt) {
 }
 
 static const Setting settings[] = {
-    {"loss", read_loss, false, false},       {"optimizer", read_optimizer, true, false},
-    {"metrics", read_metrics, false, false}, {"batch", read_batch, false, false},
-    {"epochs", read_epochs, true, false},    {"validation", read_validation, false, false},
-    {"seed", read_seed, false, false},       {"shuffle", read_shuffle, false, false},
-    {"cache", read_cache, false, false},     {"class_weight", read_class_weight, false, false},
-    {"memory", read_memory, false, false},   {"silence", read_silence, false, true},
+    {"loss", read_loss, .example = "loss categorical_crossentropy", .doc = "one loss"},
+    {"optimizer", read_optimizer, .in_phase = true, .example = "optimizer adam(1e-3)",
+     .doc = "one optimizer; its learning rate is a number or a schedule"},
+    {"metrics", read_metrics, .example = "metrics accuracy, auc", .doc = "any number of metrics"},
+    {"batch", read_batch, .example = "batch 32", .doc = "images per step"},
+    {"epochs", read_epochs, .in_phase = true, .example = "epochs 10", .doc = "passes over the images"},
+    {"validation", read_validation, .example = "validation split 0.2",
+     .doc = "held back from the end of the list; `stratified`: from every class"},
+    {"seed", read_seed, .example = "seed 1", .doc = "of starting weights, order, dropout and augmentation"},
+    {"shuffle", read_shuffle, .example = "shuffle false", .doc = "keep the order of the images"},
+    {"cache", read_cache, .example = "cache auto",
+     .doc = "what frozen layers compute: auto, off, memory, file"},
+    {"class_weight", read_class_weight, .example = "class_weight {0: 1.0, 2: 0.5}",
+     .doc = "or a list; classes not named count 1"},
+    {"memory", read_memory, .example = "memory 512MB", .doc = "the most to take; or auto, unlimited"},
+    {"silence", read_silence, .repeats = true, .example = "silence NT003, NT012",
+     .doc = "warnings not to show"},
 };
 
 enum { SETTING_COUNT = sizeof settings / sizeof *settings };
@@ -326,6 +338,37 @@ static void read_callback(Training *training, const Stmt *stmt, const Expr *call
                bound);
 }
 
+/* What Keras has under other names, and how it is written here. */
+static const struct {
+  const char *keras, *here;
+} translations[] = {
+    {"batch_size", "`batch 32`"},
+    {"callbacks", "a setting each, as `early_stopping(patience = 3)`"},
+    {"learning_rate", "the optimizer's, as `optimizer adam(1e-3)`"},
+    {"lr", "the optimizer's, as `optimizer adam(1e-3)`"},
+    {"steps_per_epoch", "all images of an epoch, in steps of `batch` images"},
+    {"validation_data", "`MODEL train DATA --val DATA`, when the model is trained"},
+    {"validation_split", "`validation split 0.2`"},
+    {"verbose", "`MODEL train DATA --quiet`, when the model is trained"},
+};
+
+static const char *translation(const char *name) {
+  for (size_t i = 0; i < sizeof translations / sizeof *translations; i++)
+    if (!strcmp(translations[i].keras, name))
+      return translations[i].here;
+  return NULL;
+}
+
+void train_settings_text(StrBuf *out) {
+  for (int i = 0; i < SETTING_COUNT; i++)
+    strbuf_printf(out, "  %-32s %s%s\n", settings[i].example, settings[i].doc,
+                  settings[i].in_phase ? "; also in a phase" : "");
+  strbuf_printf(out, "  %-32s %s\n", "early_stopping(patience = 3)", "a callback");
+  strbuf_printf(out, "  %-32s %s\n", "phase \"head\" { ... }",
+                "epochs with an optimizer and frozen layers of their own");
+  strbuf_printf(out, "  %-32s %s\n", "freeze base[:-4]", "in a phase; also `unfreeze`");
+}
+
 static void unknown_setting(Training *training, const char *name, Span span) {
   const char *names[64];
   int count = 0;
@@ -339,9 +382,13 @@ static void unknown_setting(Training *training, const char *name, Span span) {
     count += signature_names(SIG_CALLBACK, true, names + count, 16);
   diag_error(diag_of(training), span, "a %s has no setting `%s`",
              training->phase ? "phase" : "`train` section", name);
-  const char *near = diag_nearest(name, names, count);
-  if (near)
+  const char *near = diag_nearest(name, names, count), *here = translation(name);
+  if (here)
+    diag_help(diag_of(training), "Keras's `%s` is %s", name, here);
+  else if (near)
     diag_help(diag_of(training), "did you mean `%s`?", near);
+  else
+    diag_help(diag_of(training), "`netc help train` lists the settings");
 }
 
 static bool seen_before(Training *training, const Stmt *stmt) {

@@ -181,6 +181,37 @@ static int conv_w_pack_x(const Conv2d *g, const ConvWPlan *p, int64_t begin, int
   return rows;
 }
 
+/* What the next chunk copies, asked for call by call while this one is multiplied: so many floats of x, then
+ * of dy. */
+typedef struct ConvWAhead {
+  const float *x, *dy;
+  ptrdiff_t x_floats, dy_floats, per_call;
+} ConvWAhead;
+
+/* Of a chunk of `pixels` pixels, whose first are at x and dy: what lies in one piece because the block has
+ * all channels. */
+static ConvWAhead conv_w_ahead(const Conv2d *g, ptrdiff_t pixels, int count_a, int count_k, const float *x,
+                               const float *dy) {
+  ConvWAhead ahead = {.x = x, .dy = dy};
+  int calls = conv_ceil(count_k, TILE_COLUMNS) * tile_calls(count_a);
+  ahead.x_floats = count_a == g->in_ld ? pixels * count_a : 0;
+  ahead.dy_floats = count_k == g->out_ld ? pixels * count_k : 0;
+  ahead.per_call = (ahead.x_floats + ahead.dy_floats + calls - 1) / calls;
+  return ahead;
+}
+
+/* The share of a call over `pixels` pixels; place is NULL where nothing is left to ask for. */
+static inline TileFetch conv_w_ask(ConvWAhead *ahead, int pixels) {
+  ptrdiff_t *left = ahead->x_floats > 0 ? &ahead->x_floats : &ahead->dy_floats;
+  const float **next = ahead->x_floats > 0 ? &ahead->x : &ahead->dy;
+  if (*left <= 0)
+    return (TileFetch){NULL, 0};
+  TileFetch fetch = tile_fetch(*next, (int)ahead->per_call, pixels);
+  *next += ahead->per_call < *left ? ahead->per_call : *left;
+  *left -= ahead->per_call;
+  return fetch;
+}
+
 /* One task: rows [begin, end), rows [a0, a1) of each tap of dw, output channels [k0, k1) of a group whose
  * first channels x, dy and dw point at. */
 static void conv_w_task(const Conv2d *g, const ConvWPlan *p, int64_t begin, int64_t end, int a0, int a1,
@@ -212,6 +243,12 @@ static void conv_w_task(const Conv2d *g, const ConvWPlan *p, int64_t begin, int6
       conv_w_pack_x(g, p, chunk, chunk_end, x + a0, a1 - a0,
                     &(const ConvWPanels){x_panel, TILE_ROWS, true, panel}, first);
     }
+    /* Grid points are the input's pixels, in their order. */
+    bool flat = joined && g->in_h == g->out_h && g->in_w == g->out_w && !g->pad_top && !g->pad_left;
+    int64_t next = !flat ? 0 : p->chunk_rows < end - chunk_end ? p->chunk_rows : end - chunk_end;
+    ConvWAhead ahead =
+        conv_w_ahead(g, (ptrdiff_t)next * g->out_w, a1 - a0, k1 - k0, x + chunk_end * g->out_w * g->in_ld,
+                     dy + chunk_end * g->out_w * g->out_ld);
     for (int k = k0; k < k1; k += TILE_COLUMNS) {
       out.columns = k1 - k < TILE_COLUMNS ? k1 - k : TILE_COLUMNS;
       for (int a = a0, i = 0, size; a < a1; a += size, i++) {
@@ -226,7 +263,9 @@ static void conv_w_task(const Conv2d *g, const ConvWPlan *p, int64_t begin, int6
           }
           out.y = dw + ((ptrdiff_t)tap * p->rows_a + a) * g->out_c + k;
           out.accumulate = chunk > begin;
-          tile_multiply_panel(size, segments, segment, a_line, TILE_COLUMNS, TILE_BLOCK, NULL, &out);
+          TileFetch fetch = conv_w_ask(&ahead, segment_pixels);
+          tile_multiply_panel(size, segments, segment, a_line, TILE_COLUMNS, TILE_BLOCK,
+                              fetch.place ? &fetch : NULL, &out);
         }
       }
     }

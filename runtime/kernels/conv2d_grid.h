@@ -136,7 +136,7 @@ static void conv_grid_tile(const ConvGrid *c, int pixels, int first_tap, int tap
     out.bias = e && e->bias ? e->bias + k : NULL;
     out.residual = e && e->residual ? e->residual + k : NULL;
     const float *b = packed + k / TILE_BLOCK * block + (ptrdiff_t)first_tap * c->depth * TILE_BLOCK;
-    tile_multiply(pixels, taps, c->depth, a, b, TILE_BLOCK, block, asks ? fetch : NULL, &out);
+    tile_multiply(pixels, taps, c->depth, a, b, block, asks ? fetch : NULL, &out);
     if (asks)
       fetch->place += taps * c->depth * fetch->step;
     if (last && !clamp)
@@ -184,7 +184,7 @@ static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, int k, 
                      .low = last ? low : -INFINITY,
                      .high = last ? high : INFINITY};
       tile_multiply(pixels, 1, depth, a, packed + column / TILE_BLOCK * block + (ptrdiff_t)d * TILE_BLOCK,
-                    TILE_BLOCK, block, fetch.place ? &fetch : NULL, &out);
+                    block, fetch.place ? &fetch : NULL, &out);
       if (fetch.place)
         fetch.place += depth * fetch.step;
       if (last && !clamp)

@@ -174,8 +174,8 @@ static void dense_fwd_task(int in, int out, int i0, int i1, int k0, int k1, int 
           a[r] = x + (ptrdiff_t)image * in + begin;
           at[r] = (ptrdiff_t)image * out;
         }
-        tile_multiply(rows, 1, end - begin, a, b, copied ? TILE_COLUMNS : out, TILE_BLOCK,
-                      k1 - k0 == out ? &fetch : NULL, &o);
+        tile_multiply_lines(rows, 1, end - begin, a, b, copied ? TILE_COLUMNS : out, TILE_BLOCK,
+                            k1 - k0 == out ? &fetch : NULL, &o);
         fetch.place += (end - begin) * fetch.step;
       }
     }
@@ -325,8 +325,8 @@ static void dense_slice_bwd_x(int n, int in, int out, int i0, int i1, const floa
       a[r] = w + (ptrdiff_t)(i + (r < rows ? r : 0)) * out;
     for (int image = 0; image < n; image += TILE_COLUMNS) {
       o.columns = dense_least(n - image, TILE_COLUMNS);
-      tile_multiply(rows, 1, out, a, across + (ptrdiff_t)image * out, TILE_BLOCK, (ptrdiff_t)out * TILE_BLOCK,
-                    &fetch, &o);
+      tile_multiply(rows, 1, out, a, across + (ptrdiff_t)image * out, (ptrdiff_t)out * TILE_BLOCK, &fetch,
+                    &o);
       fetch.place += out * fetch.step;
       for (int c = 0; c < o.columns; c++) {
         float *to = dx + (ptrdiff_t)(image + c) * in + i;

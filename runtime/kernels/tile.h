@@ -249,12 +249,8 @@ VEC_INLINE void tile_call(int rows, int vecs, int used, const TileFetch *fetch, 
     tile_rows(rows, vecs, used, NULL, taps, depth, a, b, line, block, out);
 }
 
-/* rows pixels (1 to TILE_ROWS) times out->columns channels.
- * a: [taps][TILE_ROWS] pointers, each to `depth` floats; those from `rows` on must point somewhere readable
- * too. b: [taps * depth] lines, `line` floats apart, in blocks of TILE_BLOCK columns, `block` floats apart;
- * whole blocks are read. `fetch` may be NULL. */
-static void tile_multiply(int rows, int taps, int depth, const float *const *a, const float *b,
-                          ptrdiff_t line, ptrdiff_t block, const TileFetch *fetch, const TileOut *out) {
+VEC_INLINE void tile_choose(int rows, int taps, int depth, const float *const *a, const float *b,
+                            ptrdiff_t line, ptrdiff_t block, const TileFetch *fetch, const TileOut *out) {
 #if VEC_WIDTH == 16
   if (out->columns <= TILE_BLOCK) {
     if (rows > 4)
@@ -280,6 +276,21 @@ static void tile_multiply(int rows, int taps, int depth, const float *const *a, 
     tile_call(2, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
   else
     tile_call(1, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
+}
+
+/* rows pixels (1 to TILE_ROWS) times out->columns channels.
+ * a: [taps][TILE_ROWS] pointers, each to `depth` floats; those from `rows` on must point somewhere readable
+ * too. b: [taps * depth] lines of TILE_BLOCK columns side by side, further blocks `block` floats apart; whole
+ * blocks are read. `fetch` may be NULL. */
+static void tile_multiply(int rows, int taps, int depth, const float *const *a, const float *b,
+                          ptrdiff_t block, const TileFetch *fetch, const TileOut *out) {
+  tile_choose(rows, taps, depth, a, b, TILE_BLOCK, block, fetch, out);
+}
+
+/* The same where lines of b are `line` floats apart: weights that are not packed. */
+static void tile_multiply_lines(int rows, int taps, int depth, const float *const *a, const float *b,
+                                ptrdiff_t line, ptrdiff_t block, const TileFetch *fetch, const TileOut *out) {
+  tile_choose(rows, taps, depth, a, b, line, block, fetch, out);
 }
 
 /* The same over segments of a panel: step d of a segment has row r at a[d * a_line + r] and its line of b at

@@ -148,8 +148,7 @@ static void winograd_multiply(int begin, int end, const Winograd *g, const Winog
                      .low = -INFINITY,
                      .high = INFINITY};
       bool asks = calls > 1 && panel + 1 < end && call >= calls - sharers;
-      tile_multiply(rows, 1, depth, a, b, TILE_BLOCK, (ptrdiff_t)depth * TILE_BLOCK, asks ? &fetch : NULL,
-                    &out);
+      tile_multiply(rows, 1, depth, a, b, (ptrdiff_t)depth * TILE_BLOCK, asks ? &fetch : NULL, &out);
       if (asks)
         fetch.place += depth * fetch.step;
     }

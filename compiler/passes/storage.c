@@ -15,7 +15,7 @@ bool storage_is_outside(const Function *function, const Value *root) {
   return false;
 }
 
-/* last[id]: the position of the last node that reads or makes a value; `positions` for results. */
+/* last[id]: the position of the last node that reads or makes a value; one past the nodes for results. */
 static void find_last_uses(const Function *function, int *last) {
   int positions = function->last ? function->last->position + 1 : 0;
   for (int i = 0; i < function->value_count; i++)

@@ -193,6 +193,13 @@ Value *value_root(const Value *value) {
   return value->storage;
 }
 
+bool value_holds_result(const Function *function, const Value *root) {
+  for (int i = 0; i < function->result_count; i++)
+    if (value_root(function->results[i]) == root)
+      return true;
+  return false;
+}
+
 int value_row_floats(const Value *value) {
   while (value->sliced)
     value = value->storage;

@@ -191,6 +191,8 @@ static inline int64_t value_floats(const Value *value) {
 }
 /* Plan: the value whose memory it takes, itself where it has its own. */
 Value *value_root(const Value *value);
+/* Plan: whether a result of the function lies in a root's memory. */
+bool value_holds_result(const Function *function, const Value *root);
 /* Plan: floats from one pixel of an image to the next: its channels, those of the concatenation it lies in,
  * or more where the plan sets pixels apart. */
 int value_row_floats(const Value *value);

@@ -23,13 +23,6 @@ void emit_line(Emitter *emitter, const char *format, ...) {
 
 /* ---- where values live ---- */
 
-static bool is_result(const Function *function, const Value *root) {
-  for (int i = 0; i < function->result_count; i++)
-    if (value_root(function->results[i]) == root)
-      return true;
-  return false;
-}
-
 /* Where the images at work begin in a value of all images of the call, which lies at `place`. */
 static const char *place_of_image(Emitter *emitter, const Value *root, const char *place) {
   return emitter->microbatch ? arena_printf(emitter->arena, "%s + (size_t)m->image * %lld", place,
@@ -53,7 +46,7 @@ static const char *place_of_root(Emitter *emitter, const Value *root) {
   case VALUE_TEMP:
     break;
   }
-  if (emitter->function->kind != FUNCTION_STEP && is_result(emitter->function, root))
+  if (emitter->function->kind != FUNCTION_STEP && value_holds_result(emitter->function, root))
     return emitter->function->kind == FUNCTION_PREPARE
                ? arena_printf(arena, "m->constants + %lld", (long long)root->offset)
                : place_of_image(emitter, root, "m->out");

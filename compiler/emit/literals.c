@@ -85,9 +85,11 @@ static const char *act_name(ActKind kind) {
   return names[kind];
 }
 
+static bool has_parameters(Act act) {
+  return act.a != 0 || act.b != 0 || act.c != 0;
+}
+
 static const char *act_fields(Emitter *emitter, Act act) {
-  if (act.a == 0 && act.b == 0 && act.c == 0)
-    return act_name(act.kind);
   return arena_printf(emitter->arena, "%s, %s, %s, %s", act_name(act.kind),
                       emit_float(emitter, (double)act.a), emit_float(emitter, (double)act.b),
                       emit_float(emitter, (double)act.c));
@@ -95,16 +97,15 @@ static const char *act_fields(Emitter *emitter, Act act) {
 
 const char *emit_act(Emitter *emitter, Act act) {
   return arena_printf(emitter->arena, "&(const Act){%s}",
-                      act.a == 0 && act.b == 0 && act.c == 0
-                          ? arena_printf(emitter->arena, ".kind = %s", act_name(act.kind))
-                          : act_fields(emitter, act));
+                      has_parameters(act) ? act_fields(emitter, act)
+                                          : arena_printf(emitter->arena, ".kind = %s", act_name(act.kind)));
 }
 
 static const char *epilogue(Emitter *emitter, const char *bias, const char *residual, Act act,
                             const char *more) {
-  const char *fields = act.a == 0 && act.b == 0 && act.c == 0
-                           ? arena_printf(emitter->arena, ".act.kind = %s", act_name(act.kind))
-                           : arena_printf(emitter->arena, ".act = {%s}", act_fields(emitter, act));
+  const char *fields = has_parameters(act)
+                           ? arena_printf(emitter->arena, ".act = {%s}", act_fields(emitter, act))
+                           : arena_printf(emitter->arena, ".act.kind = %s", act_name(act.kind));
   return arena_printf(emitter->arena, "&(const Epilogue){.bias = %s, .residual = %s, %s%s}", bias, residual,
                       fields, more);
 }

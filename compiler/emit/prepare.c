@@ -58,10 +58,6 @@ static uint64_t prepared_functions(const Module *module) {
   return all;
 }
 
-bool prepare_is_needed(const Module *module, int function) {
-  return prepared_functions(module) >> function & 1;
-}
-
 static int function_index(const Function *function) {
   int index = 0;
   while (function->module->functions[index] != function)
@@ -69,9 +65,11 @@ static int function_index(const Function *function) {
   return index;
 }
 
-void prepare_emit_refresh(const Function *function, StrBuf *out) {
+bool prepare_emit_refresh(const Function *function, StrBuf *out) {
   int index = function_index(function);
-  if (prepared_functions(function->module) >> index & 1)
+  bool needed = prepared_functions(function->module) >> index & 1;
+  if (needed)
     strbuf_printf(out, "  if (m->stale & 0x%llxu)\n    model_prepare_%s(m);\n", 1ull << index,
                   function->name);
+  return needed;
 }

@@ -9,10 +9,9 @@
 void prepare_mark_users(const Module *module);
 /* Functions that read what a node of `prepare` makes, themselves or through others of its nodes. */
 uint64_t prepare_users(const Node *node);
-/* Whether a function (its place in Module.functions) reads what `prepare` makes. */
-bool prepare_is_needed(const Module *module, int function);
 /* Functions whose constants a step of `phase` leaves behind the weights. */
 uint64_t prepare_stale_after(const Module *module, int phase);
-/* The statements that make stale constants of a function anew. */
-void prepare_emit_refresh(const Function *function, StrBuf *out);
+/* Appends the statements that make stale constants of a function anew; false: it reads none, and nothing is
+ * appended. */
+bool prepare_emit_refresh(const Function *function, StrBuf *out);
 #endif

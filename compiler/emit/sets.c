@@ -53,14 +53,8 @@ void emit_set_type(const Module *module, StrBuf *out) {
 }
 
 void emit_set_table(const Module *module, StrBuf *out) {
-  int forward = 0;
-  while (module->functions[forward] != module->forward)
-    forward++;
   strbuf_puts(out, "\nstatic void model_run_prepare(Model *m) {\n");
-  if (prepare_is_needed(module, forward))
-    strbuf_printf(out, "  if (m->stale & 0x%llxu)\n    model_prepare_%s(m);\n", 1ull << forward,
-                  module->forward->name);
-  else
+  if (!prepare_emit_refresh(module->forward, out))
     strbuf_puts(out, "  (void)m;\n");
   strbuf_puts(out, "}\n");
   strbuf_puts(out, "\nstatic const ModelCode model_code = {\n    VEC_ISA,\n");

@@ -5,14 +5,7 @@
 #include "../kernel_sizes.h"
 
 bool storage_is_outside(const Function *function, const Value *root) {
-  if (root->kind != VALUE_TEMP)
-    return true;
-  if (function->kind == FUNCTION_STEP)
-    return false;
-  for (int i = 0; i < function->result_count; i++)
-    if (value_root(function->results[i]) == root)
-      return true;
-  return false;
+  return root->kind != VALUE_TEMP || (function->kind != FUNCTION_STEP && value_holds_result(function, root));
 }
 
 /* last[id]: the position of the last node that reads or makes a value; one past the nodes for results. */
@@ -55,11 +48,9 @@ static bool of_images(const Node *concat) {
 static bool may_slice(const Function *function, const Node *concat, int k) {
   const Value *value = concat->in[k];
   if (value->kind != VALUE_TEMP || value->storage != value || !value->batched || !takes_rows(value->def) ||
-      value->def->attr.has_residual || (node_is(value->def, OP_concat) && !of_images(value->def)))
+      value->def->attr.has_residual || (node_is(value->def, OP_concat) && !of_images(value->def)) ||
+      ir_is_result(function, value))
     return false;
-  for (int i = 0; i < function->result_count; i++)
-    if (function->results[i] == value)
-      return false;
   for (const Node *node = value->def->next; node; node = node->next)
     for (int i = 0; i < node->in_count; i++)
       if (node->in[i] == value && (node == concat ? i != k
@@ -188,12 +179,14 @@ void storage_share(Function *function, bool in_place, int *born, int *last) {
        node = node->prev) /* users first: lives reach back through chains */
     if (node->op->view)
       share(node->out[0], node->in[0], last);
-  if (in_place)
+  if (in_place) {
     share_slices(function, born, last);
-  if (in_place)
     set_pixels_apart(function);
+  }
   set_rows(function);
-  for (Node *node = function->first; in_place && node; node = node->next) {
+  if (!in_place)
+    return;
+  for (Node *node = function->first; node; node = node->next) {
     if (!node->op->in_place || !node->in_count)
       continue;
     if (node->in_count == 2 && (node_is(node, OP_add) || node_is(node, OP_multiply)) &&
@@ -205,11 +198,11 @@ void storage_share(Function *function, bool in_place, int *born, int *last) {
     if (dies_into(function, node, 0, last))
       share(node->out[0], node->in[0], last);
   }
-  for (Node *node = function->first; in_place && node; node = node->next)
+  for (Node *node = function->first; node; node = node->next)
     if (node_is(node, OP_maxpool_bwd) && node->in_count == 3 && kernel_pool_windows_apart(&node->attr.pool) &&
         dies_into(function, node, 1, last))
       share(node->out[0], node->in[1], last);
-  for (Node *node = function->first; in_place && node; node = node->next)
+  for (Node *node = function->first; node; node = node->next)
     if (node_is(node, OP_conv2d_bwd_x) && node->attr.masked &&
         dies_into(function, node, node->in_count - 1, last))
       share(node->out[0], node->in[node->in_count - 1], last);

@@ -16,23 +16,16 @@ typedef struct Memory {
   Work work;
 } Memory;
 
-static bool is_result(const Function *function, const Value *root) {
-  for (int i = 0; i < function->result_count; i++)
-    if (value_root(function->results[i]) == root)
-      return true;
-  return false;
-}
-
 static const float *input(const Memory *memory, const Function *function, const Value *value) {
   const Value *root = value_root(value);
   if (root->kind == VALUE_WEIGHT)
     return memory->params + root->weight->offset;
-  return (is_result(function, root) ? memory->constants : memory->pool) + root->offset;
+  return (value_holds_result(function, root) ? memory->constants : memory->pool) + root->offset;
 }
 
 static float *output(const Memory *memory, const Function *function, const Value *value) {
   const Value *root = value_root(value);
-  return (is_result(function, root) ? memory->constants : memory->pool) + root->offset;
+  return (value_holds_result(function, root) ? memory->constants : memory->pool) + root->offset;
 }
 
 /* fold_batchnorm(w [, bias] [, gamma] [, beta], mean, variance): see ops/batchnorm.c. */
@@ -80,7 +73,7 @@ static void add_place(const Function *prepare, const Value *value, StrBuf *out) 
   if (root->kind == VALUE_WEIGHT)
     strbuf_printf(out, " w%lld", (long long)root->weight->offset);
   else
-    strbuf_printf(out, " %c%lld", is_result(prepare, root) ? 'c' : 't', (long long)root->offset);
+    strbuf_printf(out, " %c%lld", value_holds_result(prepare, root) ? 'c' : 't', (long long)root->offset);
 }
 
 uint64_t prepare_hash(const Module *module) {

@@ -353,18 +353,21 @@ typedef struct ConvSplit {
 
 /* The split whose busiest thread is done first, in units of the products of a register tile. A task prepares
  * each tile of pixels once for all its channels (copies cost more than pointers), waits for its weights as
- * they come, and the fewer tasks there are the longer may one thread wait for the other. */
+ * they come, and the fewer tasks there are the longer may one thread wait for the other.  Pixels beyond its
+ * own share a thread reads from the cache of another. */
 static ConvSplit conv_grid_split(const ConvGrid *c, int64_t tiles, int column_tiles, int threads) {
   const double preparing = conv_grid_flat(c) && conv_flat_copies(c) ? 0.15 : 0.02, weights = 0.4,
-               waiting = 0.1;
+               waiting = 0.1, foreign = (double)(c->step_h * c->step_w) / (c->taps_h * c->taps_w);
   ConvSplit best = {tiles, column_tiles};
   double least = INFINITY;
   for (int width = 1; width <= 4; width++)
-    for (int ranges = 1; ranges <= 4 && ranges <= tiles; ranges *= 2) {
+    for (int ranges = 1; ranges <= 2 * threads && ranges <= tiles; ranges++) {
       int64_t range = (tiles + ranges - 1) / ranges;
       int parts = conv_ceil(column_tiles, width), rounds = conv_ceil(parts * ranges, threads);
       double task = width * ((double)range + weights) + (double)range * preparing;
-      double time = rounds * task + waiting * width * (double)range;
+      double read = (double)range * conv_ceil(rounds, parts), share = (double)tiles / threads;
+      double time =
+          rounds * task + waiting * width * (double)range + (read > share ? (read - share) * foreign : 0);
       if (time < least) {
         least = time;
         best = (ConvSplit){range, parts};
@@ -380,10 +383,9 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
     return;
   if (conv_grid_narrow(c)) {
     int task_rows = conv_narrow_rows(c), tasks = conv_ceil(c->rows, task_rows);
-    WORK_PARALLEL_CALLS_DYNAMIC(work)
-    for (int task = 0; task < n * tasks; task++) {
-      ptrdiff_t image = task / tasks;
-      int i0 = task % tasks * task_rows, i1 = i0 + task_rows < c->rows ? i0 + task_rows : c->rows;
+    WORK_TASKS(work, turn, (int64_t)n * tasks) {
+      ptrdiff_t image = (ptrdiff_t)(turn.task / tasks);
+      int i0 = (int)(turn.task % tasks) * task_rows, i1 = i0 + task_rows < c->rows ? i0 + task_rows : c->rows;
       Epilogue moved = e ? *e : (Epilogue){0};
       ptrdiff_t y_image = image * c->out_h * c->out_w * c->out_ld;
       if (moved.residual)
@@ -408,24 +410,21 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
     parts = split.parts;
   }
   int64_t ranges = (tiles + range - 1) / range;
-  WORK_PARALLEL_CALLS_DYNAMIC(work)
-  for (int64_t task = 0; task < ranges * parts; task++) {
+  WORK_TASKS(work, turn, ranges * parts) {
     float *zero = work_scratch(work);
     for (int d = 0; d < c->depth; d++)
       zero[d] = 0.0f;
-    /* Threads take tasks in turn, near enough: the one that comes to this thread is so many further on. */
-    int64_t begin = task / parts * range * TILE_ROWS, end = begin + range * TILE_ROWS,
-            next = task + work->threads;
-    int k0 = column_tiles * (int)(task % parts) / parts * TILE_COLUMNS,
-        k1 = column_tiles * ((int)(task % parts) + 1) / parts * TILE_COLUMNS;
+    int64_t begin = turn.task / parts * range * TILE_ROWS, end = begin + range * TILE_ROWS;
+    int part = (int)(turn.task % parts), k0 = column_tiles * part / parts * TILE_COLUMNS,
+        k1 = column_tiles * (part + 1) / parts * TILE_COLUMNS;
     ptrdiff_t weights = (ptrdiff_t)c->taps_h * c->taps_w * c->depth;
     ConvTask own = {.begin = begin,
                     .end = end < pixels ? end : pixels,
                     .k0 = k0,
                     .k1 = k1 < c->channels ? k1 : c->channels,
-                    .fresh = task < parts || task < work->threads};
-    if (next < parts)
-      own.then = packed + column_tiles * (int)next / parts * TILE_COLUMNS * weights;
+                    .fresh = turn.task - turn.first < parts};
+    if (turn.task + 1 - turn.first < parts)
+      own.then = packed + column_tiles * ((part + 1) % parts) / parts * TILE_COLUMNS * weights;
     conv_grid_task(c, &own, x, zero, packed, e, y);
   }
 }

@@ -225,9 +225,9 @@ static void dense_fwd(int n, int in, int out, const float *x, const float *w, co
   bool clamp = !e || parts > 1 || act_is_clamp(&e->act, &low, &high);
   float *sums = work->scratch;
   size_t shared = parts > 1 ? dense_round((size_t)parts * (size_t)count) : 0;
-  WORK_PARALLEL_CALLS_DYNAMIC(work)
-  for (int task = 0; task < parts * groups * splits; task++) {
-    int part = task / (groups * splits), group = task / splits % groups, n0 = task % splits * images;
+  WORK_TASKS(work, turn, (int64_t)parts * groups * splits) {
+    int task = (int)turn.task, part = task / (groups * splits), group = task / splits % groups,
+        n0 = task % splits * images;
     int i0 = (int)((int64_t)in * part / parts), i1 = (int)((int64_t)in * (part + 1) / parts);
     int k0 = group * columns, k1 = dense_least(k0 + columns, out), n1 = dense_least(n0 + images, n);
     float *tail = work->scratch + shared +

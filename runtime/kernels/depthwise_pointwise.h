@@ -163,10 +163,9 @@ static void depthwise_expanded(const Conv2d *depthwise, const Conv2d *pointwise,
     parts *= 2;
   ptrdiff_t x_image = (ptrdiff_t)expansion->conv->in_h * expansion->conv->in_w * expansion->conv->in_ld;
   ptrdiff_t y_image = (ptrdiff_t)pointwise->out_h * pointwise->out_w * pointwise->out_ld;
-  WORK_PARALLEL_CALLS_DYNAMIC(work)
-  for (int64_t task = 0; task < (int64_t)n * parts; task++) {
-    ptrdiff_t image = (ptrdiff_t)(task / parts);
-    int part = (int)(task % parts);
+  WORK_TASKS(work, turn, (int64_t)n * parts) {
+    ptrdiff_t image = (ptrdiff_t)(turn.task / parts);
+    int part = (int)(turn.task % parts);
     Epilogue moved = *e;
     if (moved.residual)
       moved.residual += image * y_image;
@@ -224,10 +223,9 @@ static void depthwise_pointwise_fwd(const Conv2d *depthwise, const Conv2d *point
   DepthwiseSplit split = depthwise_split(depthwise, pointwise, rows, work->threads);
   int64_t size = split.size, bands = (rows + size - 1) / size;
   int column_tiles = conv_ceil(pointwise->out_c, TILE_COLUMNS), parts = split.parts;
-  WORK_PARALLEL_CALLS_DYNAMIC(work)
-  for (int64_t task = 0; task < bands * parts; task++) {
-    int64_t begin = task / parts * size, end = begin + size < rows ? begin + size : rows;
-    int part = (int)(task % parts);
+  WORK_TASKS(work, turn, bands * parts) {
+    int64_t begin = turn.task / parts * size, end = begin + size < rows ? begin + size : rows;
+    int part = (int)(turn.task % parts);
     int k0 = column_tiles * part / parts * TILE_COLUMNS,
         k1 = column_tiles * (part + 1) / parts * TILE_COLUMNS;
     float *middle = work_scratch(work);

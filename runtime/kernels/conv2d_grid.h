@@ -345,9 +345,9 @@ static void conv_grid_narrow_rows(const ConvGrid *c, int i0, int i1, const float
   }
 }
 
-/* Few pixels: how many tiles of them a task takes, and into how many parts channels are split. */
+/* Into how many ranges of tiles, and how many parts of the channels, the work is split. */
 typedef struct ConvSplit {
-  int64_t range;
+  int64_t ranges;
   int parts;
 } ConvSplit;
 
@@ -358,7 +358,7 @@ typedef struct ConvSplit {
 static ConvSplit conv_grid_split(const ConvGrid *c, int64_t tiles, int column_tiles, int threads) {
   const double preparing = conv_grid_flat(c) && conv_flat_copies(c) ? 0.15 : 0.02, weights = 0.4,
                waiting = 0.1, foreign = (double)(c->step_h * c->step_w) / (c->taps_h * c->taps_w);
-  ConvSplit best = {tiles, column_tiles};
+  ConvSplit best = {1, column_tiles};
   double least = INFINITY;
   for (int width = 1; width <= 4; width++)
     for (int ranges = 1; ranges <= 2 * threads && ranges <= tiles; ranges++) {
@@ -370,7 +370,7 @@ static ConvSplit conv_grid_split(const ConvGrid *c, int64_t tiles, int column_ti
           rounds * task + waiting * width * (double)range + (read > share ? (read - share) * foreign : 0);
       if (time < least) {
         least = time;
-        best = (ConvSplit){range, parts};
+        best = (ConvSplit){ranges, parts};
       }
     }
   return best;
@@ -383,7 +383,7 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
     return;
   if (conv_grid_narrow(c)) {
     int task_rows = conv_narrow_rows(c), tasks = conv_ceil(c->rows, task_rows);
-    WORK_TASKS(work, turn, (int64_t)n * tasks) {
+    WORK_TASKS (work, turn, (int64_t)n * tasks) {
       ptrdiff_t image = (ptrdiff_t)(turn.task / tasks);
       int i0 = (int)(turn.task % tasks) * task_rows, i1 = i0 + task_rows < c->rows ? i0 + task_rows : c->rows;
       Epilogue moved = e ? *e : (Epilogue){0};
@@ -399,22 +399,24 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
    * are split as well, so that weights are read by one thread each. */
   int64_t pixels = (int64_t)n * c->rows * c->columns, tiles = (pixels + TILE_ROWS - 1) / TILE_ROWS;
   int64_t range = CONV_CACHE_FLOATS / ((int64_t)c->depth * c->step_h * c->step_w * TILE_ROWS);
-  int column_tiles = conv_ceil(c->channels, TILE_COLUMNS), parts = 1;
+  int column_tiles = conv_ceil(c->channels, TILE_COLUMNS);
   if (range * 4 * work->threads > tiles)
     range = tiles / (4 * work->threads);
   if (range < 4)
     range = 4;
-  if (tiles / range < 2 * work->threads && work->threads > 1) {
-    ConvSplit split = conv_grid_split(c, tiles, column_tiles, work->threads);
-    range = split.range;
-    parts = split.parts;
-  }
-  int64_t ranges = (tiles + range - 1) / range;
-  WORK_TASKS(work, turn, ranges * parts) {
+  ConvSplit split = {(tiles + range - 1) / range, 1};
+  if (split.ranges < 4 * work->threads && work->threads > 1)
+    split = conv_grid_split(c, tiles, column_tiles, work->threads);
+  else if (work->threads < tiles)
+    split.ranges = work_even(work, split.ranges);
+  int64_t ranges = split.ranges < tiles ? split.ranges : tiles;
+  int parts = split.parts;
+  WORK_TASKS (work, turn, ranges * parts) {
     float *zero = work_scratch(work);
     for (int d = 0; d < c->depth; d++)
       zero[d] = 0.0f;
-    int64_t begin = turn.task / parts * range * TILE_ROWS, end = begin + range * TILE_ROWS;
+    int64_t place = turn.task / parts, begin = tiles * place / ranges * TILE_ROWS,
+            end = tiles * (place + 1) / ranges * TILE_ROWS;
     int part = (int)(turn.task % parts), k0 = column_tiles * part / parts * TILE_COLUMNS,
         k1 = column_tiles * (part + 1) / parts * TILE_COLUMNS;
     ptrdiff_t weights = (ptrdiff_t)c->taps_h * c->taps_w * c->depth;

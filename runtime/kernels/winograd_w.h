@@ -323,7 +323,7 @@ static void winograd_w_run_own(int m, const Winograd *g, const WinogradSums *s, 
                                const float *dy, float *dw, float *workspace, const Work *work) {
   int positions = (m + 2) * (m + 2);
   ptrdiff_t group_floats = s->sets * s->set;
-  WORK_TASKS(work, turn, s->groups * s->sets) {
+  WORK_TASKS (work, turn, s->groups * s->sets) {
     int task = (int)turn.task, group = task / s->sets, set = task % s->sets;
     WinogradChunk chunk = winograd_w_chunk(m, g, s, group, winograd_w_own_tiles(m, g, s),
                                            workspace + task * s->set, work_scratch(work));
@@ -360,8 +360,8 @@ static void winograd_w_run_shared(int m, const Winograd *g, int64_t tiles, const
       WORK_PARALLEL_CALLS(work)
       for (int t = 0; t < chunk.count; t++)
         winograd_w_transform(m, g, &chunk, t, x, dy);
-      WORK_TASKS(work, turn, positions * panels)
-      winograd_w_multiply(g, &chunk, (int)turn.task / panels, (int)turn.task % panels);
+      WORK_TASKS (work, turn, positions * panels)
+        winograd_w_multiply(g, &chunk, (int)turn.task / panels, (int)turn.task % panels);
     }
     WORK_PARALLEL_CALLS(work)
     for (int c = 0; c < g->in_c; c++)

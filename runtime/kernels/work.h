@@ -102,6 +102,11 @@ static inline bool work_take(WorkQueue *queue, WorkTurn *turn) {
   return false;
 }
 
+/* The next number of tasks from `tasks` on that makes runs of one length. */
+static inline int64_t work_even(const Work *work, int64_t tasks) {
+  return (tasks + work->threads - 1) / work->threads * work->threads;
+}
+
 /* WORK_TASKS(work, turn, tasks) before a statement: all threads run it for turn.task in [0, tasks). */
 #define WORK_TASKS(work, turn, count)                                                                        \
   WorkQueue turn##_queue;                                                                                    \

@@ -238,26 +238,46 @@ static void maxpool_bwd_places(const Pool2d *g, int n, const unsigned char *plac
                              dy + image * out, dx + image * in);
 }
 
+/* The mean of `rows` x `columns` pixels from `from` on, as maxpool_window. */
+VEC_INLINE void avgpool_window(const float *from, ptrdiff_t line, ptrdiff_t pixel, int rows, int columns,
+                               int channels, float *to) {
+  Vec share = vec_set(1.0f / (float)(rows * columns));
+  int c = 0;
+  for (; c + VEC_WIDTH <= channels; c += VEC_WIDTH) {
+    Vec sum = vec_zero();
+    for (int i = 0; i < rows; i++)
+      for (int j = 0; j < columns; j++)
+        sum = vec_add(sum, vec_load(from + i * line + j * pixel + c));
+    vec_store(to + c, vec_mul(sum, share));
+  }
+  if (c < channels) {
+    int left = channels - c;
+    Vec sum = vec_zero();
+    for (int i = 0; i < rows; i++)
+      for (int j = 0; j < columns; j++)
+        sum = vec_add(sum, vec_load_part(from + i * line + j * pixel + c, left));
+    vec_store_part(to + c, vec_mul(sum, share), left);
+  }
+}
+
 /* y = the mean of each window's pixels that lie inside. */
 static void avgpool_fwd(const Pool2d *g, int n, const float *x, float *y, const Work *work) {
   (void)work;
   WORK_PARALLEL_FOR(work)
   for (int64_t row = 0; row < (int64_t)n * g->out_h; row++) {
     const float *image = x + row / g->out_h * g->in_h * g->in_w * g->in_ld;
+    ptrdiff_t pixel = g->in_ld, line = g->in_w * pixel;
     for (int q = 0; q < g->out_w; q++) {
       PoolWindow at = pool_window(g, (int)(row % g->out_h), q);
-      Vec share = vec_set(1.0f / (float)((at.bottom - at.top) * (at.right - at.left)));
+      const float *from = image + at.top * line + at.left * pixel;
       float *to = y + (row * g->out_w + q) * g->out_ld;
-      for (int c = 0; c < g->channels; c += VEC_WIDTH) {
-        int left = g->channels - c;
-        Vec sum = vec_zero();
-        for (int i = at.top; i < at.bottom; i++) {
-          const float *from = image + ((int64_t)i * g->in_w + at.left) * g->in_ld + c;
-          for (int j = at.left; j < at.right; j++, from += g->in_ld)
-            sum = vec_add(sum, vec_load_upto(from, left));
-        }
-        vec_store_upto(to + c, vec_mul(sum, share), left);
-      }
+      int rows = at.bottom - at.top, columns = at.right - at.left;
+      if (rows == 2 && columns == 2)
+        avgpool_window(from, line, pixel, 2, 2, g->channels, to);
+      else if (rows == 3 && columns == 3)
+        avgpool_window(from, line, pixel, 3, 3, g->channels, to);
+      else
+        avgpool_window(from, line, pixel, rows, columns, g->channels, to);
     }
   }
 }

@@ -11,7 +11,7 @@ typedef struct TileCosts {
 } TileCosts;
 
 static const TileCosts tile_2 = {1.0, 100, 450, 0}, tile_4 = {1.0, 230, 1300, 1200},
-                       tile_6 = {1.15, 120, 2300, 3600};
+                       tile_6 = {1.15, 120, 2300, 3300};
 
 static const double FLOAT_FROM_MEMORY = 30;               /* with two to four cores of today on one memory */
 static const double DIRECT_STORE = 10;                    /* of a sum */

@@ -279,7 +279,7 @@ static void conv2d_bwd_w_direct(const Conv2d *g, int n, const float *x, const fl
   ConvWPlan p = conv_w_plan(g);
   int64_t rows = (int64_t)n * g->out_h, dw_floats = (int64_t)g->kernel_h * g->kernel_w * p.depth * g->out_c;
   int blocks = p.blocks_a * p.blocks_k;
-  WORK_TASKS (work, turn, (int64_t)g->groups * p.parts * blocks) {
+  WORK_TASKS(work, turn, (int64_t)g->groups * p.parts * blocks) {
     int task = (int)turn.task, group = task / (p.parts * blocks), part = task / blocks % p.parts,
         block = task % blocks;
     int a0 = block % p.blocks_a * p.block, k0 = block / p.blocks_a * p.block;

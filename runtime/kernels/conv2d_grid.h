@@ -383,7 +383,7 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
     return;
   if (conv_grid_narrow(c)) {
     int task_rows = conv_narrow_rows(c), tasks = conv_ceil(c->rows, task_rows);
-    WORK_TASKS (work, turn, (int64_t)n * tasks) {
+    WORK_TASKS(work, turn, (int64_t)n * tasks) {
       ptrdiff_t image = (ptrdiff_t)(turn.task / tasks);
       int i0 = (int)(turn.task % tasks) * task_rows, i1 = i0 + task_rows < c->rows ? i0 + task_rows : c->rows;
       Epilogue moved = e ? *e : (Epilogue){0};
@@ -411,7 +411,7 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
     split.ranges = work_even(work, split.ranges);
   int64_t ranges = split.ranges < tiles ? split.ranges : tiles;
   int parts = split.parts;
-  WORK_TASKS (work, turn, ranges * parts) {
+  WORK_TASKS(work, turn, ranges * parts) {
     float *zero = work_scratch(work);
     for (int d = 0; d < c->depth; d++)
       zero[d] = 0.0f;

@@ -225,7 +225,7 @@ static void dense_fwd(int n, int in, int out, const float *x, const float *w, co
   bool clamp = !e || parts > 1 || act_is_clamp(&e->act, &low, &high);
   float *sums = work->scratch;
   size_t shared = parts > 1 ? dense_round((size_t)parts * (size_t)count) : 0;
-  WORK_TASKS (work, turn, (int64_t)parts * groups * splits) {
+  WORK_TASKS(work, turn, (int64_t)parts * groups * splits) {
     int task = (int)turn.task, part = task / (groups * splits), group = task / splits % groups,
         n0 = task % splits * images;
     int i0 = (int)((int64_t)in * part / parts), i1 = (int)((int64_t)in * (part + 1) / parts);

@@ -163,7 +163,7 @@ static void depthwise_expanded(const Conv2d *depthwise, const Conv2d *pointwise,
     parts *= 2;
   ptrdiff_t x_image = (ptrdiff_t)expansion->conv->in_h * expansion->conv->in_w * expansion->conv->in_ld;
   ptrdiff_t y_image = (ptrdiff_t)pointwise->out_h * pointwise->out_w * pointwise->out_ld;
-  WORK_TASKS (work, turn, (int64_t)n * parts) {
+  WORK_TASKS(work, turn, (int64_t)n * parts) {
     ptrdiff_t image = (ptrdiff_t)(turn.task / parts);
     int part = (int)(turn.task % parts);
     Epilogue moved = *e;
@@ -223,7 +223,7 @@ static void depthwise_pointwise_fwd(const Conv2d *depthwise, const Conv2d *point
   DepthwiseSplit split = depthwise_split(depthwise, pointwise, rows, work->threads);
   int64_t size = split.size, bands = (rows + size - 1) / size;
   int column_tiles = conv_ceil(pointwise->out_c, TILE_COLUMNS), parts = split.parts;
-  WORK_TASKS (work, turn, bands * parts) {
+  WORK_TASKS(work, turn, bands * parts) {
     int64_t begin = turn.task / parts * size, end = begin + size < rows ? begin + size : rows;
     int part = (int)(turn.task % parts);
     int k0 = column_tiles * part / parts * TILE_COLUMNS,

@@ -286,7 +286,7 @@ static void winograd_shared_input(int m, const Winograd *g, const WinogradRun *r
                                   const Work *work) {
   (void)work;
   enum { STEP = 4 };
-  WORK_TASKS (work, turn, conv_ceil(run->tiles, STEP)) {
+  WORK_TASKS(work, turn, conv_ceil(run->tiles, STEP)) {
     int first = (int)turn.task * STEP;
     winograd_input(m, g, run, first, first + STEP < run->tiles ? first + STEP : run->tiles, x);
   }
@@ -307,12 +307,12 @@ static void winograd_packed_run(int m, const Winograd *g, int64_t begin, int64_t
   int64_t panels = (int64_t)positions * winograd_panels(&product);
   int64_t tasks = work->threads == 1 ? 1 : (int64_t)WINOGRAD_PARTS * work->threads;
   winograd_shared_input(m, g, &run, x, work);
-  WORK_TASKS (work, turn, tasks) {
+  WORK_TASKS(work, turn, tasks) {
     int first = (int)(panels * turn.task / tasks), last = (int)(panels * (turn.task + 1) / tasks);
     winograd_multiply(first, last, g, &run, &product,
                       packed + first / winograd_panels(&product) * product.position);
   }
-  WORK_TASKS (work, tile, run.tiles)
+  WORK_TASKS(work, tile, run.tiles)
     winograd_output(m, g, &run, &product, (int)tile.task, (int)tile.task + 1, e, y);
 }
 
@@ -330,7 +330,7 @@ static void winograd_raw_run(int m, const Winograd *g, int64_t begin, int64_t en
   if (parts > conv_ceil(run.tiles, 14))
     parts = conv_ceil(run.tiles, 14);
   winograd_shared_input(m, g, &run, x, work);
-  WORK_TASKS (work, turn, groups * parts) {
+  WORK_TASKS(work, turn, groups * parts) {
     int group = (int)turn.task / parts, part = (int)turn.task % parts;
     winograd_group(m, g, &run, group * WINOGRAD_GROUP, run.tiles * part / parts,
                    run.tiles * (part + 1) / parts, weights, e, y, own + work_thread(work) * own_floats);
@@ -345,7 +345,7 @@ static void winograd_run(int m, const Winograd *g, int n, const float *x, const 
     int64_t range = winograd_own_tiles(m, g);
     if (tiles >= 2 * range * work->threads) {
       int64_t ranges = work_even(work, (tiles + range - 1) / range);
-      WORK_TASKS (work, turn, ranges)
+      WORK_TASKS(work, turn, ranges)
         winograd_own_run(m, g, tiles * turn.task / ranges, tiles * (turn.task + 1) / ranges, x,
                          weights->packed, e, y, work_scratch(work));
       return;

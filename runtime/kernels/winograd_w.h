@@ -5,21 +5,19 @@
  * with the tiles and matrices of winograd.h.  Tiles go in chunks: first their transforms are made, then each
  * position is a product [channels in][tiles] x [tiles][channels out] that is added to the position's sums.
  *
- * Sums are kept for a group of output channels.  Threads with chunks of their own work at several groups and
- * several sets of sums of each, which are added up at the end: a fixed number, so that results do not depend
- * on the number of threads.  Where sums are too many for that or tiles too few, threads share chunks and
- * sums, a group after the other. */
+ * Threads share chunks and sums where sums are many or tiles are few; each has the same positions from chunk
+ * to chunk, so that their sums stay in its cache.  Otherwise each works through chunks of its own, small
+ * enough for the second-level cache, into one of several sets of sums (a fixed number, so that results do not
+ * depend on the number of threads), which are added up at the end. */
 #ifndef NETC_KERNELS_WINOGRAD_W_H
 #define NETC_KERNELS_WINOGRAD_W_H
 #include "winograd_run.h"
 
-#define WINOGRAD_W_TASKS    8       /* groups times sets, of threads with chunks of their own */
-#define WINOGRAD_W_SET      1200000 /* floats of sums that such a thread has, at most */
-#define WINOGRAD_W_CHANNELS 128     /* output channels of a group of threads that share chunks */
-/* So many floats of sums stay in a thread's cache from chunk to chunk if transforms are few; more go to
- * memory and back once per chunk, which then has many tiles. */
-#define WINOGRAD_W_NEAR  600000
-#define WINOGRAD_W_TILES 128
+/* Tiles of a shared chunk: sums go to memory and back once per chunk, transforms should stay in cache. */
+#define WINOGRAD_W_TILES    128
+#define WINOGRAD_W_SETS     8      /* of sums */
+#define WINOGRAD_W_OWN      600000 /* floats of sums up to which there are several sets */
+#define WINOGRAD_W_CHANNELS 128    /* output channels of a group */
 
 /* A y, for a line of m outputs. */
 VEC_INLINE void winograd_gradient_line(int m, const Vec *y, int step, Vec *t, int t_step) {
@@ -73,70 +71,56 @@ VEC_INLINE void winograd_weight_line(int m, const Vec *u, int step, Vec *g, int 
       vec_add(u[7 * step], vec_fma(vec_set(8.0f / 45.0f), s3, vec_fma(vec_set(2.0f / 45.0f), s2, first)));
 }
 
-/* How sums are kept. */
-typedef struct WinogradSums {
-  int channels, groups, sets; /* output channels of a group */
-  ptrdiff_t position, set;    /* floats of a position's sums and of all, for a group */
-} WinogradSums;
+/* Output channels whose sums are kept at once: all where they are few; else a group, for which the tiles of x
+ * are transformed anew, a few percent of the time for a third of the memory. */
+static inline int winograd_w_group(int m, const Winograd *g) {
+  return winograd_shares_tiles(m, g) && g->out_c > WINOGRAD_W_CHANNELS ? WINOGRAD_W_CHANNELS : g->out_c;
+}
 
 /* Sums of a position: [panels of TILE_COLUMNS output channels][in_c][TILE_COLUMNS], in the order in which
  * they are added to; off the powers of two, for the cache.  As large for any TILE_COLUMNS. */
-static inline WinogradSums winograd_w_sums(int m, const Winograd *g, int channels, int tasks) {
+static inline ptrdiff_t winograd_w_position_floats(int m, const Winograd *g) {
   enum { MOST_COLUMNS = 32 };
-  WinogradSums s = {.channels = channels, .groups = conv_ceil(g->out_c, channels)};
-  s.sets = tasks > s.groups ? tasks / s.groups : 1;
-  s.position = (ptrdiff_t)conv_ceil(channels, MOST_COLUMNS) * MOST_COLUMNS * g->in_c + TILE_BLOCK;
-  s.set = (m + 2) * (m + 2) * s.position;
-  return s;
+  return (ptrdiff_t)conv_ceil(winograd_w_group(m, g), MOST_COLUMNS) * MOST_COLUMNS * g->in_c + TILE_BLOCK;
 }
 
-/* Of threads that share chunks.  Each group transforms the tiles of x anew, a few percent of the time for a
- * part of the memory. */
-static inline WinogradSums winograd_w_shared_sums(int m, const Winograd *g) {
-  bool all = !winograd_shares_tiles(m, g) || g->out_c <= WINOGRAD_W_CHANNELS;
-  return winograd_w_sums(m, g, all ? g->out_c : WINOGRAD_W_CHANNELS, 1);
-}
-
-/* Of threads with chunks of their own: as few groups as WINOGRAD_W_SET allows; 0 where it allows none. */
-static inline WinogradSums winograd_w_own_sums(int m, const Winograd *g) {
-  for (int groups = 1; groups <= WINOGRAD_W_TASKS; groups++) {
-    int channels = groups == 1 ? g->out_c : conv_ceil(g->out_c, groups * TILE_BLOCK) * TILE_BLOCK;
-    WinogradSums s = winograd_w_sums(m, g, channels, WINOGRAD_W_TASKS);
-    if (s.set <= WINOGRAD_W_SET)
-      return s;
-  }
-  return (WinogradSums){0};
+static inline size_t winograd_w_sum_floats(int m, const Winograd *g) {
+  return (size_t)((m + 2) * (m + 2)) * (size_t)winograd_w_position_floats(m, g);
 }
 
 /* Floats of both transforms of a tile. */
-static inline size_t winograd_w_tile_floats(int m, const Winograd *g, const WinogradSums *s) {
-  return (size_t)((m + 2) * (m + 2)) * (size_t)(winograd_line(g->in_c) + winograd_line(s->channels));
+static inline size_t winograd_w_tile_floats(int m, const Winograd *g) {
+  return (size_t)((m + 2) * (m + 2)) *
+         (size_t)(winograd_line(g->in_c) + winograd_line(winograd_w_group(m, g)));
+}
+
+static inline bool winograd_w_several_sets(int m, const Winograd *g) {
+  return winograd_w_sum_floats(m, g) <= WINOGRAD_W_OWN;
 }
 
 /* Whether so many tiles pay for several sets: those are memory that is gone through once more. */
-static inline bool winograd_w_own(int m, const Winograd *g, const WinogradSums *own, int64_t tiles) {
-  return own->groups > 0 &&
-         (double)tiles * (double)winograd_w_tile_floats(m, g, own) > own->sets * (double)own->set;
+static inline bool winograd_w_own(int m, const Winograd *g, int64_t tiles) {
+  return winograd_w_several_sets(m, g) && 2 * (double)tiles * (double)winograd_w_tile_floats(m, g) >
+                                              WINOGRAD_W_SETS * (double)winograd_w_sum_floats(m, g);
 }
 
 /* The most tiles of a thread's own chunk. */
-static inline int winograd_w_own_tiles(int m, const Winograd *g, const WinogradSums *own) {
-  size_t few = WINOGRAD_OWN_FLOATS / winograd_w_tile_floats(m, g, own);
-  return own->set <= WINOGRAD_W_NEAR && few < WINOGRAD_W_TILES ? (int)few : WINOGRAD_W_TILES;
+static inline int winograd_w_own_tiles(int m, const Winograd *g) {
+  size_t tiles = WINOGRAD_OWN_FLOATS / winograd_w_tile_floats(m, g);
+  return tiles < WINOGRAD_W_TILES ? (int)tiles : WINOGRAD_W_TILES;
 }
 
-/* The workspace: the sets of all groups; or the sums of a group, then both transforms of a shared chunk. */
+/* The workspace: sums of a group by position, then both transforms of a chunk; or the sets of sums. */
 static size_t winograd_w_workspace_floats(int m, const Winograd *g) {
-  const WinogradSums own = winograd_w_own_sums(m, g), shared = winograd_w_shared_sums(m, g);
-  size_t own_floats = (size_t)(own.groups * own.sets * own.set);
-  size_t shared_floats = (size_t)shared.set + WINOGRAD_W_TILES * winograd_w_tile_floats(m, g, &shared);
-  return (own_floats > shared_floats ? own_floats : shared_floats) + 16;
+  size_t sums = winograd_w_sum_floats(m, g), shared = sums + WINOGRAD_W_TILES * winograd_w_tile_floats(m, g);
+  size_t own = winograd_w_several_sets(m, g) ? WINOGRAD_W_SETS * sums : 0;
+  return (own > shared ? own : shared) + 16;
 }
 
 /* Scratch per thread: both transforms of a chunk of its own. */
 static size_t winograd_w_scratch_floats(int m, const Winograd *g) {
-  const WinogradSums own = winograd_w_own_sums(m, g);
-  return own.groups ? (size_t)winograd_w_own_tiles(m, g, &own) * winograd_w_tile_floats(m, g, &own) : 0;
+  return winograd_w_several_sets(m, g) ? (size_t)winograd_w_own_tiles(m, g) * winograd_w_tile_floats(m, g)
+                                       : 0;
 }
 
 /* A dy A' of one tile, channels [k0, k_end) in whole blocks of 16: to[position * step + channel - k0]; zero
@@ -145,33 +129,22 @@ VEC_INLINE void winograd_gradient_tile(int m, const Winograd *g, const float *im
                                        const WinogradPooled *pooled, int h0, int w0, int k0, int k_end,
                                        ptrdiff_t step, float *to) {
   int alpha = m + 2, last = k0 + conv_ceil(k_end - k0, TILE_BLOCK) * TILE_BLOCK;
-  bool inside = h0 + m <= g->out_h && w0 + m <= g->out_w;
   to -= k0;
   for (int k = k0; k < last; k += VEC_WIDTH) {
     Vec half[48], line[8], column[8];
     winograd_clear(m, line);
     winograd_clear(alpha, column);
-    bool whole = inside && k + VEC_WIDTH <= g->out_c;
     for (int i = 0; i < m; i++) {
-      const float *from = pooled ? NULL : image + ((ptrdiff_t)(h0 + i) * g->out_w + w0) * g->out_ld + k;
-      if (pooled) {
-        VEC_UNROLL
-        for (int j = 0; j < m; j++)
+      VEC_UNROLL
+      for (int j = 0; j < m; j++) {
+        bool inside = h0 + i < g->out_h && w0 + j < g->out_w && k < g->out_c;
+        ptrdiff_t at = ((ptrdiff_t)(h0 + i) * g->out_w + w0 + j) * g->out_ld + k;
+        if (pooled)
           line[j] = k < g->out_c ? winograd_unpooled(pooled, h0 + i, w0 + j, k) : vec_zero();
-      } else if (whole) {
-        VEC_UNROLL
-        for (int j = 0; j < m; j++)
-          line[j] = vec_load(from + (ptrdiff_t)j * g->out_ld);
-        VEC_UNROLL
-        for (int j = m; j < 2 * m; j++) /* the tile beside it */
-          VEC_FETCH(from + (ptrdiff_t)j * g->out_ld);
-      } else {
-        bool row_inside = h0 + i < g->out_h && k < g->out_c;
-        VEC_UNROLL
-        for (int j = 0; j < m; j++)
-          line[j] = row_inside && w0 + j < g->out_w
-                        ? vec_load_upto(from + (ptrdiff_t)j * g->out_ld, g->out_c - k)
-                        : vec_zero();
+        else
+          line[j] = inside ? vec_load_upto(image + at, g->out_c - k) : vec_zero();
+        if (inside && !pooled)
+          VEC_FETCH(image + at + (ptrdiff_t)m * g->out_ld); /* the tile beside it */
       }
       winograd_gradient_line(m, line, 1, half + i * alpha, 1);
     }
@@ -186,8 +159,9 @@ VEC_INLINE void winograd_gradient_tile(int m, const Winograd *g, const float *im
 
 /* dw for input channel c and output channels [k0, k_end) from their sums. */
 VEC_INLINE void winograd_weight_channel(int m, const Winograd *g, int c, int k0, int k_end, const float *sums,
-                                        ptrdiff_t position, float *dw) {
+                                        float *dw) {
   int alpha = m + 2;
+  ptrdiff_t position = winograd_w_position_floats(m, g);
   for (int k = k0; k < k_end; k += VEC_WIDTH) {
     int panel = (k - k0) / TILE_COLUMNS;
     const float *from = sums + ((ptrdiff_t)panel * g->in_c + c) * TILE_COLUMNS + (k - k0) % TILE_COLUMNS;
@@ -212,24 +186,18 @@ typedef struct WinogradChunk {
   int count, most; /* tiles, and for how many there is room */
   bool adds;       /* to the sums; else they are overwritten */
   int k, k_end;
-  float *sums, *v, *z; /* see winograd_w_sums; [position][most][v_line], z_line */
-  ptrdiff_t position;  /* floats between the sums of two positions */
+  float *sums, *v, *z; /* see winograd_w_position_floats; [position][most][v_line], z_line */
   int v_line, z_line;
 } WinogradChunk;
 
-/* A chunk of no tiles yet, of the output channels of a group: its sums and, for `most` tiles in `room`,
- * transforms. */
-static WinogradChunk winograd_w_chunk(int m, const Winograd *g, const WinogradSums *s, int group, int most,
-                                      float *sums, float *room) {
-  int k = group * s->channels;
+/* A chunk of no tiles yet, of all output channels: its sums and, for `most` tiles in `room`, transforms. */
+static WinogradChunk winograd_w_chunk(int m, const Winograd *g, int most, float *sums, float *room) {
   WinogradChunk chunk = {.most = most,
-                         .k = k,
-                         .k_end = k + s->channels < g->out_c ? k + s->channels : g->out_c,
+                         .k_end = g->out_c,
                          .sums = sums,
                          .v = room,
-                         .position = s->position,
                          .v_line = winograd_line(g->in_c),
-                         .z_line = winograd_line(s->channels)};
+                         .z_line = winograd_line(winograd_w_group(m, g))};
   chunk.z = chunk.v + (ptrdiff_t)((m + 2) * (m + 2)) * chunk.most * chunk.v_line;
   return chunk;
 }
@@ -265,18 +233,19 @@ static void winograd_w_transform(int m, const Winograd *g, const WinogradChunk *
 
 static void winograd_w_finish(int m, const Winograd *g, const WinogradChunk *chunk, int c, float *dw) {
   if (m == 4)
-    winograd_weight_channel(4, g, c, chunk->k, chunk->k_end, chunk->sums, chunk->position, dw);
+    winograd_weight_channel(4, g, c, chunk->k, chunk->k_end, chunk->sums, dw);
   else
-    winograd_weight_channel(6, g, c, chunk->k, chunk->k_end, chunk->sums, chunk->position, dw);
+    winograd_weight_channel(6, g, c, chunk->k, chunk->k_end, chunk->sums, dw);
 }
 
 /* The products of position p with a panel of output channels, into the position's sums. */
-static void winograd_w_multiply(const Winograd *g, const WinogradChunk *chunk, int p, int panel) {
+static void winograd_w_multiply(const Winograd *g, const WinogradChunk *chunk, int p, int panel,
+                                float *sums) {
   ptrdiff_t at[TILE_ROWS];
   for (int r = 0; r < TILE_ROWS; r++)
     at[r] = (ptrdiff_t)r * TILE_COLUMNS;
   int first = panel * TILE_COLUMNS, left = chunk->k_end - chunk->k - first;
-  TileOut out = {.y = chunk->sums + p * chunk->position + (ptrdiff_t)panel * g->in_c * TILE_COLUMNS,
+  TileOut out = {.y = sums + (ptrdiff_t)panel * g->in_c * TILE_COLUMNS,
                  .at = at,
                  .columns = left < TILE_COLUMNS ? left : TILE_COLUMNS,
                  .accumulate = chunk->adds,
@@ -296,7 +265,7 @@ static void winograd_w_multiply(const Winograd *g, const WinogradChunk *chunk, i
 /* One thread: tiles [begin, end), a chunk after the other, into the sums of `chunk`. */
 static void winograd_w_set(int m, const Winograd *g, WinogradChunk *chunk, int64_t begin, int64_t end,
                            const float *x, const float *dy) {
-  int panels = conv_ceil(chunk->k_end - chunk->k, TILE_COLUMNS), tasks = (m + 2) * (m + 2) * panels;
+  int panels = conv_ceil(g->out_c, TILE_COLUMNS), tasks = (m + 2) * (m + 2) * panels;
   int64_t tiles = end - begin, chunks = (tiles + chunk->most - 1) / chunk->most;
   for (int64_t i = 0; i < chunks; i++) {
     chunk->begin = begin + tiles * i / chunks;
@@ -305,53 +274,49 @@ static void winograd_w_set(int m, const Winograd *g, WinogradChunk *chunk, int64
     for (int t = 0; t < chunk->count; t++)
       winograd_w_transform(m, g, chunk, t, x, dy);
     for (int task = 0; task < tasks; task++)
-      winograd_w_multiply(g, chunk, task / panels, task % panels);
+      winograd_w_multiply(g, chunk, task / panels, task % panels,
+                          chunk->sums + task / panels * winograd_w_position_floats(m, g));
   }
 }
 
-/* The sums of all sets of a group into those of the first: floats [begin, end). */
-static void winograd_w_join(const WinogradSums *s, ptrdiff_t begin, ptrdiff_t end, float *sums) {
+/* The sums of all sets into those of the first: floats [begin, end). */
+static void winograd_w_join(ptrdiff_t set_floats, ptrdiff_t begin, ptrdiff_t end, float *sums) {
   for (ptrdiff_t i = begin; i < end; i += VEC_WIDTH) {
     Vec sum = vec_load(sums + i);
-    for (int set = 1; set < s->sets; set++)
-      sum = vec_add(sum, vec_load(sums + set * s->set + i));
+    for (int set = 1; set < WINOGRAD_W_SETS; set++)
+      sum = vec_add(sum, vec_load(sums + set * set_floats + i));
     vec_store(sums + i, sum);
   }
 }
 
-static void winograd_w_run_own(int m, const Winograd *g, const WinogradSums *s, int64_t tiles, const float *x,
-                               const float *dy, float *dw, float *workspace, const Work *work) {
+static void winograd_w_run_own(int m, const Winograd *g, int64_t tiles, const float *x, const float *dy,
+                               float *dw, float *workspace, const Work *work) {
+  ptrdiff_t position = winograd_w_position_floats(m, g), set_floats = (ptrdiff_t)winograd_w_sum_floats(m, g);
   int positions = (m + 2) * (m + 2);
-  ptrdiff_t group_floats = s->sets * s->set;
-  WORK_TASKS (work, turn, s->groups * s->sets) {
-    int task = (int)turn.task, group = task / s->sets, set = task % s->sets;
-    WinogradChunk chunk = winograd_w_chunk(m, g, s, group, winograd_w_own_tiles(m, g, s),
-                                           workspace + task * s->set, work_scratch(work));
-    winograd_w_set(m, g, &chunk, tiles * set / s->sets, tiles * (set + 1) / s->sets, x, dy);
-  }
-  if (s->sets > 1) {
-    WORK_PARALLEL_CALLS(work)
-    for (int task = 0; task < s->groups * positions; task++) {
-      ptrdiff_t begin = task % positions * s->position;
-      winograd_w_join(s, begin, begin + s->position, workspace + task / positions * group_floats);
-    }
+  WORK_TASKS(work, turn, WINOGRAD_W_SETS) {
+    int set = (int)turn.task;
+    WinogradChunk chunk =
+        winograd_w_chunk(m, g, winograd_w_own_tiles(m, g), workspace + set * set_floats, work_scratch(work));
+    winograd_w_set(m, g, &chunk, tiles * set / WINOGRAD_W_SETS, tiles * (set + 1) / WINOGRAD_W_SETS, x, dy);
   }
   WORK_PARALLEL_CALLS(work)
-  for (int task = 0; task < s->groups * g->in_c; task++) {
-    int group = task / g->in_c;
-    WinogradChunk all = winograd_w_chunk(m, g, s, group, 0, workspace + group * group_floats, work->scratch);
-    winograd_w_finish(m, g, &all, task % g->in_c, dw);
-  }
+  for (int p = 0; p < positions; p++)
+    winograd_w_join(set_floats, p * position, (p + 1) * position, workspace);
+  WinogradChunk all = winograd_w_chunk(m, g, 0, workspace, work->scratch);
+  WORK_PARALLEL_CALLS(work)
+  for (int c = 0; c < g->in_c; c++)
+    winograd_w_finish(m, g, &all, c, dw);
 }
 
 static void winograd_w_run_shared(int m, const Winograd *g, int64_t tiles, const float *x, const float *dy,
                                   float *dw, float *workspace, const Work *work) {
   (void)work;
-  const WinogradSums s = winograd_w_shared_sums(m, g);
-  int positions = (m + 2) * (m + 2);
+  int positions = (m + 2) * (m + 2), group = winograd_w_group(m, g);
   int64_t chunks = (tiles + WINOGRAD_W_TILES - 1) / WINOGRAD_W_TILES; /* of similar length */
-  for (int group = 0; group < s.groups; group++) {
-    WinogradChunk chunk = winograd_w_chunk(m, g, &s, group, WINOGRAD_W_TILES, workspace, workspace + s.set);
+  WinogradChunk chunk =
+      winograd_w_chunk(m, g, WINOGRAD_W_TILES, workspace, workspace + winograd_w_sum_floats(m, g));
+  for (chunk.k = 0; chunk.k < g->out_c; chunk.k += group) {
+    chunk.k_end = chunk.k + group < g->out_c ? chunk.k + group : g->out_c;
     int panels = conv_ceil(chunk.k_end - chunk.k, TILE_COLUMNS);
     for (int64_t i = 0; i < chunks; i++) {
       chunk.begin = tiles * i / chunks;
@@ -360,8 +325,10 @@ static void winograd_w_run_shared(int m, const Winograd *g, int64_t tiles, const
       WORK_PARALLEL_CALLS(work)
       for (int t = 0; t < chunk.count; t++)
         winograd_w_transform(m, g, &chunk, t, x, dy);
-      WORK_TASKS (work, turn, positions * panels)
-        winograd_w_multiply(g, &chunk, (int)turn.task / panels, (int)turn.task % panels);
+      WORK_TASKS(work, turn, positions * panels) {
+        int p = (int)turn.task / panels, panel = (int)turn.task % panels;
+        winograd_w_multiply(g, &chunk, p, panel, chunk.sums + p * winograd_w_position_floats(m, g));
+      }
     }
     WORK_PARALLEL_CALLS(work)
     for (int c = 0; c < g->in_c; c++)
@@ -372,9 +339,8 @@ static void winograd_w_run_shared(int m, const Winograd *g, int64_t tiles, const
 static void winograd_w_run(int m, const Winograd *g, int n, const float *x, const float *dy, float *dw,
                            float *workspace, const Work *work) {
   int64_t tiles = (int64_t)n * conv_ceil(g->out_h, m) * conv_ceil(g->out_w, m);
-  const WinogradSums own = winograd_w_own_sums(m, g);
-  if (winograd_w_own(m, g, &own, tiles))
-    winograd_w_run_own(m, g, &own, tiles, x, dy, dw, workspace, work);
+  if (winograd_w_own(m, g, tiles))
+    winograd_w_run_own(m, g, tiles, x, dy, dw, workspace, work);
   else
     winograd_w_run_shared(m, g, tiles, x, dy, dw, workspace, work);
 }

@@ -15,7 +15,7 @@ Test(work, every_task_once) {
     for (size_t j = 0; j < sizeof threads / sizeof *threads; j++) {
       Work work = {.threads = threads[j]};
       int times[1001] = {0};
-      WORK_TASKS (&work, turn, tasks[i])
+      WORK_TASKS(&work, turn, tasks[i])
         do_task(&turn, times);
       for (int task = 0; task < 1001; task++)
         cr_assert(times[task] == (task < tasks[i]), "%d threads, %d tasks: task %d done %d times", threads[j],

@@ -72,6 +72,7 @@ typedef struct TrainSpec {
   const char *cache;     /* auto | off | memory | file */
   int cache_variants;    /* augmented variants kept per image, 0 = none */
   int64_t memory_limit;  /* bytes, 0 = none */
+  Span memory_span;      /* where it is set */
   bool memory_unlimited; /* nothing is made again to save memory */
   Phase phases[MAX_PHASES];
   int phase_count; /* at least 1 */

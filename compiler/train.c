@@ -226,6 +226,7 @@ static void read_memory(Training *training, const Stmt *stmt) {
     return;
   }
   training->train->memory_unlimited = false;
+  training->train->memory_span = stmt->span;
   if (int_value(training, stmt, 1, INT64_MAX, &value))
     training->train->memory_limit = value;
 }

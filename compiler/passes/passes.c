@@ -93,7 +93,7 @@ static void check_memory_limit(const Module *module) {
   while (batch > 0 && emit_bytes(module, batch, MEMORY_THREADS) > train->memory_limit)
     batch--;
   const char *words = size_words(module->arena, needed);
-  diag_error(module->diag, train->span,
+  diag_error(module->diag, train->memory_span,
              "`%s` needs %s at batch %d on %d threads, also where values are made again instead of kept; the "
              "limit is %s",
              module->graph->name, words, train->batch, MEMORY_THREADS,

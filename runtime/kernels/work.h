@@ -59,7 +59,7 @@ static inline float *work_scratch(const Work *work) {
 enum { WORK_RUNS = 64, WORK_LINE = 8 }; /* a counter to a line of the cache */
 
 typedef struct WorkQueue {
-  int runs; /* 0 when all is done */
+  int runs;
   int64_t tasks;
   int64_t next[WORK_RUNS * WORK_LINE]; /* of each run */
 } WorkQueue;

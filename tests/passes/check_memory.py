@@ -117,6 +117,7 @@ with tempfile.TemporaryDirectory() as folder:
     peak, text = summary()
     least = re.search(r"`memory (\d+)(KB|MB)` would do", text)
     check("the least that would do", peak is None and least, text)
+    check("the message shows the limit", re.search(r"\| +\^{12}$", text, re.M), text)
     least_bytes = int(least.group(1)) << {"KB": 10, "MB": 20}[least.group(2)]
     check("the least is less", least_bytes < .8 * whole, f"{least_bytes} of {whole}")
 

@@ -141,6 +141,12 @@ int build_executable(Session *session, const CommandLine *line, const char *fold
     return status;
   const char *c_path = arena_printf(&session->arena, "%s/%s.c", folder, session->graph->name);
   const char *beside = arena_printf(&session->arena, "%s.%ld.tmp", exe, (long)getpid());
+  /* Said before the C compiler runs, and by us: its linker would say it at the end, of a file of ours. */
+  FILE *place = fopen(beside, "wb");
+  if (!place)
+    return failed("write", exe, errno);
+  fclose(place);
+  remove(beside);
   status = build_run_compiler(&session->arena, line, c_path, beside, true);
   if (status || rename(beside, exe)) {
     if (!status)

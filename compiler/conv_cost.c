@@ -18,7 +18,7 @@ static const double DIRECT_STORE = 10;                    /* of a sum */
 static const double DIRECT_PACK = 35, WINOGRAD_PACK = 40; /* of a packed weight */
 static const double WINOGRAD_RAW = 22;                    /* of a weight made on the way */
 static const double WINOGRAD_GRADIENT = 12;               /* back from a transformed weight */
-static const double DIRECT_GRADIENT = 1.15;               /* a product: pixels are turned first */
+static const double DIRECT_GRADIENT = 1.05;               /* a product, for pixels are turned first */
 enum {
   COLUMNS = 32,
   THREADS = 2 /* share tiles: they use a weight that is made on the way once */
@@ -26,6 +26,17 @@ enum {
 
 static double whole(int count, int of) {
   return (double)((count + of - 1) / of);
+}
+
+/* Of the taps of all windows along one axis, those inside the image. */
+static double taps_inside(int in, int out, int kernel, int stride, int dilation, int pad) {
+  double inside = 0;
+  for (int p = 0; p < out; p++)
+    for (int r = 0; r < kernel; r++) {
+      int at = p * stride - pad + r * dilation;
+      inside += at >= 0 && at < in;
+    }
+  return inside;
 }
 
 double conv_pass_cost(double floats) {
@@ -41,10 +52,14 @@ double conv_cost(const Conv2d *conv, OpKind op, ConvAlgorithm algorithm, int n, 
   double pairs = (double)conv->in_c * conv->out_c / conv->groups;
   double taps = (double)conv->kernel_h * conv->kernel_w, inputs = in / conv->groups;
   if (!m) {
-    double products = taps * pixels * inputs * out;
-    if (op == OP_conv2d_bwd_w)
-      return products * DIRECT_GRADIENT + taps * pairs * FLOAT_FROM_MEMORY;
-    return products + pixels * out * DIRECT_STORE +
+    if (op == OP_conv2d_bwd_w) { /* does not multiply by padding */
+      double rows = taps_inside(conv->in_h, conv->out_h, conv->kernel_h, conv->stride_h, conv->dilation_h,
+                                conv->pad_top);
+      double columns = taps_inside(conv->in_w, conv->out_w, conv->kernel_w, conv->stride_w, conv->dilation_w,
+                                   conv->pad_left);
+      return n * rows * columns * inputs * out * DIRECT_GRADIENT + taps * pairs * FLOAT_FROM_MEMORY;
+    }
+    return taps * pixels * inputs * out + pixels * out * DIRECT_STORE +
            taps * pairs * (FLOAT_FROM_MEMORY + (settled ? 0 : DIRECT_PACK));
   }
   const TileCosts *costs = m == 2 ? &tile_2 : m == 4 ? &tile_4 : &tile_6;

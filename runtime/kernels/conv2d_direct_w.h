@@ -4,24 +4,29 @@
  * c] * dy[n, p, q, k]
  *
  * A task owns a block of input channels, a block of output channels and a part of the output rows.  It walks
- * over its rows in chunks that fit the caches: copies x (with its padding) and dy into panels, then adds the
- * chunk's products to every tile of its block.  Where there are too few blocks to share out, rows are split
- * into parts whose sums meet in a workspace and are added in order; the number of parts follows from the
- * geometry alone. */
+ * over its rows in chunks that fit the caches and adds a chunk's products to every tile of its block: panel
+ * by panel of output channels, whose dy is copied into the first-level cache, and the tiles of x for each.  x
+ * is read where it is, but for few channels, whose rows are copied with their padding so that a kernel row is
+ * one tap, and for pixels that would push each other out of the cache.
+ *
+ * Where there are too few blocks to share out, rows are split into parts whose sums meet in a workspace and
+ * are added in order; the number of parts follows from the geometry alone. */
 #ifndef NETC_KERNELS_CONV2D_DIRECT_W_H
 #define NETC_KERNELS_CONV2D_DIRECT_W_H
 #include "conv2d_grid.h"
 
-#define CONV_W_BLOCK  128 /* input and output channels of a task; twice that for 1x1 kernels */
-#define CONV_W_PIXELS 192 /* output pixels of a chunk, about */
-#define CONV_W_ROWS   64  /* output rows of a chunk at most */
-#define CONV_W_TASKS  16  /* tasks wanted */
+#define CONV_W_BLOCK    128 /* input and output channels of a task; twice that for 1x1 kernels */
+#define CONV_W_PIXELS   192 /* output pixels of a chunk, about */
+#define CONV_W_ROWS     64  /* output rows of a chunk at most */
+#define CONV_W_SEGMENTS 768 /* runs of pixels, of some taps, that are worked out at a time */
+#define CONV_W_TASKS    16  /* tasks wanted */
 
 typedef struct ConvWPlan {
   int depth, rows_a;  /* channels of x per group; rows of dw that one tap has */
   int taps_h, taps_w; /* taps_w is 1 on the narrow path: the kernel row is part of rows_a */
   bool narrow;
-  int channels; /* output channels per group */
+  bool in_place; /* x is read where it is */
+  int channels;  /* output channels per group */
   int blocks_a, blocks_k, parts;
   int block;
   int width, copy_step,
@@ -32,6 +37,8 @@ typedef struct ConvWPlan {
 static ConvWPlan conv_w_plan(const Conv2d *g) {
   ConvWPlan p = {.depth = g->in_c / g->groups, .channels = g->out_c / g->groups, .taps_h = g->kernel_h};
   p.narrow = p.depth < CONV_NARROW_DEPTH && g->kernel_w > 1 && g->dilation_w == 1;
+  /* Lines that push each other out cost the more the more tiles share one. */
+  p.in_place = !p.narrow && (VEC_WIDTH >= TILE_BLOCK || g->stride_w * g->in_ld % CONV_SAME_SET_FLOATS != 0);
   p.taps_w = p.narrow ? 1 : g->kernel_w;
   p.rows_a = p.narrow ? g->kernel_w * p.depth : p.depth;
   p.block = g->kernel_h * g->kernel_w == 1 ? 2 * CONV_W_BLOCK : CONV_W_BLOCK;
@@ -54,20 +61,25 @@ static inline int conv_w_input_rows(const Conv2d *g, const ConvWPlan *p) {
   return p->chunk_rows * g->stride_h + images * ((g->kernel_h - 1) * g->dilation_h + 1);
 }
 
+/* Floats from one copied pixel of `size` channels to the next. */
+static inline int conv_w_pitch(const ConvWPlan *p, int size) {
+  return p->narrow ? p->depth : conv_ceil(size, 16) * 16 + 16;
+}
+
 static inline size_t conv_w_x_floats(const Conv2d *g, const ConvWPlan *p) {
-  size_t pixels = (size_t)conv_w_input_rows(g, p) * (size_t)p->width;
-  if (p->narrow)
-    return pixels * (size_t)p->depth + 16;
-  int block = p->rows_a < p->block ? p->rows_a : p->block;
-  return pixels * (size_t)(2 * block + 16) + 16; /* tiles of any instruction set */
+  int size = p->rows_a < p->block ? p->rows_a : p->block;
+  return (size_t)conv_w_input_rows(g, p) * (size_t)p->width * (size_t)conv_w_pitch(p, size) + 16;
+}
+
+/* A panel of dy, for tiles of any instruction set. */
+static inline size_t conv_w_dy_floats(const Conv2d *g, const ConvWPlan *p) {
+  return (size_t)p->chunk_rows * (size_t)g->out_w * 32;
 }
 
 /* Scratch per thread: the panels of a chunk. */
 static size_t conv2d_bwd_w_direct_scratch_floats(const Conv2d *g) {
   ConvWPlan p = conv_w_plan(g);
-  int block = p.channels < p.block ? p.channels : p.block;
-  size_t dy_floats = (size_t)p.chunk_rows * (size_t)g->out_w * (size_t)(conv_ceil(block, 32) * 32);
-  return (conv_w_x_floats(g, &p) + dy_floats + 31) / 16 * 16;
+  return (conv_w_dy_floats(g, &p) + conv_w_x_floats(g, &p) + 15) / 16 * 16;
 }
 
 /* The workspace: one copy of dw for each part. */
@@ -76,27 +88,17 @@ static size_t conv2d_bwd_w_direct_workspace_floats(const Conv2d *g) {
   return p.parts > 1 ? (size_t)p.parts * (size_t)(g->kernel_h * g->kernel_w * p.depth) * (size_t)g->out_c : 0;
 }
 
-/* Where channels go: panels of so many channels, each panel's pixels side by side. */
-typedef struct ConvWPanels {
-  float *to;
-  int pitch;          /* floats of a pixel */
-  bool shares;        /* how channels are shared out: by tile_share, or `pitch` each */
-  ptrdiff_t distance; /* floats from one panel to the next */
-} ConvWPanels;
-
-static inline int conv_w_width(const ConvWPanels *p, int left) {
-  return p->shares ? tile_share(left) : (left < p->pitch ? left : p->pitch);
-}
-
-/* `size` floats of each of `pixels` pixels to lines of `pitch` floats, zeros where size ends early. */
-VEC_INLINE void conv_w_copy_panel(const float *from, ptrdiff_t ld, int pixels, int size, float *to,
-                                  int pitch) {
+/* `size` floats of each of `pixels` pixels, `ld` floats apart, to lines of `pitch` floats, zeros where size
+ * ends early. */
+VEC_INLINE void conv_w_copy(const float *from, ptrdiff_t ld, int pixels, int size, float *to, int pitch) {
   if (size == TILE_COLUMNS && pitch == TILE_COLUMNS) {
     for (int i = 0; i < pixels; i++, from += ld, to += TILE_COLUMNS) {
       VEC_UNROLL
       for (int v = 0; v < TILE_VECS; v++)
         vec_store(to + v * VEC_WIDTH, vec_load(from + v * VEC_WIDTH));
     }
+  } else if (ld == size && size == pitch) {
+    memcpy(to, from, (size_t)pixels * (size_t)size * sizeof *to);
   } else if (pitch <= VEC_WIDTH) {
     for (int i = 0; i < pixels; i++, from += ld, to += pitch)
       vec_store_part(to, vec_load_part(from, size), pitch);
@@ -107,41 +109,12 @@ VEC_INLINE void conv_w_copy_panel(const float *from, ptrdiff_t ld, int pixels, i
   }
 }
 
-/* Copies `count` channels of each of `pixels` pixels, `ld` floats apart; panels get zeros up to their pitch
- * where they have fewer channels. */
-static void conv_w_copy(const float *from, ptrdiff_t ld, int pixels, int count, const ConvWPanels *panels,
-                        ptrdiff_t pixel) {
-  /* Pixels with many channels one by one, as they come from memory, and some are asked for ahead. */
-  enum { MANY = 128, AHEAD = 2 };
-  float *to = panels->to + pixel * panels->pitch;
-  if (ld == count && count == panels->pitch) {
-    memcpy(to, from, (size_t)pixels * (size_t)count * sizeof *to);
-    return;
-  }
-  int run = ld > MANY ? 1 : pixels;
-  for (int i = 0; i < pixels; i += run, from += ld, to += panels->pitch) {
-    float *panel = to;
-    for (int c = 0, size; c < count; c += size, panel += panels->distance) {
-      size = conv_w_width(panels, count - c);
-      if (run == 1)
-        VEC_FETCH(from + AHEAD * ld + c);
-      conv_w_copy_panel(from + c, ld, run, size, panel, panels->pitch);
-    }
-  }
-}
-
-/* Zeros, the same. */
-static void conv_w_clear(int pixels, int count, const ConvWPanels *panels, ptrdiff_t pixel) {
-  float *to = panels->to + pixel * panels->pitch;
-  for (int c = 0; c < count; c += conv_w_width(panels, count - c), to += panels->distance)
-    memset(to, 0, (size_t)pixels * (size_t)panels->pitch * sizeof *to);
-}
-
-/* One padded row of x from pixel `pixel` of the panels on, `count` channels of each. */
-static void conv_w_copy_row(const Conv2d *g, const ConvWPlan *p, const float *image, int h, int count,
-                            const ConvWPanels *panels, ptrdiff_t pixel) {
+/* One padded row of x, `size` channels of each pixel, to lines of `pitch` floats. */
+static void conv_w_copy_row(const Conv2d *g, const ConvWPlan *p, const float *image, int h, int size,
+                            float *to, int pitch) {
+  size_t line = (size_t)pitch * sizeof *to;
   if (h < 0 || h >= g->in_h) {
-    conv_w_clear(p->width, count, panels, pixel);
+    memset(to, 0, (size_t)p->width * line);
     return;
   }
   /* Copied pixel i is pixel i * copy_step - pad_left of x. */
@@ -149,15 +122,16 @@ static void conv_w_copy_row(const Conv2d *g, const ConvWPlan *p, const float *im
   left = left < p->width ? left : p->width;
   end = end < p->width ? (end > left ? end : left) : p->width;
   const float *from = image + ((ptrdiff_t)h * g->in_w + left * p->copy_step - g->pad_left) * g->in_ld;
-  conv_w_clear(left, count, panels, pixel);
-  conv_w_copy(from, (ptrdiff_t)g->in_ld * p->copy_step, end - left, count, panels, pixel + left);
-  conv_w_clear(p->width - end, count, panels, pixel + end);
+  memset(to, 0, (size_t)left * line);
+  conv_w_copy(from, (ptrdiff_t)g->in_ld * p->copy_step, end - left, size, to + (ptrdiff_t)left * pitch,
+              pitch);
+  memset(to + (ptrdiff_t)end * pitch, 0, (size_t)(p->width - end) * line);
 }
 
-/* Fills the panels of x for output rows [begin, end) of the flat list of n * out_h, and says for each at
- * which panel row its window begins.  Returns the number of panel rows.  With `panels` NULL only counts. */
-static int conv_w_pack_x(const Conv2d *g, const ConvWPlan *p, int64_t begin, int64_t end, const float *x,
-                         int count, const ConvWPanels *panels, int *first) {
+/* Copies what output rows [begin, end) of the flat list of n * out_h see of x, `size` channels, to lines of
+ * `pitch` floats, and says for each at which copied row its window begins. */
+static void conv_w_copy_x(const Conv2d *g, const ConvWPlan *p, int64_t begin, int64_t end, const float *x,
+                          int size, float *to, int pitch, int *first) {
   int rows = 0, last_h = 0;
   int64_t last_image = -1;
   for (int64_t row = begin; row < end; row++) {
@@ -172,105 +146,172 @@ static int conv_w_pack_x(const Conv2d *g, const ConvWPlan *p, int64_t begin, int
       last_h = h0 - 1; /* rows that no window covers */
     first[row - begin] = rows + h0 - last_h - 1;
     for (int h = last_h + 1; h <= h1; h++, rows++)
-      if (panels)
-        conv_w_copy_row(g, p, x + image * g->in_h * g->in_w * g->in_ld, h, count, panels,
-                        (ptrdiff_t)rows * p->width);
+      conv_w_copy_row(g, p, x + image * g->in_h * g->in_w * g->in_ld, h, size,
+                      to + (ptrdiff_t)rows * p->width * pitch, pitch);
     if (h1 > last_h)
       last_h = h1;
   }
-  return rows;
 }
 
-/* What the next chunk copies, asked for call by call while this one is multiplied: so many floats of x, then
- * of dy. */
+/* Output rows of a chunk, from row `begin` of the flat list on, and where each finds what a tap sees of x. */
+typedef struct ConvWChunk {
+  int64_t begin;
+  int rows;
+  ptrdiff_t image[CONV_W_ROWS]; /* in place: the row's image, in rows of x, */
+  int top[CONV_W_ROWS];         /* and the first row of its window; copied: the window's first copied row */
+} ConvWChunk;
+
+/* In place: the first floats of what row `row`'s window sees from tap row r on, were it not cut by borders.
+ */
+static inline ptrdiff_t conv_w_row_at(const Conv2d *g, const ConvWChunk *chunk, int row, int r) {
+  return (chunk->image[row] + chunk->top[row] + r) * g->in_w * g->in_ld;
+}
+
+static void conv_w_rows(const Conv2d *g, int64_t begin, int rows, ConvWChunk *chunk) {
+  chunk->begin = begin;
+  chunk->rows = rows;
+  for (int row = 0; row < rows; row++) {
+    chunk->image[row] = (ptrdiff_t)((begin + row) / g->out_h) * g->in_h;
+    chunk->top[row] = (int)((begin + row) % g->out_h) * g->stride_h - g->pad_top;
+  }
+}
+
+/* Floats from what one output pixel sees of x, or of its copy, to what the next does. */
+static inline ptrdiff_t conv_w_line(const Conv2d *g, const ConvWPlan *p, int pitch) {
+  return p->in_place ? (ptrdiff_t)g->stride_w * g->in_ld : (ptrdiff_t)p->step * pitch;
+}
+
+/* The products of one tap: runs of pixels, as offsets from x (or its copy, `pitch` floats a pixel) and from
+ * the panel of dy.  Neighbouring runs are one.  Returns their number, at most that of the rows. */
+static int conv_w_segments(const Conv2d *g, const ConvWPlan *p, const ConvWChunk *chunk, int tap, int pitch,
+                           TileSegment *segment) {
+  int r = tap / p->taps_w * g->dilation_h, s = tap % p->taps_w * g->dilation_w;
+  int q0 = 0, q1 = g->out_w, count = 0;
+  ptrdiff_t line = conv_w_line(g, p, pitch);
+  if (p->in_place) { /* output pixels whose window is inside the image here */
+    int past = g->in_w + g->pad_left - s;
+    q0 = g->pad_left > s ? conv_ceil(g->pad_left - s, g->stride_w) : 0;
+    q1 = past <= 0 ? 0 : conv_ceil(past, g->stride_w);
+    q1 = q1 < g->out_w ? q1 : g->out_w;
+  }
+  for (int row = 0; row < chunk->rows && q0 < q1; row++) {
+    TileSegment next = {.b = ((ptrdiff_t)row * g->out_w + q0) * TILE_COLUMNS, .count = q1 - q0};
+    if (p->in_place) {
+      int h = chunk->top[row] + r;
+      if (h < 0 || h >= g->in_h)
+        continue;
+      next.a = conv_w_row_at(g, chunk, row, r) + ((ptrdiff_t)q0 * g->stride_w + s - g->pad_left) * g->in_ld;
+    } else {
+      next.a = ((ptrdiff_t)(chunk->top[row] + r) * p->width + s) * pitch;
+    }
+    TileSegment *last = segment + count - 1;
+    if (count && last->a + last->count * line == next.a && last->b + last->count * TILE_COLUMNS == next.b)
+      last->count += next.count;
+    else
+      segment[count++] = next;
+  }
+  return count;
+}
+
+/* What is read next is asked for while a chunk is multiplied: of dy the next panel, of x the next chunk.  A
+ * call of the tile asks for one line of the cache, TILE_BLOCK channels, of each pixel. */
 typedef struct ConvWAhead {
-  const float *x, *dy;
-  ptrdiff_t x_floats, dy_floats, per_call;
+  const float *dy;
+  ptrdiff_t x; /* floats from a chunk's first channels to what is asked for */
+  int dy_lines, x_lines;
 } ConvWAhead;
 
-/* Of a chunk of `pixels` pixels, whose first are at x and dy: what lies in one piece because the block has
- * all channels. */
-static ConvWAhead conv_w_ahead(const Conv2d *g, ptrdiff_t pixels, int count_a, int count_k, const float *x,
-                               const float *dy) {
-  ConvWAhead ahead = {.x = x, .dy = dy};
-  int calls = conv_ceil(count_k, TILE_COLUMNS) * tile_calls(count_a);
-  ahead.x_floats = count_a == g->in_ld ? pixels * count_a : 0;
-  ahead.dy_floats = count_k == g->out_ld ? pixels * count_k : 0;
-  ahead.per_call = (ahead.x_floats + ahead.dy_floats + calls - 1) / calls;
-  return ahead;
+/* dy: the panel after that of channels [k, k + TILE_COLUMNS), NULL after the last. */
+static void conv_w_ahead_dy(const float *dy, int channels, ConvWAhead *ahead) {
+  ahead->dy = dy;
+  ahead->dy_lines = !dy ? 0 : conv_ceil(channels < TILE_COLUMNS ? channels : TILE_COLUMNS, TILE_BLOCK);
 }
 
-/* The share of a call over `pixels` pixels; place is NULL where nothing is left to ask for. */
-static inline TileFetch conv_w_ask(ConvWAhead *ahead, int pixels) {
-  ptrdiff_t *left = ahead->x_floats > 0 ? &ahead->x_floats : &ahead->dy_floats;
-  const float **next = ahead->x_floats > 0 ? &ahead->x : &ahead->dy;
-  if (*left <= 0)
-    return (TileFetch){NULL, 0};
-  TileFetch fetch = tile_fetch(*next, (int)ahead->per_call, pixels);
-  *next += ahead->per_call < *left ? ahead->per_call : *left;
-  *left -= ahead->per_call;
-  return fetch;
+/* x: where the rows of `next` lie from those of `chunk`. */
+static void conv_w_ahead_x(const Conv2d *g, const ConvWChunk *chunk, const ConvWChunk *next, int channels,
+                           ConvWAhead *ahead) {
+  ahead->x = conv_w_row_at(g, next, 0, 0) - conv_w_row_at(g, chunk, 0, 0);
+  ahead->x_lines = conv_ceil(channels, TILE_BLOCK);
+}
+
+/* The share of a call whose first channel is number `channel` of the block. */
+static void conv_w_ask(ConvWAhead *ahead, const Conv2d *g, bool asks_x, int channel, TilePanel *panel) {
+  panel->fetch = (TileFetch){NULL, 0};
+  if (ahead->dy_lines > 0) {
+    panel->fetch = (TileFetch){ahead->dy, g->out_ld};
+    ahead->dy += TILE_BLOCK;
+    ahead->dy_lines--;
+  }
+  panel->ahead = 0;
+  if (asks_x && ahead->x_lines > 0) {
+    panel->ahead = ahead->x - channel;
+    ahead->x += TILE_BLOCK;
+    ahead->x_lines--;
+  }
 }
 
 /* One task: rows [begin, end), rows [a0, a1) of each tap of dw, output channels [k0, k1) of a group whose
  * first channels x, dy and dw point at. */
 static void conv_w_task(const Conv2d *g, const ConvWPlan *p, int64_t begin, int64_t end, int a0, int a1,
                         int k0, int k1, const float *x, const float *dy, float *dw, float *scratch) {
-  float *x_panel = scratch, *dy_panel = scratch + conv_w_x_floats(g, p) / 16 * 16 + 16;
-  int first[CONV_W_ROWS];
-  TileSegment segment[CONV_W_ROWS];
+  float *dy_panel = scratch, *x_copy = scratch + conv_w_dy_floats(g, p);
+  int taps = p->taps_h * p->taps_w;
+  /* The narrow path copies whole pixels, and a block's rows of dw begin inside their windows. */
+  int copied = p->narrow ? p->depth : a1 - a0, pitch = conv_w_pitch(p, copied);
+  const float *block = p->in_place ? x + a0 : (p->narrow ? x_copy + a0 : x_copy);
+  TileSegment segment[CONV_W_SEGMENTS];
+  int segments[CONV_W_SEGMENTS];
+  ConvWChunk chunk, next;
   ptrdiff_t at[TILE_ROWS];
   for (int r = 0; r < TILE_ROWS; r++)
     at[r] = (ptrdiff_t)r * g->out_c;
   TileOut out = {.at = at, .low = -INFINITY, .high = INFINITY};
-  ptrdiff_t a_line = (ptrdiff_t)p->step * (p->narrow ? p->depth : TILE_ROWS);
-  int64_t chunk = begin;
+  TilePanel panel = {
+      .b = dy_panel, .a_line = conv_w_line(g, p, pitch), .line = TILE_COLUMNS, .block = TILE_BLOCK};
+  ConvWAhead ahead = {.dy = NULL};
+  int64_t row = begin;
   do { /* once even for no rows at all: the sums are zero then */
-    int64_t chunk_end = chunk + p->chunk_rows < end ? chunk + p->chunk_rows : end;
-    int rows = (int)(chunk_end - chunk);
-    ptrdiff_t pixels = (ptrdiff_t)rows * g->out_w;
-    conv_w_copy(dy + chunk * g->out_w * g->out_ld + k0, g->out_ld, (int)pixels, k1 - k0,
-                &(const ConvWPanels){dy_panel, TILE_COLUMNS, false, pixels * TILE_COLUMNS}, 0);
-    /* Rows of 1x1 windows follow each other without padding: one segment. */
-    bool joined = p->taps_h * p->taps_w == 1 && p->width == g->out_w && !p->narrow;
-    int segments = joined ? 1 : rows, segment_pixels = joined ? (int)pixels : g->out_w;
-    ptrdiff_t panel = 0;
-    if (p->narrow) {
-      conv_w_pack_x(g, p, chunk, chunk_end, x, p->depth, &(const ConvWPanels){x_panel, p->depth, false, 0},
-                    first);
-    } else {
-      panel = (ptrdiff_t)conv_w_pack_x(g, p, chunk, chunk_end, x, 0, NULL, first) * p->width * TILE_ROWS;
-      conv_w_pack_x(g, p, chunk, chunk_end, x + a0, a1 - a0,
-                    &(const ConvWPanels){x_panel, TILE_ROWS, true, panel}, first);
+    int rows = (int)(p->chunk_rows < end - row ? p->chunk_rows : end - row), pixels = rows * g->out_w;
+    bool last_chunk = row + rows >= end;
+    const float *dy_rows = dy + row * g->out_w * g->out_ld;
+    conv_w_rows(g, row, rows, &chunk);
+    if (!p->in_place) {
+      conv_w_copy_x(g, p, row, row + rows, p->narrow ? x : x + a0, copied, x_copy, pitch, chunk.top);
+    } else if (!last_chunk) {
+      conv_w_rows(g, row + rows, 1, &next);
+      conv_w_ahead_x(g, &chunk, &next, a1 - a0, &ahead);
     }
-    /* Grid points are the input's pixels, in their order. */
-    bool flat = joined && g->in_h == g->out_h && g->in_w == g->out_w && !g->pad_top && !g->pad_left;
-    int64_t next = !flat ? 0 : p->chunk_rows < end - chunk_end ? p->chunk_rows : end - chunk_end;
-    ConvWAhead ahead =
-        conv_w_ahead(g, (ptrdiff_t)next * g->out_w, a1 - a0, k1 - k0, x + chunk_end * g->out_w * g->in_ld,
-                     dy + chunk_end * g->out_w * g->out_ld);
-    for (int k = k0; k < k1; k += TILE_COLUMNS) {
-      out.columns = k1 - k < TILE_COLUMNS ? k1 - k : TILE_COLUMNS;
-      for (int a = a0, i = 0, size; a < a1; a += size, i++) {
-        size = tile_share(a1 - a);
-        for (int tap = 0; tap < p->taps_h * p->taps_w; tap++) {
-          int r = tap / p->taps_w * g->dilation_h, s = tap % p->taps_w * g->dilation_w;
-          for (int row = 0; row < segments; row++) {
-            ptrdiff_t pixel = (ptrdiff_t)(first[row] + r) * p->width + s;
-            segment[row] = (TileSegment){
-                p->narrow ? x_panel + pixel * p->depth + a : x_panel + i * panel + pixel * TILE_ROWS,
-                dy_panel + (k - k0) * pixels + (ptrdiff_t)row * g->out_w * TILE_COLUMNS, segment_pixels};
+    int group = CONV_W_SEGMENTS / (rows > 0 ? rows : 1);
+    for (int first = 0; first < taps; first += group) {
+      int last = first + group < taps ? first + group : taps;
+      for (int tap = first; tap < last; tap++)
+        segments[tap - first] =
+            conv_w_segments(g, p, &chunk, tap, pitch, segment + (ptrdiff_t)(tap - first) * rows);
+      for (int k = k0; k < k1; k += TILE_COLUMNS) {
+        int then = k + TILE_COLUMNS;
+        out.columns = k1 - k < TILE_COLUMNS ? k1 - k : TILE_COLUMNS;
+        conv_w_copy(dy_rows + k, g->out_ld, pixels, out.columns, dy_panel, TILE_COLUMNS);
+        if (then < k1)
+          conv_w_ahead_dy(dy_rows + then, k1 - then, &ahead);
+        else
+          conv_w_ahead_dy(last_chunk ? NULL : dy_rows + (ptrdiff_t)pixels * g->out_ld + k0, k1 - k0, &ahead);
+        for (int a = a0, size; a < a1; a += size) {
+          size = p->in_place ? tile_share_exact(a1 - a, out.columns) : tile_share(a1 - a);
+          panel.a = block + (a - a0);
+          for (int tap = first; tap < last; tap++) {
+            panel.segments = segments[tap - first];
+            panel.segment = segment + (ptrdiff_t)(tap - first) * rows;
+            out.y = dw + ((ptrdiff_t)tap * p->rows_a + a) * g->out_c + k;
+            out.accumulate = row > begin;
+            conv_w_ask(&ahead, g, tap == taps - 1, a - a0,
+                       &panel); /* the last row of windows is the new one */
+            tile_multiply_panel(size, &panel, &out);
           }
-          out.y = dw + ((ptrdiff_t)tap * p->rows_a + a) * g->out_c + k;
-          out.accumulate = chunk > begin;
-          TileFetch fetch = conv_w_ask(&ahead, segment_pixels);
-          tile_multiply_panel(size, segments, segment, a_line, TILE_COLUMNS, TILE_BLOCK,
-                              fetch.place ? &fetch : NULL, &out);
         }
       }
     }
-    chunk = chunk_end;
-  } while (chunk < end);
+    row += rows;
+  } while (row < end);
 }
 
 /* dw overwritten, in Keras's layout.  workspace: conv2d_bwd_w_direct_workspace_floats. */

@@ -356,9 +356,17 @@ static void dense_slice_bwd_w(int n, int in, int out, int i0, int i1, const floa
     o.columns = dense_least(out - k, TILE_COLUMNS);
     for (int i = 0; i < width; i += TILE_ROWS) {
       o.y = dw + (ptrdiff_t)i * out + k;
-      TileSegment segment = {x_slice + i, dy_packed + (ptrdiff_t)k * n, n};
-      tile_multiply_panel(dense_least(width - i, TILE_ROWS), 1, &segment, width, TILE_BLOCK,
-                          (ptrdiff_t)n * TILE_BLOCK, next ? &fetch : NULL, &o);
+      TileSegment all = {0, 0, n};
+      TilePanel products = {.a = x_slice + i,
+                            .b = dy_packed + (ptrdiff_t)k * n,
+                            .a_line = width,
+                            .line = TILE_BLOCK,
+                            .block = (ptrdiff_t)n * TILE_BLOCK,
+                            .segments = 1,
+                            .segment = &all,
+                            .ahead = TILE_PANEL_AHEAD,
+                            .fetch = fetch};
+      tile_multiply_panel(dense_least(width - i, TILE_ROWS), &products, &o);
       if (next)
         fetch.place += n * fetch.step;
     }

@@ -72,6 +72,26 @@ static inline int tile_share(int left) {
   return half < TILE_ROWS ? half : TILE_ROWS;
 }
 
+/* The same where no row beyond may be read: one of the heights that tile_multiply_panel has for so many
+ * columns. */
+static inline int tile_share_exact(int left, int columns) {
+#if VEC_WIDTH == 16
+  if (columns <= TILE_BLOCK)
+    return left >= TILE_ROWS ? TILE_ROWS : (left >= 4 ? 4 : 1);
+  if (left > TILE_ROWS && left < TILE_ROWS + TILE_MIDDLE)
+    return left >= TILE_MIDDLE + 10 ? 10 : TILE_MIDDLE;
+  if (left >= 10 && left < TILE_ROWS)
+    return 10;
+#else
+  (void)columns;
+#endif
+  static const int heights[] = {TILE_ROWS, TILE_MIDDLE, 4, 2, 1};
+  int i = 0;
+  while (heights[i] > left)
+    i++;
+  return heights[i];
+}
+
 /* Number of tiles that `rows` rows make. */
 static inline int tile_calls(int rows) {
   int calls = 0;
@@ -94,11 +114,23 @@ static inline TileFetch tile_fetch(const float *next, int floats, int lines) {
   return (TileFetch){next, (floats + lines - 1) / lines};
 }
 
-/* A run of products of the panel form: count steps from a (row r at a[r]) and b. */
+/* A run of products of the panel form: `count` steps, the first with rows a[0..] and a line of b at these
+ * offsets. */
 typedef struct TileSegment {
-  const float *a, *b;
+  ptrdiff_t a, b;
   int count;
 } TileSegment;
+
+/* What the panel form multiplies: step d of a segment has row r at a[segment.a + d * a_line + r] and its line
+ * of b at b + segment.b + d * line, blocks of columns `block` floats apart. */
+typedef struct TilePanel {
+  const float *a, *b;
+  ptrdiff_t a_line, line, block;
+  int segments;
+  const TileSegment *segment;
+  ptrdiff_t ahead; /* what lies so many floats from each step's rows is asked for meanwhile, */
+  TileFetch fetch; /* and this; place may be NULL */
+} TilePanel;
 
 /* Offset of vector v inside a line of b whose blocks are `block` floats apart. */
 VEC_INLINE ptrdiff_t tile_offset(int v, ptrdiff_t block) {
@@ -210,22 +242,21 @@ VEC_INLINE void tile_rows(int rows, int vecs, int used, const TileFetch *fetch, 
   tile_end(rows, vecs, used, out, sum);
 }
 
-VEC_INLINE void tile_panel(int rows, int vecs, int used, int segments, const TileSegment *segment,
-                           ptrdiff_t a_line, ptrdiff_t line, ptrdiff_t block, const TileFetch *fetch,
-                           const TileOut *out) {
+VEC_INLINE void tile_panel(int rows, int vecs, int used, const TilePanel *p, const TileOut *out) {
   Vec sum[TILE_ROWS][TILE_VECS];
-  const float *next = fetch ? fetch->place : segment->a;
-  ptrdiff_t step = fetch ? fetch->step : 0;
+  ptrdiff_t a_line = p->a_line, line = p->line, block = p->block;
+  ptrdiff_t ahead = p->ahead, step = p->fetch.place ? p->fetch.step : 0;
+  const float *next = p->fetch.place ? p->fetch.place : p->b;
   tile_start(rows, vecs, used, out, sum);
-  for (int s = 0; s < segments; s++) {
-    const float *a = segment[s].a, *b = segment[s].b;
+  for (int s = 0; s < p->segments; s++) {
+    const float *a = p->a + p->segment[s].a, *b = p->b + p->segment[s].b;
     TILE_UNROLL(2)
-    for (int d = segment[s].count; d > 0; d--, a += a_line, b += line, next += step) {
+    for (int d = p->segment[s].count; d > 0; d--, a += a_line, b += line, next += step) {
       Vec line_b[TILE_VECS];
       VEC_UNROLL
       for (int v = 0; v < vecs; v++)
         line_b[v] = vec_load(b + tile_offset(v, block));
-      VEC_FETCH(a + TILE_PANEL_AHEAD);
+      VEC_FETCH(a + ahead);
       VEC_FETCH(next);
       VEC_UNROLL
       for (int r = 0; r < rows; r++) {
@@ -293,34 +324,33 @@ static void tile_multiply_lines(int rows, int taps, int depth, const float *cons
   tile_choose(rows, taps, depth, a, b, line, block, fetch, out);
 }
 
-/* The same over segments of a panel: step d of a segment has row r at a[d * a_line + r] and its line of b at
- * b + d * line.  TILE_ROWS floats of each step may be read. */
-static void tile_multiply_panel(int rows, int segments, const TileSegment *segment, ptrdiff_t a_line,
-                                ptrdiff_t line, ptrdiff_t block, const TileFetch *fetch, const TileOut *out) {
+/* The same over the segments of a panel.  `rows` floats of each step are read if tile_share_exact said so
+ * many, up to TILE_ROWS otherwise. */
+static void tile_multiply_panel(int rows, const TilePanel *panel, const TileOut *out) {
 #if VEC_WIDTH == 16
   if (out->columns <= TILE_BLOCK) {
     if (rows > 4)
-      tile_panel(TILE_ROWS, 1, rows, segments, segment, a_line, line, block, fetch, out);
+      tile_panel(TILE_ROWS, 1, rows, panel, out);
     else if (rows > 1)
-      tile_panel(4, 1, rows, segments, segment, a_line, line, block, fetch, out);
+      tile_panel(4, 1, rows, panel, out);
     else
-      tile_panel(1, 1, rows, segments, segment, a_line, line, block, fetch, out);
+      tile_panel(1, 1, rows, panel, out);
     return;
   }
   if (rows > TILE_MIDDLE && rows <= 10) {
-    tile_panel(10, TILE_VECS, rows, segments, segment, a_line, line, block, fetch, out);
+    tile_panel(10, TILE_VECS, rows, panel, out);
     return;
   }
 #endif
   if (rows > TILE_MIDDLE)
-    tile_panel(TILE_ROWS, TILE_VECS, rows, segments, segment, a_line, line, block, fetch, out);
+    tile_panel(TILE_ROWS, TILE_VECS, rows, panel, out);
   else if (rows > 4)
-    tile_panel(TILE_MIDDLE, TILE_VECS, rows, segments, segment, a_line, line, block, fetch, out);
+    tile_panel(TILE_MIDDLE, TILE_VECS, rows, panel, out);
   else if (rows > 2)
-    tile_panel(4, TILE_VECS, rows, segments, segment, a_line, line, block, fetch, out);
+    tile_panel(4, TILE_VECS, rows, panel, out);
   else if (rows > 1)
-    tile_panel(2, TILE_VECS, rows, segments, segment, a_line, line, block, fetch, out);
+    tile_panel(2, TILE_VECS, rows, panel, out);
   else
-    tile_panel(1, TILE_VECS, rows, segments, segment, a_line, line, block, fetch, out);
+    tile_panel(1, TILE_VECS, rows, panel, out);
 }
 #endif

@@ -251,14 +251,22 @@ static void winograd_w_multiply(const Winograd *g, const WinogradChunk *chunk, i
                  .accumulate = chunk->adds,
                  .low = -INFINITY,
                  .high = INFINITY};
-  TileFetch fetch = tile_fetch(out.y, TILE_ROWS * TILE_COLUMNS, chunk->count);
+  const float *v = chunk->v + (ptrdiff_t)p * chunk->most * chunk->v_line;
+  TileSegment all = {0, 0, chunk->count};
+  TilePanel products = {.b = chunk->z + (ptrdiff_t)p * chunk->most * chunk->z_line + first,
+                        .a_line = chunk->v_line,
+                        .line = chunk->z_line,
+                        .block = TILE_BLOCK,
+                        .segments = 1,
+                        .segment = &all,
+                        .ahead = TILE_PANEL_AHEAD};
   for (int c = 0, size; c < g->in_c; c += size, out.y += size * TILE_COLUMNS) {
     size = tile_share(g->in_c - c);
-    fetch.place = out.y + size * TILE_COLUMNS; /* the sums that the next call starts from */
-    TileSegment segment = {chunk->v + (ptrdiff_t)p * chunk->most * chunk->v_line + c,
-                           chunk->z + (ptrdiff_t)p * chunk->most * chunk->z_line + first, chunk->count};
-    tile_multiply_panel(size, 1, &segment, chunk->v_line, chunk->z_line, TILE_BLOCK,
-                        out.accumulate ? &fetch : NULL, &out);
+    products.a = v + c;
+    if (out.accumulate)
+      products.fetch = tile_fetch(out.y + size * TILE_COLUMNS, TILE_ROWS * TILE_COLUMNS,
+                                  chunk->count); /* sums of the next */
+    tile_multiply_panel(size, &products, &out);
   }
 }
 

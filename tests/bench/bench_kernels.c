@@ -41,6 +41,7 @@ static const Layer layers[] = {
     {"resnet", "conv3_expand", 16, 28, 128, 512, 1, 1, false},
     {"resnet", "conv4_reduce", 16, 14, 1024, 256, 1, 1, false},
     {"resnet", "conv4_3x3", 16, 14, 256, 256, 3, 1, false},
+    {"resnet", "conv5_reduce", 16, 7, 2048, 512, 1, 1, false},
     {"resnet", "conv5_3x3", 16, 7, 512, 512, 3, 1, false},
     {"resnet", "conv5_expand", 16, 7, 512, 2048, 1, 1, false},
     {"naive", "conv1", 32, 100, 1, 64, 3, 1, true},

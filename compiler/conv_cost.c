@@ -13,7 +13,7 @@ typedef struct TileCosts {
 static const TileCosts tile_2 = {1.0, 100, 450, 0}, tile_4 = {1.0, 230, 1300, 1200},
                        tile_6 = {1.15, 120, 2300, 3300};
 
-static const double FLOAT_FROM_MEMORY = 30;               /* with two to four cores of today on one memory */
+static const double FLOAT_FROM_MEMORY = 15;               /* asked for ahead, two cores on one memory */
 static const double DIRECT_STORE = 10;                    /* of a sum */
 static const double DIRECT_PACK = 35, WINOGRAD_PACK = 40; /* of a packed weight */
 static const double WINOGRAD_RAW = 22;                    /* of a weight made on the way */

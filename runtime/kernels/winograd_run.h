@@ -1,10 +1,12 @@
 /* Winograd convolutions: how tiles and weights are divided among threads and caches.
  *
  * Where weights are small, threads take runs of tiles of their own, few enough for their transforms to stay
- * in cache.  Large weights come from further away: there threads share the transforms of many tiles, so that
- * a weight is read, or made from Keras's, once for all those tiles.  Each then takes some of the positions
- * where weights are packed, and reads them from one end to the other; of weights that are made it takes some
- * of the output channels, for all positions come of the same taps. */
+ * in cache; where there are too few tiles for that, each transforms them all and takes some of the output
+ * channels: what threads pass to each other costs more than doing it twice.  Large weights come from further
+ * away: there threads share the transforms of many tiles, so that a weight is read, or made from Keras's,
+ * once for all those tiles.  Each then takes some of the positions where weights are packed, and reads them
+ * from one end to the other; of weights that are made it takes some of the output channels, for all positions
+ * come of the same taps. */
 #ifndef NETC_KERNELS_WINOGRAD_RUN_H
 #define NETC_KERNELS_WINOGRAD_RUN_H
 #include "winograd.h"
@@ -15,12 +17,15 @@
 #define WINOGRAD_OWN_FLOATS   262144 /* of transforms that such a thread keeps in cache */
 #define WINOGRAD_GROUP        64     /* output channels of a task where weights are made */
 #define WINOGRAD_GROUP_TILES  168    /* tiles that such a task multiplies at once */
-#define WINOGRAD_PARTS        4      /* of the packed weights, for each of the threads */
-/* Up to so many tiles, a task makes its weights so many input channels at a time: they and the sums fit the
- * second-level cache together.  Keras's weights are asked for so many input channels ahead. */
-#define WINOGRAD_RAW_TILES 56
-#define WINOGRAD_RAW_DEPTH 32
-#define WINOGRAD_AHEAD     32
+/* Output channels that are worth each further thread's own transforms of all tiles, and groups of them for
+ * each of the threads. */
+#define WINOGRAD_CHANNELS       48
+#define WINOGRAD_CHANNEL_GROUPS 2
+#define WINOGRAD_PARTS          4 /* of the packed weights, for each of the threads */
+/* Weights are made of so many input channels at a time; Keras's are asked for so many input channels ahead.
+ */
+#define WINOGRAD_MADE_DEPTH 256
+#define WINOGRAD_AHEAD      32
 
 static inline bool winograd_shares_tiles(int m, const Winograd *g) {
   return winograd_packed_floats(m, g) > WINOGRAD_OWN_WEIGHTS;
@@ -43,9 +48,16 @@ static inline int winograd_shared_tiles(int m) {
   return m == 2 ? 168 : m == 4 ? 84 : 56;
 }
 
+/* Whether each thread transforms all tiles itself: the inputs of a transform are worth some six products a
+ * position, of which there are out_c. */
+static inline bool winograd_splits_channels(int m, const Winograd *g, int64_t tiles, const Work *work) {
+  return tiles <= winograd_shared_tiles(m) && work->threads > 1 &&
+         (work->threads - 1) * WINOGRAD_CHANNELS <= g->out_c;
+}
+
 /* Floats between the positions of weights that a task makes at once. */
 static inline ptrdiff_t winograd_made_position(void) {
-  return WINOGRAD_GROUP * WINOGRAD_RAW_DEPTH + TILE_BLOCK; /* off the powers of two, as packed ones */
+  return WINOGRAD_GROUP * WINOGRAD_MADE_DEPTH + TILE_BLOCK; /* off the powers of two, as packed ones */
 }
 
 /* Scratch per thread: transforms of tiles, sums, and with `from_raw` the weights that a task makes at once.
@@ -54,10 +66,8 @@ static size_t winograd_scratch_floats(int m, const Winograd *g, bool from_raw) {
   size_t positions = (size_t)((m + 2) * (m + 2)), in_line = (size_t)winograd_line(g->in_c);
   size_t shared = (size_t)winograd_shared_tiles(m) * in_line;
   if (from_raw) {
-    size_t few = positions * (size_t)winograd_made_position(),
-           many = (size_t)(9 + m + 2) * (size_t)winograd_position_floats(g, WINOGRAD_GROUP);
     return positions * (shared + (size_t)WINOGRAD_GROUP_TILES * (size_t)winograd_line(WINOGRAD_GROUP)) +
-           (few > many ? few : many);
+           (size_t)(9 + m + 2) * (size_t)winograd_made_position();
   }
   shared += (size_t)winograd_shared_tiles(m) * (size_t)winograd_line(g->out_c);
   size_t own = (size_t)winograd_own_tiles(m, g) * (in_line + (size_t)winograd_line(winograd_own_channels(g)));
@@ -217,45 +227,31 @@ static inline void winograd_fetch(const Winograd *g, const WinogradWeights *from
       VEC_FETCH(from->w + tap * tap_step + i * from->in_step + at);
 }
 
-/* The products of a group of output channels with weights that are made for them.  Few tiles: some input
- * channels at a time, all positions, so that weights and sums are in cache together and Keras's weights are
- * read once. */
-static void winograd_multiply_few(int m, const Winograd *g, const WinogradRun *run, WinogradProduct *product,
-                                  const WinogradWeights *weights, float *made) {
+/* The products of a group of output channels with weights that are made for them: some input channels at a
+ * time, of whose taps a row of positions after the other is made and multiplied, so that taps, weights and
+ * what they meet are in the second-level cache together. */
+static void winograd_multiply_made(int m, const Winograd *g, const WinogradRun *run, WinogradProduct *product,
+                                   const WinogradWeights *weights, float *taps) {
+  int panels = (m + 2) * winograd_panels(product);
+  float *made = taps + 9 * winograd_made_position();
   product->position = winograd_made_position();
-  for (int depth = 0; depth < g->in_c; depth += WINOGRAD_RAW_DEPTH) {
+  for (int depth = 0; depth < g->in_c; depth += WINOGRAD_MADE_DEPTH) {
     product->depth = depth;
-    product->depth_end = depth + WINOGRAD_RAW_DEPTH < g->in_c ? depth + WINOGRAD_RAW_DEPTH : g->in_c;
+    product->depth_end = depth + WINOGRAD_MADE_DEPTH < g->in_c ? depth + WINOGRAD_MADE_DEPTH : g->in_c;
     ptrdiff_t block = (ptrdiff_t)(product->depth_end - depth) * TILE_BLOCK;
     for (int i = depth; i < product->depth_end; i++) {
       if (i + WINOGRAD_AHEAD < g->in_c)
         winograd_fetch(g, weights, i + WINOGRAD_AHEAD, product->k, product->k_end);
       for (int k = product->k; k < product->k_end; k += TILE_BLOCK)
-        winograd_filter_taps(m, g, weights, i, k, product->position,
-                             made + (k - product->k) / TILE_BLOCK * block +
-                                 (ptrdiff_t)(i - depth) * TILE_BLOCK);
+        winograd_taps(g, weights, i, k, product->position,
+                      taps + (k - product->k) / TILE_BLOCK * block + (ptrdiff_t)(i - depth) * TILE_BLOCK);
     }
-    winograd_multiply(0, (m + 2) * (m + 2) * winograd_panels(product), g, run, product, made);
-  }
-}
-
-/* The same for many tiles, whose sums do not fit: a row of positions at a time, all input channels. */
-static void winograd_multiply_many(int m, const Winograd *g, const WinogradRun *run, WinogradProduct *product,
-                                   const WinogradWeights *weights, float *scratch) {
-  int alpha = m + 2;
-  product->position = winograd_position_floats(g, WINOGRAD_GROUP);
-  ptrdiff_t block = (ptrdiff_t)g->in_c * TILE_BLOCK;
-  float *taps = scratch, *made = scratch + 9 * product->position;
-  for (int i = 0; i < g->in_c; i++)
-    for (int k = product->k; k < product->k_end; k += TILE_BLOCK)
-      winograd_taps(g, weights, i, k, product->position,
-                    taps + (k - product->k) / TILE_BLOCK * block + (ptrdiff_t)i * TILE_BLOCK);
-  ptrdiff_t count = conv_ceil(product->k_end - product->k, TILE_BLOCK) * block;
-  for (int row = 0; row < alpha; row++) {
-    for (ptrdiff_t at = 0; at < count; at += TILE_BLOCK)
-      winograd_filter_row(m, row, taps + at, product->position, product->position, made + at);
-    int panels = alpha * winograd_panels(product);
-    winograd_multiply(row * panels, (row + 1) * panels, g, run, product, made);
+    ptrdiff_t count = conv_ceil(product->k_end - product->k, TILE_BLOCK) * block;
+    for (int row = 0; row < m + 2; row++) {
+      for (ptrdiff_t at = 0; at < count; at += TILE_BLOCK)
+        winograd_filter_row(m, row, taps + at, product->position, product->position, made + at);
+      winograd_multiply(row * panels, (row + 1) * panels, g, run, product, made);
+    }
   }
 }
 
@@ -273,10 +269,7 @@ static void winograd_group(int m, const Winograd *g, const WinogradRun *run, int
     product.first = first + (last - first) * part / parts;
     product.last = first + (last - first) * (part + 1) / parts;
     float *made = scratch + (ptrdiff_t)positions * WINOGRAD_GROUP_TILES * line;
-    if (product.last - product.first <= WINOGRAD_RAW_TILES)
-      winograd_multiply_few(m, g, run, &product, weights, made);
-    else
-      winograd_multiply_many(m, g, run, &product, weights, made);
+    winograd_multiply_made(m, g, run, &product, weights, made);
     winograd_output(m, g, run, &product, 0, product.last - product.first, e, y);
   }
 }
@@ -316,6 +309,31 @@ static void winograd_packed_run(int m, const Winograd *g, int64_t begin, int64_t
     winograd_output(m, g, &run, &product, (int)tile.task, (int)tile.task + 1, e, y);
 }
 
+/* Few tiles, few threads: each transforms all tiles for itself and takes some of the output channels, so that
+ * nothing is passed from one to the other. */
+static void winograd_channels_run(int m, const Winograd *g, int tiles, const float *x, const float *packed,
+                                  const Epilogue *e, float *y, const Work *work) {
+  ptrdiff_t v_floats = (ptrdiff_t)((m + 2) * (m + 2)) * tiles * winograd_line(g->in_c);
+  int panels = conv_ceil(g->out_c, TILE_COLUMNS), groups = WINOGRAD_CHANNEL_GROUPS * work->threads;
+  groups = groups < panels ? groups : panels;
+  WORK_TASKS(work, turn, groups) {
+    WinogradRun run = {0, tiles, work_scratch(work)};
+    if (turn.taken == 1)
+      winograd_input(m, g, &run, 0, tiles, x);
+    int first = (int)(panels * turn.task / groups), last = (int)(panels * (turn.task + 1) / groups);
+    WinogradProduct product = {.last = tiles,
+                               .k = first * TILE_COLUMNS,
+                               .k_end = last < panels ? last * TILE_COLUMNS : g->out_c,
+                               .depth_end = g->in_c,
+                               .position = winograd_position_floats(g, g->out_c),
+                               .sums = run.v + v_floats};
+    product.line = winograd_line(product.k_end - product.k);
+    winograd_multiply(0, (m + 2) * (m + 2) * (last - first), g, &run, &product,
+                      packed + (ptrdiff_t)product.k * g->in_c);
+    winograd_output(m, g, &run, &product, 0, tiles, e, y);
+  }
+}
+
 /* The same with weights that are made. */
 static void winograd_raw_run(int m, const Winograd *g, int64_t begin, int64_t end, const float *x,
                              const WinogradWeights *weights, const Epilogue *e, float *y, const Work *work) {
@@ -348,6 +366,10 @@ static void winograd_run(int m, const Winograd *g, int n, const float *x, const 
       WORK_TASKS(work, turn, ranges)
         winograd_own_run(m, g, tiles * turn.task / ranges, tiles * (turn.task + 1) / ranges, x,
                          weights->packed, e, y, work_scratch(work));
+      return;
+    }
+    if (winograd_splits_channels(m, g, tiles, work)) {
+      winograd_channels_run(m, g, (int)tiles, x, weights->packed, e, y, work);
       return;
     }
   }

@@ -68,6 +68,7 @@ typedef struct WorkQueue {
 typedef struct WorkTurn {
   int64_t task, first; /* the task, and the first of the run it comes from */
   int run, left;       /* that run, and how many runs may have tasks left */
+  int64_t taken;       /* tasks that the thread has had, this one among them */
 } WorkTurn;
 
 static inline int64_t work_run_begin(const WorkQueue *queue, int run) {
@@ -82,7 +83,7 @@ static inline void work_queue(const Work *work, int64_t tasks, WorkQueue *queue)
 }
 
 static inline WorkTurn work_turn(const Work *work, const WorkQueue *queue) {
-  return (WorkTurn){0, 0, work_thread(work) % queue->runs, queue->runs};
+  return (WorkTurn){.run = work_thread(work) % queue->runs, .left = queue->runs};
 }
 
 /* The thread's next task; false when there is none. */
@@ -94,8 +95,10 @@ static inline bool work_take(WorkQueue *queue, WorkTurn *turn) {
 #pragma omp atomic capture
 #endif
     turn->task = (*next)++;
-    if (turn->task < work_run_begin(queue, turn->run + 1))
+    if (turn->task < work_run_begin(queue, turn->run + 1)) {
+      turn->taken++;
       return true;
+    }
     turn->run = (turn->run + 1) % queue->runs;
     turn->left--;
   }

@@ -59,6 +59,9 @@ static const float *depthwise_rows(const Conv2d *g, int64_t row, const float *x,
   run->w_row = (ptrdiff_t)g->kernel_w * g->out_c;
   run->w_column = g->out_c;
   run->y_step = g->out_ld;
+  run->channels = g->out_c;
+  run->first = 0;
+  run->end = INT_MAX;
   return from;
 }
 
@@ -71,21 +74,26 @@ static void depthwise_fwd_row(const Conv2d *g, int64_t row, const float *x, cons
   bool clamp = act_is_clamp(&e->act, &end.low, &end.high);
   int r, s, s_end;
   const float *from = depthwise_rows(g, row, x, spread, &run, &r);
+  bool whole = g->dilation_w == 1 && g->stride_w <= 2; /* the row is one run */
   for (int q = 0, next; q < g->out_w; q = next) {
     next = depthwise_same_taps(q, g->out_w, g->stride_w, g->pad_left, g->dilation_w, g->kernel_w, g->in_w, &s,
                                &s_end);
+    if (whole) {
+      next = g->out_w;
+      s = 0;
+      s_end = g->kernel_w;
+      run.first = g->pad_left;
+      run.end = g->pad_left + g->in_w;
+    }
     run.pixels = next - q;
     run.columns = s_end - s;
     const float *place = from + q * run.x_step - g->pad_left * (run.x_step / g->stride_w) + s * run.x_column;
     ptrdiff_t at = (ptrdiff_t)q * g->out_ld;
-    for (int k = 0; k < g->out_c; k += VEC_WIDTH) {
-      run.x = place + k;
-      run.w = w + r * run.w_row + s * run.w_column + k;
-      run.count = g->out_c - k;
-      end.bias = e->bias ? e->bias + k : NULL;
-      end.residual = e->residual ? e->residual + at + k : NULL;
-      depthwise_sum(&run, &end, y + at + k);
-    }
+    run.x = place;
+    run.w = w + r * run.w_row + s * run.w_column;
+    end.bias = e->bias;
+    end.residual = e->residual ? e->residual + at : NULL;
+    depthwise_sum(&run, &end, y + at);
   }
   for (int q = 0; !clamp && q < g->out_w; q++)
     act_run(&e->act, g->out_c, y + (ptrdiff_t)q * g->out_ld, y + (ptrdiff_t)q * g->out_ld);
@@ -178,7 +186,11 @@ static void depthwise_conv2d_bwd_x(const Conv2d *g, int n, const float *dy, cons
   for (int64_t row = 0; row < (int64_t)n * g->in_h; row++) {
     DepthwiseBack v =
         depthwise_back((int)(row % g->in_h), g->pad_top, g->stride_h, g->dilation_h, g->kernel_h, g->out_h);
-    DepthwiseRun run = {.rows = v.taps, .x_step = g->out_ld, .y_step = (ptrdiff_t)g->stride_w * g->in_ld};
+    DepthwiseRun run = {.rows = v.taps,
+                        .x_step = g->out_ld,
+                        .y_step = (ptrdiff_t)g->stride_w * g->in_ld,
+                        .channels = g->in_c,
+                        .end = INT_MAX};
     DepthwiseEnd end = {NULL, NULL, -INFINITY, INFINITY};
     run.x_row = -(ptrdiff_t)v.step * g->out_w * g->out_ld;
     run.w_row = (ptrdiff_t)v.tap_step * g->kernel_w * g->out_c;
@@ -205,12 +217,9 @@ static void depthwise_conv2d_bwd_x(const Conv2d *g, int n, const float *dy, cons
                                  to + pixel * run.y_step);
           continue;
         }
-        for (int k = 0; k < g->in_c; k += VEC_WIDTH) {
-          run.x = from + k;
-          run.w = taps + k;
-          run.count = g->in_c - k;
-          depthwise_sum(&run, &end, to + k);
-        }
+        run.x = from;
+        run.w = taps;
+        depthwise_sum(&run, &end, to);
       }
   }
 }
@@ -231,12 +240,8 @@ static void depthwise_part(const Conv2d *g, int n, int part, const float *x, con
       run.columns = s_end - s;
       const float *place =
           from + q * run.x_step - g->pad_left * (run.x_step / g->stride_w) + s * run.x_column;
-      for (int k = 0; k < g->out_c; k += VEC_WIDTH) {
-        run.x = place + k;
-        run.count = g->out_c - k;
-        depthwise_gather(&run, dy + (row * g->out_w + q) * g->out_ld + k,
-                         sums + r * run.w_row + s * run.w_column + k);
-      }
+      run.x = place;
+      depthwise_gather(&run, dy + (row * g->out_w + q) * g->out_ld, sums + r * run.w_row + s * run.w_column);
     }
   }
 }

@@ -1,12 +1,14 @@
-/* The inner loops of depthwise convolutions: a run of pixels of one output row over one vector of channels.
+/* The inner loops of depthwise convolutions: a run of pixels of one output row, vector of channels by vector.
  *
  * All pixels of a run see the same rows x columns of taps (a row is cut where the window begins to hang over
- * an edge), so that the taps' weights, or their gradients, stay in registers.  Steps and strides are in
+ * an edge, or the run says which columns are there), so that the taps' weights, or their gradients, stay in
+ * registers.  Steps and strides are in
  * floats and may be negative: a gradient by x is a run over dy with the weights turned round. */
 #ifndef NETC_KERNELS_DEPTHWISE_RUN_H
 #define NETC_KERNELS_DEPTHWISE_RUN_H
 #include "act.h"
 #include "conv2d.h"
+#include <limits.h>
 #include <stddef.h>
 
 enum {
@@ -20,7 +22,8 @@ typedef struct DepthwiseRun {
   const float *w; /* of the first tap, or the gradient's place */
   ptrdiff_t w_row, w_column;
   ptrdiff_t y_step;
-  int pixels, rows, columns, count; /* count: channels, at most VEC_WIDTH of them matter */
+  int pixels, rows, columns, channels;
+  int first, end; /* columns [first, end), counted from x, are there; all are: 0, INT_MAX */
 } DepthwiseRun;
 
 /* What follows the sum: a clamp, for the activations that are one. */
@@ -36,159 +39,231 @@ VEC_INLINE Vec depthwise_end(const DepthwiseEnd *end, Vec sum, ptrdiff_t at, int
   return vec_min(vec_set(end->high), vec_max(vec_set(end->low), sum));
 }
 
-/* `pixels` sums side by side: pixels, rows and columns are constants where this is called, so that sum[] and
- * weight[] are registers. */
-VEC_INLINE void depthwise_sum_pixels(const float *x, const DepthwiseRun *run, const Vec *weight, Vec start,
-                                     const DepthwiseEnd *end, float *y, ptrdiff_t at, int pixels, int rows,
-                                     int columns) {
-  ptrdiff_t x_row = run->x_row, x_column = run->x_column, x_step = run->x_step, y_step = run->y_step;
+/* `pixels` sums side by side for channels from k on: pixels, rows, columns and stride are constants where
+ * this is called, so that sum[], weight[] and line[] are registers.  stride: x_step / x_column where that is
+ * 1 or 2: then pixels see the same columns of x, and each is loaded once; 0 otherwise. */
+VEC_INLINE void depthwise_sum_pixels(const DepthwiseRun *run, const Vec *weight, Vec start,
+                                     const DepthwiseEnd *end, float *y, int k, int pixel, int pixels,
+                                     int rows, int columns, int stride) {
+  const float *x = run->x + pixel * run->x_step + k;
+  ptrdiff_t x_column = run->x_column, x_step = run->x_step, y_step = run->y_step, at = pixel * y_step + k;
   Vec sum[DEPTHWISE_PIXELS];
   VEC_UNROLL
   for (int i = 0; i < pixels; i++)
     sum[i] = start;
   VEC_UNROLL
+  for (int r = 0; r < rows; r++) {
+    const float *row = x + r * run->x_row, *place = row;
+    Vec line[(DEPTHWISE_PIXELS - 1) * 2 + DEPTHWISE_TAPS];
+    int seen = stride ? (pixels - 1) * stride + columns : 0;
+    VEC_UNROLL
+    for (int j = 0; j < seen; j++) {
+      line[j] = vec_load(place);
+      place += x_column;
+      VEC_ADDED(place);
+    }
+    VEC_UNROLL
+    for (int s = 0; s < columns; s++)
+      VEC_UNROLL
+    for (int i = 0; i < pixels; i++)
+      sum[i] = vec_fma(stride ? line[i * stride + s] : vec_load(row + i * x_step + s * x_column),
+                       weight[r * columns + s], sum[i]);
+  }
+  VEC_UNROLL
+  for (int i = 0; i < pixels; i++, at += y_step) {
+    vec_store(y + at, depthwise_end(end, sum[i], at, VEC_WIDTH));
+    VEC_ADDED(at);
+  }
+}
+
+/* One sum for the channels from k on, of the taps that are there. */
+VEC_INLINE void depthwise_sum_edge(const DepthwiseRun *run, Vec start, const DepthwiseEnd *end, float *y,
+                                   int k, int pixel, int count) {
+  ptrdiff_t from = run->x_column ? pixel * (run->x_step / run->x_column) : 0, at = pixel * run->y_step + k;
+  int s0 = from < run->first ? (int)(run->first - from) : 0,
+      s1 = from + run->columns > run->end ? (int)(run->end - from) : run->columns;
+  for (int r = 0; r < run->rows; r++)
+    for (int s = s0; s < s1; s++)
+      start =
+          vec_fma(vec_load_upto(run->x + pixel * run->x_step + r * run->x_row + s * run->x_column + k, count),
+                  vec_load_upto(run->w + r * run->w_row + s * run->w_column + k, count), start);
+  vec_store_upto(y + at, depthwise_end(end, start, at, count), count);
+}
+
+/* The same where all is there but the first column of taps or the last: rows, columns, first and last are
+ * constants where this is called. */
+VEC_INLINE void depthwise_sum_but_one(const DepthwiseRun *run, const Vec *weight, Vec start,
+                                      const DepthwiseEnd *end, float *y, int k, int pixel, int rows,
+                                      int columns, int first, int last) {
+  const float *x = run->x + pixel * run->x_step + k;
+  ptrdiff_t at = pixel * run->y_step + k;
+  VEC_UNROLL
   for (int r = 0; r < rows; r++)
     VEC_UNROLL
-  for (int s = 0; s < columns; s++)
+  for (int s = first; s < last; s++)
+    start = vec_fma(vec_load(x + r * run->x_row + s * run->x_column), weight[r * columns + s], start);
+  vec_store(y + at, depthwise_end(end, start, at, VEC_WIDTH));
+}
+
+/* Whole vectors of channels; rows, columns and stride are constants where this is called.  The loop over
+ * channels is in here: a run that is changed for each is read while what was written to it is on its way. */
+VEC_INLINE void depthwise_sum_strided(const DepthwiseRun *run, const DepthwiseEnd *end, float *y, int rows,
+                                      int columns, int stride) {
+  DepthwiseRun own = *run; /* its own copy, so that storing y cannot change it */
+  DepthwiseEnd last = *end;
+  int step = stride ? stride : 1, inner = (own.first + step - 1) / step;
+  int outer = own.end < own.pixels * step + columns ? (own.end - columns + step) / step : own.pixels;
+  inner = inner < own.pixels ? inner : own.pixels;
+  outer = outer < own.pixels ? outer : own.pixels;
+  outer = outer > inner ? outer : inner;
+  /* Whether the last pixel at the left, and the first at the right, miss but one column. */
+  bool left = inner > 0 && own.first - (inner - 1) * step == 1 && (inner - 1) * step + columns <= own.end,
+       right = outer * step + columns - own.end == 1 && outer * step >= own.first;
+  for (int k = 0; k + VEC_WIDTH <= own.channels; k += VEC_WIDTH) {
+    Vec weight[DEPTHWISE_TAPS * DEPTHWISE_TAPS];
     VEC_UNROLL
-  for (int i = 0; i < pixels; i++)
-    sum[i] = vec_fma(vec_load(x + i * x_step + r * x_row + s * x_column), weight[r * columns + s], sum[i]);
-  VEC_UNROLL
-  for (int i = 0; i < pixels; i++)
-    vec_store(y + at + i * y_step, depthwise_end(end, sum[i], at + i * y_step, VEC_WIDTH));
+    for (int r = 0; r < rows; r++)
+      VEC_UNROLL
+    for (int s = 0; s < columns; s++)
+      weight[r * columns + s] = vec_load(own.w + r * own.w_row + s * own.w_column + k);
+    Vec start = last.bias ? vec_load(last.bias + k) : vec_zero();
+    int pixel = 0;
+    for (; pixel + 1 < inner; pixel++)
+      depthwise_sum_edge(&own, start, &last, y, k, pixel, VEC_WIDTH);
+    if (pixel < inner && left)
+      depthwise_sum_but_one(&own, weight, start, &last, y, k, pixel++, rows, columns, 1, columns);
+    else if (pixel < inner)
+      depthwise_sum_edge(&own, start, &last, y, k, pixel++, VEC_WIDTH);
+    for (; pixel + DEPTHWISE_PIXELS <= outer; pixel += DEPTHWISE_PIXELS)
+      depthwise_sum_pixels(&own, weight, start, &last, y, k, pixel, DEPTHWISE_PIXELS, rows, columns, stride);
+    for (; pixel < outer; pixel++)
+      depthwise_sum_pixels(&own, weight, start, &last, y, k, pixel, 1, rows, columns, stride);
+    if (pixel < own.pixels && right)
+      depthwise_sum_but_one(&own, weight, start, &last, y, k, pixel++, rows, columns, 0, columns - 1);
+    for (; pixel < own.pixels; pixel++)
+      depthwise_sum_edge(&own, start, &last, y, k, pixel, VEC_WIDTH);
+  }
 }
 
 /* rows and columns are constants where this is called. */
 VEC_INLINE void depthwise_sum_fixed(const DepthwiseRun *run, const DepthwiseEnd *end, float *y, int rows,
                                     int columns) {
-  DepthwiseRun own = *run; /* its own copy, so that storing y cannot change it */
-  DepthwiseEnd last = *end;
-  Vec weight[DEPTHWISE_TAPS * DEPTHWISE_TAPS];
-  VEC_UNROLL
-  for (int r = 0; r < rows; r++)
-    VEC_UNROLL
-  for (int s = 0; s < columns; s++)
-    weight[r * columns + s] = vec_load(own.w + r * own.w_row + s * own.w_column);
-  Vec start = last.bias ? vec_load(last.bias) : vec_zero();
-  int pixel = 0;
-  for (; pixel + DEPTHWISE_PIXELS <= own.pixels; pixel += DEPTHWISE_PIXELS)
-    depthwise_sum_pixels(own.x + pixel * own.x_step, &own, weight, start, &last, y, pixel * own.y_step,
-                         DEPTHWISE_PIXELS, rows, columns);
-  for (; pixel < own.pixels; pixel++)
-    depthwise_sum_pixels(own.x + pixel * own.x_step, &own, weight, start, &last, y, pixel * own.y_step, 1,
-                         rows, columns);
+  if (run->x_step == run->x_column)
+    depthwise_sum_strided(run, end, y, rows, columns, 1);
+  else if (run->x_step == 2 * run->x_column)
+    depthwise_sum_strided(run, end, y, rows, columns, 2);
+  else
+    depthwise_sum_strided(run, end, y, rows, columns, 0);
 }
 
-/* Any number of taps, any count of channels. */
-static void depthwise_sum_any(const DepthwiseRun *run, const DepthwiseEnd *end, float *y) {
-  for (int pixel = 0; pixel < run->pixels; pixel++) {
-    const float *x = run->x + pixel * run->x_step;
-    Vec sum = end->bias ? vec_load_upto(end->bias, run->count) : vec_zero();
-    for (int r = 0; r < run->rows; r++)
-      for (int s = 0; s < run->columns; s++)
-        sum = vec_fma(vec_load_upto(x + r * run->x_row + s * run->x_column, run->count),
-                      vec_load_upto(run->w + r * run->w_row + s * run->w_column, run->count), sum);
-    sum = depthwise_end(end, sum, pixel * run->y_step, run->count);
-    vec_store_upto(y + pixel * run->y_step, sum, run->count);
-  }
+/* Channels from k on, any number of taps. */
+static void depthwise_sum_any(const DepthwiseRun *run, const DepthwiseEnd *end, int k, float *y) {
+  for (; k < run->channels; k += VEC_WIDTH)
+    for (int pixel = 0; pixel < run->pixels; pixel++) {
+      int count = run->channels - k;
+      Vec start = end->bias ? vec_load_upto(end->bias + k, count) : vec_zero();
+      depthwise_sum_edge(run, start, end, y, k, pixel, count);
+    }
 }
 
 /* y[pixel] = end(sum over the taps of x times w). */
 static void depthwise_sum(const DepthwiseRun *run, const DepthwiseEnd *end, float *y) {
-  bool listed =
-      VEC_NATIVE && run->count >= VEC_WIDTH && run->rows <= DEPTHWISE_TAPS && run->columns <= DEPTHWISE_TAPS;
-  switch (listed ? run->rows * 8 + run->columns : 0) {
-  case 1 * 8 + 1:
-    depthwise_sum_fixed(run, end, y, 1, 1);
-    break;
-  case 1 * 8 + 2:
-    depthwise_sum_fixed(run, end, y, 1, 2);
-    break;
-  case 2 * 8 + 1:
-    depthwise_sum_fixed(run, end, y, 2, 1);
-    break;
-  case 2 * 8 + 2:
-    depthwise_sum_fixed(run, end, y, 2, 2);
-    break;
-  case 2 * 8 + 3:
-    depthwise_sum_fixed(run, end, y, 2, 3);
-    break;
-  case 3 * 8 + 2:
-    depthwise_sum_fixed(run, end, y, 3, 2);
-    break;
-  case 3 * 8 + 3:
-    depthwise_sum_fixed(run, end, y, 3, 3);
-    break;
-  case 5 * 8 + 5:
-    depthwise_sum_fixed(run, end, y, 5, 5);
-    break;
-  default:
-    depthwise_sum_any(run, end, y);
+  if (run->x_column < 0) { /* a gradient by x: taps from the other end, so that neighbours share columns */
+    DepthwiseRun turned = *run;
+    turned.x += (run->columns - 1) * run->x_column;
+    turned.x_column = -run->x_column;
+    turned.w += (run->columns - 1) * run->w_column;
+    turned.w_column = -run->w_column;
+    depthwise_sum(&turned, end, y);
+    return;
   }
+  bool small = VEC_NATIVE && run->rows <= DEPTHWISE_TAPS && run->columns <= DEPTHWISE_TAPS;
+  int done = run->channels / VEC_WIDTH * VEC_WIDTH;
+  switch (small ? run->rows * 8 + run->columns : 0) {
+#define DEPTHWISE_CASE(rows, columns)                                                                        \
+  case rows * 8 + columns:                                                                                   \
+    depthwise_sum_fixed(run, end, y, rows, columns);                                                         \
+    break;
+    DEPTHWISE_CASE(1, 1)
+    DEPTHWISE_CASE(1, 2)
+    DEPTHWISE_CASE(2, 1)
+    DEPTHWISE_CASE(2, 2)
+    DEPTHWISE_CASE(2, 3)
+    DEPTHWISE_CASE(3, 2)
+    DEPTHWISE_CASE(3, 3)
+    DEPTHWISE_CASE(3, 5)
+    DEPTHWISE_CASE(4, 5)
+    DEPTHWISE_CASE(5, 5)
+#undef DEPTHWISE_CASE
+  default:
+    done = 0;
+  }
+  depthwise_sum_any(run, end, done, y);
 }
 
-/* dw[tap] += sum over the run's pixels of x times dy; dw lies as run->w says. */
+/* dw[tap] += sum over the run's pixels of x times dy, whole vectors of channels; dw lies as run->w says. */
 VEC_INLINE void depthwise_gather_fixed(const DepthwiseRun *run, const float *dy, float *dw, int rows,
                                        int columns) {
   DepthwiseRun own = *run;
-  Vec sum[DEPTHWISE_TAPS * DEPTHWISE_TAPS];
-  VEC_UNROLL
-  for (int r = 0; r < rows; r++)
-    VEC_UNROLL
-  for (int s = 0; s < columns; s++)
-    sum[r * columns + s] = vec_load(dw + r * own.w_row + s * own.w_column);
-  const float *x = own.x;
-  for (int pixel = 0; pixel < own.pixels; pixel++, x += own.x_step, dy += own.y_step) {
-    Vec slope = vec_load(dy);
+  for (int k = 0; k + VEC_WIDTH <= own.channels; k += VEC_WIDTH) {
+    Vec sum[DEPTHWISE_TAPS * DEPTHWISE_TAPS];
     VEC_UNROLL
     for (int r = 0; r < rows; r++)
       VEC_UNROLL
     for (int s = 0; s < columns; s++)
-      sum[r * columns + s] =
-          vec_fma(vec_load(x + r * own.x_row + s * own.x_column), slope, sum[r * columns + s]);
-  }
-  VEC_UNROLL
-  for (int r = 0; r < rows; r++)
+      sum[r * columns + s] = vec_load(dw + r * own.w_row + s * own.w_column + k);
+    const float *x = own.x + k, *slopes = dy + k;
+    for (int pixel = 0; pixel < own.pixels; pixel++, x += own.x_step, slopes += own.y_step) {
+      Vec slope = vec_load(slopes);
+      VEC_UNROLL
+      for (int r = 0; r < rows; r++)
+        VEC_UNROLL
+      for (int s = 0; s < columns; s++)
+        sum[r * columns + s] =
+            vec_fma(vec_load(x + r * own.x_row + s * own.x_column), slope, sum[r * columns + s]);
+    }
     VEC_UNROLL
-  for (int s = 0; s < columns; s++)
-    vec_store(dw + r * own.w_row + s * own.w_column, sum[r * columns + s]);
+    for (int r = 0; r < rows; r++)
+      VEC_UNROLL
+    for (int s = 0; s < columns; s++)
+      vec_store(dw + r * own.w_row + s * own.w_column + k, sum[r * columns + s]);
+  }
 }
 
-static void depthwise_gather_any(const DepthwiseRun *run, const float *dy, float *dw) {
-  for (int r = 0; r < run->rows; r++)
-    for (int s = 0; s < run->columns; s++) {
-      float *to = dw + r * run->w_row + s * run->w_column;
-      const float *x = run->x + r * run->x_row + s * run->x_column;
-      Vec sum = vec_load_upto(to, run->count);
-      for (int pixel = 0; pixel < run->pixels; pixel++)
-        sum = vec_fma(vec_load_upto(x + pixel * run->x_step, run->count),
-                      vec_load_upto(dy + pixel * run->y_step, run->count), sum);
-      vec_store_upto(to, sum, run->count);
-    }
+/* Channels from k on. */
+static void depthwise_gather_any(const DepthwiseRun *run, const float *dy, int k, float *dw) {
+  for (; k < run->channels; k += VEC_WIDTH)
+    for (int r = 0; r < run->rows; r++)
+      for (int s = 0; s < run->columns; s++) {
+        int count = run->channels - k;
+        float *to = dw + r * run->w_row + s * run->w_column + k;
+        const float *x = run->x + r * run->x_row + s * run->x_column + k;
+        Vec sum = vec_load_upto(to, count);
+        for (int pixel = 0; pixel < run->pixels; pixel++)
+          sum = vec_fma(vec_load_upto(x + pixel * run->x_step, count),
+                        vec_load_upto(dy + pixel * run->y_step + k, count), sum);
+        vec_store_upto(to, sum, count);
+      }
 }
 
 static void depthwise_gather(const DepthwiseRun *run, const float *dy, float *dw) {
-  bool listed =
-      VEC_NATIVE && run->count >= VEC_WIDTH && run->rows <= DEPTHWISE_TAPS && run->columns <= DEPTHWISE_TAPS;
-  switch (listed ? run->rows * 8 + run->columns : 0) {
-  case 2 * 8 + 2:
-    depthwise_gather_fixed(run, dy, dw, 2, 2);
+  bool small = VEC_NATIVE && run->rows <= DEPTHWISE_TAPS && run->columns <= DEPTHWISE_TAPS;
+  int done = run->channels / VEC_WIDTH * VEC_WIDTH;
+  switch (small ? run->rows * 8 + run->columns : 0) {
+#define DEPTHWISE_CASE(rows, columns)                                                                        \
+  case rows * 8 + columns:                                                                                   \
+    depthwise_gather_fixed(run, dy, dw, rows, columns);                                                      \
     break;
-  case 2 * 8 + 3:
-    depthwise_gather_fixed(run, dy, dw, 2, 3);
-    break;
-  case 3 * 8 + 2:
-    depthwise_gather_fixed(run, dy, dw, 3, 2);
-    break;
-  case 3 * 8 + 3:
-    depthwise_gather_fixed(run, dy, dw, 3, 3);
-    break;
-  case 5 * 8 + 5:
-    depthwise_gather_fixed(run, dy, dw, 5, 5);
-    break;
+    DEPTHWISE_CASE(2, 2)
+    DEPTHWISE_CASE(2, 3)
+    DEPTHWISE_CASE(3, 2)
+    DEPTHWISE_CASE(3, 3)
+    DEPTHWISE_CASE(5, 5)
+#undef DEPTHWISE_CASE
   default:
-    depthwise_gather_any(run, dy, dw);
+    done = 0;
   }
+  depthwise_gather_any(run, dy, done, dw);
 }
 
 /* Taps t in [*begin, *end) of `taps` for which start + t * step lies inside [0, size); step > 0. */

@@ -36,6 +36,13 @@
 #define VEC_FETCH(place)          ((void)(place))
 #define VEC_FETCH_TO_WRITE(place) ((void)(place))
 #endif
+/* After `pointer += stride` in an unrolled loop: the compiler forgets how the pointer came about, and adds a
+ * stride at a time instead of keeping all its multiples, for which there are not enough registers. */
+#if VEC_NATIVE && defined(__GNUC__)
+#define VEC_ADDED(pointer) __asm__("" : "+r"(pointer))
+#else
+#define VEC_ADDED(pointer) ((void)(pointer))
+#endif
 /* Before a loop of constant length over an array of Vec, so that the array lives in registers. */
 #if !VEC_NATIVE && defined(__GNUC__) && !defined(__clang__)
 #define VEC_UNROLL _Pragma("GCC unroll 1")

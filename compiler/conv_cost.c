@@ -18,7 +18,7 @@ static const double DIRECT_STORE = 10;                    /* of a sum */
 static const double DIRECT_PACK = 35, WINOGRAD_PACK = 40; /* of a packed weight */
 static const double WINOGRAD_RAW = 22;                    /* of a weight made on the way */
 static const double WINOGRAD_GRADIENT = 12;               /* back from a transformed weight */
-static const double DIRECT_GRADIENT = 1.05;               /* a product, for pixels are turned first */
+static const double DIRECT_GRADIENT = 1.05;               /* a product, for panels of dy are copied first */
 enum {
   COLUMNS = 32,
   THREADS = 2 /* share tiles: they use a weight that is made on the way once */

@@ -1,9 +1,11 @@
+#define _POSIX_C_SOURCE 200809L
 #include "help.h"
 #include "elaborate.h"
 #include "op.h"
 #include "sample.h"
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *const headings[] = {
     [SIG_LAYER] = "Layers",
@@ -86,17 +88,24 @@ static void sample_lines(const OpDef *op, const char *before, const char *after,
 
 /* ---- netc help ---- */
 
+static void section(SignatureKind kind, StrBuf *out) {
+  int count;
+  const Signature *const *table = signature_table(kind, &count);
+  strbuf_printf(out, "%s\n", headings[kind]);
+  for (int i = 0; i < count; i++)
+    strbuf_printf(out, "  %-28s %s\n", table[i]->name, table[i]->doc ? table[i]->doc : "");
+}
+
 void help_index(StrBuf *out) {
   for (int kind = 0; kind <= SIG_CALLBACK; kind++) {
-    int count;
-    const Signature *const *table = signature_table((SignatureKind)kind, &count);
-    strbuf_printf(out, "%s%s\n", kind ? "\n" : "", headings[kind]);
-    for (int i = 0; i < count; i++)
-      strbuf_printf(out, "  %-28s %s\n", table[i]->name, table[i]->doc ? table[i]->doc : "");
+    strbuf_puts(out, kind ? "\n" : "");
+    section((SignatureKind)kind, out);
   }
   strbuf_puts(out, "\nSettings of a train section\n");
   train_settings_text(out);
-  strbuf_puts(out, "\n`netc help NAME` prints one of them, `netc help train` the settings.\n");
+  strbuf_puts(out,
+              "\n`netc help NAME` prints one of them, `netc help losses` that list, `netc help train` the "
+              "settings.\n");
 }
 
 enum { TYPE_WIDTH = 20, LINE_WIDTH = 110, CHOICE_INDENT = 31 };
@@ -161,6 +170,11 @@ static void entry(const Signature *signature, StrBuf *out) {
   }
 }
 
+/* Whether `name` is that list's: `losses`, or `loss`. */
+static bool names_section(SignatureKind kind, const char *name) {
+  return !strcasecmp(name, headings[kind]) || !strcasecmp(name, signature_kind_name(kind));
+}
+
 bool help_entry(const char *name, StrBuf *out) {
   int found = 0;
   if (!strcmp(name, "train")) {
@@ -175,12 +189,19 @@ bool help_entry(const char *name, StrBuf *out) {
     strbuf_puts(out, found++ ? "\n" : "");
     entry(signature, out);
   }
+  for (int kind = 0; kind <= SIG_CALLBACK && !found; kind++)
+    if (names_section((SignatureKind)kind, name)) {
+      section((SignatureKind)kind, out);
+      found = 1;
+    }
   if (found)
     return true;
-  const char *names[1024];
-  int count = 0;
-  for (int kind = 0; kind <= SIG_CALLBACK; kind++)
-    count += signature_names((SignatureKind)kind, true, names + count, 1024 - count);
+  const char *names[1024] = {"train"};
+  int count = 1;
+  for (int kind = 0; kind <= SIG_CALLBACK; kind++) {
+    names[count++] = signature_kind_name((SignatureKind)kind);
+    count += signature_names((SignatureKind)kind, true, names + count, 1000 - count);
+  }
   const char *near = diag_nearest(name, names, count);
   fprintf(stderr, "netc: nothing is called `%s`%s%s%s\n", name, near ? "; did you mean `" : "",
           near ? near : "", near ? "`?" : "");

@@ -364,7 +364,11 @@ void train_settings_text(StrBuf *out) {
   for (int i = 0; i < SETTING_COUNT; i++)
     strbuf_printf(out, "  %-32s %s%s\n", settings[i].example, settings[i].doc,
                   settings[i].in_phase ? "; also in a phase" : "");
-  strbuf_printf(out, "  %-32s %s\n", "early_stopping(patience = 3)", "a callback");
+  int callbacks;
+  const Signature *const *callback = signature_table(SIG_CALLBACK, &callbacks);
+  for (int i = 0; i < callbacks; i++)
+    strbuf_printf(out, "  %s(...)%*s%s\n", callback[i]->name, (int)(28 - strlen(callback[i]->name)), "",
+                  callback[i]->doc);
   strbuf_printf(out, "  %-32s %s\n", "phase \"head\" { ... }",
                 "epochs with an optimizer and frozen layers of their own");
   strbuf_printf(out, "  %-32s %s\n", "freeze base[:-4]", "in a phase; also `unfreeze`");

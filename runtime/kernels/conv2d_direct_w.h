@@ -153,9 +153,8 @@ static void conv_w_copy_x(const Conv2d *g, const ConvWPlan *p, int64_t begin, in
   }
 }
 
-/* Output rows of a chunk, from row `begin` of the flat list on, and where each finds what a tap sees of x. */
+/* Output rows of a chunk, and where each finds what a tap sees of x. */
 typedef struct ConvWChunk {
-  int64_t begin;
   int rows;
   ptrdiff_t image[CONV_W_ROWS]; /* in place: the row's image, in rows of x, */
   int top[CONV_W_ROWS];         /* and the first row of its window; copied: the window's first copied row */
@@ -167,8 +166,8 @@ static inline ptrdiff_t conv_w_row_at(const Conv2d *g, const ConvWChunk *chunk, 
   return (chunk->image[row] + chunk->top[row] + r) * g->in_w * g->in_ld;
 }
 
+/* The chunk of `rows` output rows from row `begin` of the flat list of n * out_h on. */
 static void conv_w_rows(const Conv2d *g, int64_t begin, int rows, ConvWChunk *chunk) {
-  chunk->begin = begin;
   chunk->rows = rows;
   for (int row = 0; row < rows; row++) {
     chunk->image[row] = (ptrdiff_t)((begin + row) / g->out_h) * g->in_h;

@@ -407,7 +407,7 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
   ConvSplit split = {(tiles + range - 1) / range, 1};
   if (split.ranges < 4 * work->threads && work->threads > 1)
     split = conv_grid_split(c, tiles, column_tiles, work->threads);
-  else if (work->threads < tiles)
+  else
     split.ranges = work_even(work, split.ranges);
   int64_t ranges = split.ranges < tiles ? split.ranges : tiles;
   int parts = split.parts;

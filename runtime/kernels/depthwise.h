@@ -76,14 +76,15 @@ static void depthwise_fwd_row(const Conv2d *g, int64_t row, const float *x, cons
   const float *from = depthwise_rows(g, row, x, spread, &run, &r);
   bool whole = g->dilation_w == 1 && g->stride_w <= 2; /* the row is one run */
   for (int q = 0, next; q < g->out_w; q = next) {
-    next = depthwise_same_taps(q, g->out_w, g->stride_w, g->pad_left, g->dilation_w, g->kernel_w, g->in_w, &s,
-                               &s_end);
     if (whole) {
       next = g->out_w;
       s = 0;
       s_end = g->kernel_w;
       run.first = g->pad_left;
       run.end = g->pad_left + g->in_w;
+    } else {
+      next = depthwise_same_taps(q, g->out_w, g->stride_w, g->pad_left, g->dilation_w, g->kernel_w, g->in_w,
+                                 &s, &s_end);
     }
     run.pixels = next - q;
     run.columns = s_end - s;

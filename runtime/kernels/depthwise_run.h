@@ -2,8 +2,8 @@
  *
  * All pixels of a run see the same rows x columns of taps (a row is cut where the window begins to hang over
  * an edge, or the run says which columns are there), so that the taps' weights, or their gradients, stay in
- * registers.  Steps and strides are in
- * floats and may be negative: a gradient by x is a run over dy with the weights turned round. */
+ * registers.  Steps and strides are in floats and may be negative: a gradient by x is a run over dy with the
+ * weights turned round. */
 #ifndef NETC_KERNELS_DEPTHWISE_RUN_H
 #define NETC_KERNELS_DEPTHWISE_RUN_H
 #include "act.h"

@@ -21,25 +21,48 @@ static inline PoolWindow pool_window(const Pool2d *g, int p, int q) {
   return at;
 }
 
-/* The largest of `rows` x `columns` pixels from `from` on, over whole vectors of channels: the window is
- * constant where this is inlined with constants. */
-VEC_INLINE void maxpool_window(const float *from, ptrdiff_t line, ptrdiff_t pixel, int rows, int columns,
-                               int channels, float *to) {
+VEC_INLINE Vec pool_join(bool average, Vec a, Vec b) {
+  return average ? vec_add(a, b) : vec_max(a, b);
+}
+
+/* The mean of `rows` x `columns` pixels from `from` on, or the largest, over whole vectors of channels: which
+ * of them, and the window, are constant where this is inlined with constants. */
+VEC_INLINE void pool_join_window(bool average, const float *from, ptrdiff_t line, ptrdiff_t pixel, int rows,
+                                 int columns, int channels, float *to) {
+  Vec share = vec_set(average ? 1.0f / (float)(rows * columns) : 1.0f);
   int c = 0;
   for (; c + VEC_WIDTH <= channels; c += VEC_WIDTH) {
-    Vec most = vec_load(from + c);
+    Vec all = average ? vec_zero() : vec_load(from + c);
     for (int i = 0; i < rows; i++)
       for (int j = 0; j < columns; j++)
-        most = vec_max(most, vec_load(from + i * line + j * pixel + c));
-    vec_store(to + c, most);
+        all = pool_join(average, all, vec_load(from + i * line + j * pixel + c));
+    vec_store(to + c, average ? vec_mul(all, share) : all);
   }
   if (c < channels) {
     int left = channels - c;
-    Vec most = vec_load_part(from + c, left);
+    Vec all = average ? vec_zero() : vec_load_part(from + c, left);
     for (int i = 0; i < rows; i++)
       for (int j = 0; j < columns; j++)
-        most = vec_max(most, vec_load_part(from + i * line + j * pixel + c, left));
-    vec_store_part(to + c, most, left);
+        all = pool_join(average, all, vec_load_part(from + i * line + j * pixel + c, left));
+    vec_store_part(to + c, average ? vec_mul(all, share) : all, left);
+  }
+}
+
+/* Output row `row` of the flat list of n * out_h; `average` is constant where this is inlined. */
+VEC_INLINE void pool_join_row(bool average, const Pool2d *g, int64_t row, const float *x, float *y) {
+  const float *image = x + row / g->out_h * g->in_h * g->in_w * g->in_ld;
+  ptrdiff_t pixel = g->in_ld, line = g->in_w * pixel;
+  for (int q = 0; q < g->out_w; q++) {
+    PoolWindow at = pool_window(g, (int)(row % g->out_h), q);
+    const float *from = image + at.top * line + at.left * pixel;
+    float *to = y + (row * g->out_w + q) * g->out_ld;
+    int rows = at.bottom - at.top, columns = at.right - at.left;
+    if (rows == 2 && columns == 2)
+      pool_join_window(average, from, line, pixel, 2, 2, g->channels, to);
+    else if (rows == 3 && columns == 3)
+      pool_join_window(average, from, line, pixel, 3, 3, g->channels, to);
+    else
+      pool_join_window(average, from, line, pixel, rows, columns, g->channels, to);
   }
 }
 
@@ -48,22 +71,16 @@ VEC_INLINE void maxpool_window(const float *from, ptrdiff_t line, ptrdiff_t pixe
 static void maxpool_fwd(const Pool2d *g, int n, const float *x, float *y, const Work *work) {
   (void)work;
   WORK_PARALLEL_FOR(work)
-  for (int64_t row = 0; row < (int64_t)n * g->out_h; row++) {
-    const float *image = x + row / g->out_h * g->in_h * g->in_w * g->in_ld;
-    ptrdiff_t pixel = g->in_ld, line = g->in_w * pixel;
-    for (int q = 0; q < g->out_w; q++) {
-      PoolWindow at = pool_window(g, (int)(row % g->out_h), q);
-      const float *from = image + at.top * line + at.left * pixel;
-      float *to = y + (row * g->out_w + q) * g->out_ld;
-      int rows = at.bottom - at.top, columns = at.right - at.left;
-      if (rows == 2 && columns == 2)
-        maxpool_window(from, line, pixel, 2, 2, g->channels, to);
-      else if (rows == 3 && columns == 3)
-        maxpool_window(from, line, pixel, 3, 3, g->channels, to);
-      else
-        maxpool_window(from, line, pixel, rows, columns, g->channels, to);
-    }
-  }
+  for (int64_t row = 0; row < (int64_t)n * g->out_h; row++)
+    pool_join_row(false, g, row, x, y);
+}
+
+/* y = the mean of each window's pixels that lie inside. */
+static void avgpool_fwd(const Pool2d *g, int n, const float *x, float *y, const Work *work) {
+  (void)work;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t row = 0; row < (int64_t)n * g->out_h; row++)
+    pool_join_row(true, g, row, x, y);
 }
 
 static inline void pool_clear_image(const Pool2d *g, float *dx) {
@@ -236,50 +253,6 @@ static void maxpool_bwd_places(const Pool2d *g, int n, const unsigned char *plac
   for (int64_t image = 0; image < n; image++)
     maxpool_bwd_places_image(g, places + (size_t)image * pool_places_bytes(g->out_h, g->out_w, g->channels),
                              dy + image * out, dx + image * in);
-}
-
-/* The mean of `rows` x `columns` pixels from `from` on, as maxpool_window. */
-VEC_INLINE void avgpool_window(const float *from, ptrdiff_t line, ptrdiff_t pixel, int rows, int columns,
-                               int channels, float *to) {
-  Vec share = vec_set(1.0f / (float)(rows * columns));
-  int c = 0;
-  for (; c + VEC_WIDTH <= channels; c += VEC_WIDTH) {
-    Vec sum = vec_zero();
-    for (int i = 0; i < rows; i++)
-      for (int j = 0; j < columns; j++)
-        sum = vec_add(sum, vec_load(from + i * line + j * pixel + c));
-    vec_store(to + c, vec_mul(sum, share));
-  }
-  if (c < channels) {
-    int left = channels - c;
-    Vec sum = vec_zero();
-    for (int i = 0; i < rows; i++)
-      for (int j = 0; j < columns; j++)
-        sum = vec_add(sum, vec_load_part(from + i * line + j * pixel + c, left));
-    vec_store_part(to + c, vec_mul(sum, share), left);
-  }
-}
-
-/* y = the mean of each window's pixels that lie inside. */
-static void avgpool_fwd(const Pool2d *g, int n, const float *x, float *y, const Work *work) {
-  (void)work;
-  WORK_PARALLEL_FOR(work)
-  for (int64_t row = 0; row < (int64_t)n * g->out_h; row++) {
-    const float *image = x + row / g->out_h * g->in_h * g->in_w * g->in_ld;
-    ptrdiff_t pixel = g->in_ld, line = g->in_w * pixel;
-    for (int q = 0; q < g->out_w; q++) {
-      PoolWindow at = pool_window(g, (int)(row % g->out_h), q);
-      const float *from = image + at.top * line + at.left * pixel;
-      float *to = y + (row * g->out_w + q) * g->out_ld;
-      int rows = at.bottom - at.top, columns = at.right - at.left;
-      if (rows == 2 && columns == 2)
-        avgpool_window(from, line, pixel, 2, 2, g->channels, to);
-      else if (rows == 3 && columns == 3)
-        avgpool_window(from, line, pixel, 3, 3, g->channels, to);
-      else
-        avgpool_window(from, line, pixel, rows, columns, g->channels, to);
-    }
-  }
 }
 
 /* dx (overwritten): each window's dy spread evenly over its pixels that lie inside. */

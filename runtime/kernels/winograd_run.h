@@ -123,6 +123,20 @@ static void winograd_input(int m, const Winograd *g, const WinogradRun *run, int
     winograd_input_tiles(6, g, run, first, last, x);
 }
 
+/* With packed weights: all tiles of the run with output channels [k, k_end), the sums behind the transforms.
+ */
+static inline WinogradProduct winograd_packed_product(int m, const Winograd *g, const WinogradRun *run, int k,
+                                                      int k_end) {
+  ptrdiff_t v_floats = (ptrdiff_t)((m + 2) * (m + 2)) * run->tiles * winograd_line(g->in_c);
+  return (WinogradProduct){.last = run->tiles,
+                           .k = k,
+                           .k_end = k_end,
+                           .depth_end = g->in_c,
+                           .position = winograd_position_floats(g, g->out_c),
+                           .sums = run->v + v_floats,
+                           .line = winograd_line(k_end - k)};
+}
+
 static inline int winograd_panels(const WinogradProduct *p) {
   return conv_ceil(p->k_end - p->k, TILE_COLUMNS);
 }
@@ -203,15 +217,10 @@ static void winograd_own_run(int m, const Winograd *g, int64_t begin, int64_t en
                              const float *packed, const Epilogue *e, float *y, float *scratch) {
   int positions = (m + 2) * (m + 2), channels = winograd_own_channels(g);
   WinogradRun run = {begin, (int)(end - begin), scratch};
-  WinogradProduct product = {.last = run.tiles,
-                             .depth_end = g->in_c,
-                             .position = winograd_position_floats(g, g->out_c),
-                             .sums = scratch + (ptrdiff_t)positions * run.tiles * winograd_line(g->in_c),
-                             .line = winograd_line(channels)};
   winograd_input(m, g, &run, 0, run.tiles, x);
   for (int k = 0; k < g->out_c; k += channels) {
-    product.k = k;
-    product.k_end = k + channels < g->out_c ? k + channels : g->out_c;
+    WinogradProduct product =
+        winograd_packed_product(m, g, &run, k, k + channels < g->out_c ? k + channels : g->out_c);
     winograd_multiply(0, positions * winograd_panels(&product), g, &run, &product,
                       packed + (ptrdiff_t)k * g->in_c);
     winograd_output(m, g, &run, &product, 0, run.tiles, e, y);
@@ -229,7 +238,8 @@ static inline void winograd_fetch(const Winograd *g, const WinogradWeights *from
 
 /* The products of a group of output channels with weights that are made for them: some input channels at a
  * time, of whose taps a row of positions after the other is made and multiplied, so that taps, weights and
- * what they meet are in the second-level cache together. */
+ * what they meet are in the second-level cache together.  `taps` has room for both: 9 + m + 2 times
+ * winograd_made_position(). */
 static void winograd_multiply_made(int m, const Winograd *g, const WinogradRun *run, WinogradProduct *product,
                                    const WinogradWeights *weights, float *taps) {
   int panels = (m + 2) * winograd_panels(product);
@@ -268,8 +278,8 @@ static void winograd_group(int m, const Winograd *g, const WinogradRun *run, int
   for (int part = 0; part < parts; part++) {
     product.first = first + (last - first) * part / parts;
     product.last = first + (last - first) * (part + 1) / parts;
-    float *made = scratch + (ptrdiff_t)positions * WINOGRAD_GROUP_TILES * line;
-    winograd_multiply_made(m, g, run, &product, weights, made);
+    float *taps = scratch + (ptrdiff_t)positions * WINOGRAD_GROUP_TILES * line;
+    winograd_multiply_made(m, g, run, &product, weights, taps);
     winograd_output(m, g, run, &product, 0, product.last - product.first, e, y);
   }
 }
@@ -288,16 +298,9 @@ static void winograd_shared_input(int m, const Winograd *g, const WinogradRun *r
 /* All threads, packed weights: tiles [begin, end). */
 static void winograd_packed_run(int m, const Winograd *g, int64_t begin, int64_t end, const float *x,
                                 const float *packed, const Epilogue *e, float *y, const Work *work) {
-  int positions = (m + 2) * (m + 2);
   WinogradRun run = {begin, (int)(end - begin), work->scratch};
-  WinogradProduct product = {.last = run.tiles,
-                             .k_end = g->out_c,
-                             .depth_end = g->in_c,
-                             .position = winograd_position_floats(g, g->out_c),
-                             .sums =
-                                 work->scratch + (ptrdiff_t)positions * run.tiles * winograd_line(g->in_c),
-                             .line = winograd_line(g->out_c)};
-  int64_t panels = (int64_t)positions * winograd_panels(&product);
+  WinogradProduct product = winograd_packed_product(m, g, &run, 0, g->out_c);
+  int64_t panels = (int64_t)((m + 2) * (m + 2)) * winograd_panels(&product);
   int64_t tasks = work->threads == 1 ? 1 : (int64_t)WINOGRAD_PARTS * work->threads;
   winograd_shared_input(m, g, &run, x, work);
   WORK_TASKS(work, turn, tasks) {
@@ -313,7 +316,6 @@ static void winograd_packed_run(int m, const Winograd *g, int64_t begin, int64_t
  * nothing is passed from one to the other. */
 static void winograd_channels_run(int m, const Winograd *g, int tiles, const float *x, const float *packed,
                                   const Epilogue *e, float *y, const Work *work) {
-  ptrdiff_t v_floats = (ptrdiff_t)((m + 2) * (m + 2)) * tiles * winograd_line(g->in_c);
   int panels = conv_ceil(g->out_c, TILE_COLUMNS), groups = WINOGRAD_CHANNEL_GROUPS * work->threads;
   groups = groups < panels ? groups : panels;
   WORK_TASKS(work, turn, groups) {
@@ -321,20 +323,15 @@ static void winograd_channels_run(int m, const Winograd *g, int tiles, const flo
     if (turn.taken == 1)
       winograd_input(m, g, &run, 0, tiles, x);
     int first = (int)(panels * turn.task / groups), last = (int)(panels * (turn.task + 1) / groups);
-    WinogradProduct product = {.last = tiles,
-                               .k = first * TILE_COLUMNS,
-                               .k_end = last < panels ? last * TILE_COLUMNS : g->out_c,
-                               .depth_end = g->in_c,
-                               .position = winograd_position_floats(g, g->out_c),
-                               .sums = run.v + v_floats};
-    product.line = winograd_line(product.k_end - product.k);
+    WinogradProduct product = winograd_packed_product(m, g, &run, first * TILE_COLUMNS,
+                                                      last < panels ? last * TILE_COLUMNS : g->out_c);
     winograd_multiply(0, (m + 2) * (m + 2) * (last - first), g, &run, &product,
                       packed + (ptrdiff_t)product.k * g->in_c);
     winograd_output(m, g, &run, &product, 0, tiles, e, y);
   }
 }
 
-/* The same with weights that are made. */
+/* All threads, weights that are made: tiles [begin, end). */
 static void winograd_raw_run(int m, const Winograd *g, int64_t begin, int64_t end, const float *x,
                              const WinogradWeights *weights, const Epilogue *e, float *y, const Work *work) {
   ptrdiff_t v_floats = (ptrdiff_t)((m + 2) * (m + 2)) * winograd_shared_tiles(m) * winograd_line(g->in_c);

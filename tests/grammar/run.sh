@@ -148,5 +148,17 @@ else
   head -10 "$work/diff"
 fi
 
+# ---- netc help: an entry, a list under both its names, the settings with every callback, what was meant ----
+help_says() { # NAME TEXT
+  if "$netc" help "$1" 2>&1 | grep -qF -- "$2"; then pass; else fail "netc help $1: no \"$2\""; fi
+}
+help_says conv2d "two-dimensional convolution"
+help_says losses "categorical_crossentropy"
+help_says Loss "categorical_crossentropy"
+help_says train "early_stopping(...)"
+help_says train "reduce_on_plateau(...)"
+help_says trian 'did you mean `train`?'
+help_says optimzer 'did you mean `optimizer`?'
+
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -2,8 +2,8 @@
 #include "kernel_sizes.h"
 
 /* All in multiply-adds at full rate.  Fitted to what `netc tune` measured for some 200 convolutions (7 to 112
- * pixels, 16 to 512 channels, 1 to 32 images) on an AMD EPYC with AVX-512; as ratios of vector operations
- * they carry over to other widths. */
+ * pixels, 16 to 512 channels, 1 to 32 images) on an AMD EPYC and an Intel Xeon with AVX-512; as ratios of
+ * vector operations they carry over to other widths. */
 typedef struct TileCosts {
   double product; /* of a multiplication of transforms: more than 1 where fewer tiles fill the registers */
   double input, output; /* transform of a tile per channel */
@@ -13,7 +13,7 @@ typedef struct TileCosts {
 static const TileCosts tile_2 = {1.0, 100, 450, 0}, tile_4 = {1.0, 230, 1300, 1200},
                        tile_6 = {1.15, 120, 2300, 3300};
 
-static const double FLOAT_FROM_MEMORY = 15;               /* asked for ahead, two cores on one memory */
+static const double FLOAT_FROM_MEMORY = 20;               /* asked for ahead, two cores on one memory */
 static const double DIRECT_STORE = 10;                    /* of a sum */
 static const double DIRECT_PACK = 35, WINOGRAD_PACK = 40; /* of a packed weight */
 static const double WINOGRAD_RAW = 22;                    /* of a weight made on the way */

@@ -229,7 +229,7 @@ VEC_INLINE void tile_rows(int rows, int vecs, int used, const TileFetch *fetch, 
         if (v * VEC_WIDTH % TILE_BLOCK == 0) /* a block is a line of the cache */
           VEC_FETCH(b + tile_offset(v, block) + TILE_AHEAD * line);
       if (fetch)
-        VEC_FETCH(next);
+        VEC_FETCH_FAR(next);
       VEC_UNROLL
       for (int r = 0; r < rows; r++) {
         Vec pixel = vec_set(a[r][d]);

@@ -28,12 +28,15 @@
 #else
 #define VEC_FUNCTION static inline
 #endif
-/* Asks for a cache line ahead of its use; any address will do, one that is not there as well. */
+/* Asks for a cache line ahead of its use; any address will do, one that is not there as well.  VEC_FETCH_FAR:
+ * into the second-level cache, for what is used only after more than the first holds. */
 #if VEC_NATIVE && defined(__GNUC__)
 #define VEC_FETCH(place)          __builtin_prefetch(place)
+#define VEC_FETCH_FAR(place)      __builtin_prefetch(place, 0, 2)
 #define VEC_FETCH_TO_WRITE(place) __builtin_prefetch(place, 1)
 #else
 #define VEC_FETCH(place)          ((void)(place))
+#define VEC_FETCH_FAR(place)      ((void)(place))
 #define VEC_FETCH_TO_WRITE(place) ((void)(place))
 #endif
 /* After `pointer += stride` in an unrolled loop: the compiler forgets how the pointer came about, and adds a

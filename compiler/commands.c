@@ -241,6 +241,8 @@ bool session_compile(Session *session, const CommandLine *line, StrBuf *dump) {
   PassOptions passes = line->passes;
   passes.dump_after = line->after;
   passes.tuning = session->collector;
+  /* Nothing depends on the machine at work: without --isa memory counts as for the widest vectors. */
+  passes.narrow = line->portable || (line->isa && strcmp(line->isa, "auto") && strcmp(line->isa, "avx512"));
   if (!session->collector && !open_tuning(session, line, &passes.tuning))
     return false;
   session->module = passes_run(session->graph, &session->arena, &session->diag, &passes, line->exact, dump);

@@ -5,9 +5,10 @@
 
 /* The time of a call on n images in units of one multiply-add at the processor's full rate: products, the
  * transforms of Winograd's tiles, weights from memory, and for weights that change between calls (not
- * `settled`) their packing.  `op` is OP_conv2d, OP_conv2d_bwd_x or OP_conv2d_bwd_w; Winograd only where it
- * fits. */
-double conv_cost(const Conv2d *conv, OpKind op, ConvAlgorithm algorithm, int n, bool settled);
+ * `settled`) their packing.  A multiply-add takes longer, and memory counts less, where Module.narrow.  `op`
+ * is OP_conv2d, OP_conv2d_bwd_x or OP_conv2d_bwd_w; Winograd only where it fits. */
+double conv_cost(const Module *module, const Conv2d *conv, OpKind op, ConvAlgorithm algorithm, int n,
+                 bool settled);
 /* Of one pass over so many floats in memory, in the same units. */
-double conv_pass_cost(double floats);
+double conv_pass_cost(const Module *module, double floats);
 #endif

@@ -52,15 +52,18 @@ static ConvAlgorithm algorithm_at(const Node *conv, int images) {
 static double compute_cost(const Node *node, int images) {
   const NodeAttr *attr = &node->attr;
   if (node_is(node, OP_conv2d))
-    return conv_cost(&attr->conv, OP_conv2d, algorithm_at(node, images), images, true);
+    return conv_cost(node->function->module, &attr->conv, OP_conv2d, algorithm_at(node, images), images,
+                     true);
   if (node_is(node, OP_depthwise_pointwise)) {
-    double expand = attr->expands ? conv_cost(&attr->expand, OP_conv2d, CONV_DIRECT, images, true) : 0;
-    return expand + conv_cost(&attr->conv, OP_conv2d, CONV_DIRECT, images, true);
+    double expand =
+        attr->expands ? conv_cost(node->function->module, &attr->expand, OP_conv2d, CONV_DIRECT, images, true)
+                      : 0;
+    return expand + conv_cost(node->function->module, &attr->conv, OP_conv2d, CONV_DIRECT, images, true);
   }
   double weights = 0;
   for (int i = 0; i < node->in_count; i++)
     weights += node->in[i]->batched ? 0 : (double)value_floats(node->in[i]);
-  return conv_pass_cost(weights);
+  return conv_pass_cost(node->function->module, weights);
 }
 
 /* Per image of a call of so many. */
@@ -70,7 +73,7 @@ static double node_cost(const Node *node, int images) {
   bool winograd = node_is(node, OP_conv2d) && conv_tile(algorithm_at(node, images));
   double floats = batched_floats(node), far = floats * distance(floats * images);
   return (compute_cost(node, images) + (winograd ? WINOGRAD_CALL : CALL)) / images +
-         conv_pass_cost(winograd ? WINOGRAD_SHOWS * far : far);
+         conv_pass_cost(node->function->module, winograd ? WINOGRAD_SHOWS * far : far);
 }
 
 /* Whether the node may take part of a batch: each image by itself, and nothing that is no image's. */
@@ -106,7 +109,7 @@ static double split(Function *function, const double *handed, int count, int ima
   Split *splits = calloc((size_t)count + 1, sizeof *splits);
   Node *node = function->first;
   for (int i = 0; i < count; i++, node = node->next) {
-    double change = conv_pass_cost(2 * handed[i] * distance(handed[i] * all));
+    double change = conv_pass_cost(function->module, 2 * handed[i] * distance(handed[i] * all));
     for (int micro = 0; micro < 2; micro++) {
       double own = !micro ? node_cost(node, all) : may_split(node) ? node_cost(node, images) : INFINITY;
       const Split *before = i ? &splits[i - 1] : &(const Split){{0, 0}, {0, 1}};

@@ -112,6 +112,7 @@ Module *passes_run(const Graph *graph, Arena *arena, Diag *diag, const PassOptio
   module->diag = diag;
   module->graph = graph;
   module->exact = exact;
+  module->narrow = options->narrow;
   module->tuning = options->tuning;
   collect_weights(module);
   bool planned = false;

@@ -21,6 +21,7 @@ typedef struct PassOptions {
   const char *dump_after; /* print the IR after this pass and stop, or NULL */
   bool verify_each;
   bool time;
+  bool narrow;           /* Module.narrow */
   struct Tuning *tuning; /* measured choices of algorithms (tuning.h), or NULL */
 } PassOptions;
 

@@ -80,12 +80,13 @@ static Value *add_pack(Node *node, Value *w, ConvAlgorithm algorithm) {
  * what Winograd's kernels would do on the way: pooled gradients written out and read, a mask applied. */
 static double choice_cost(const Node *node, ConvChoice choice, int n, bool is_settled) {
   ConvAlgorithm algorithm = n < choice.few_below ? choice.few : choice.algorithm;
-  double cost = conv_cost(&node->attr.conv, node->op->kind, algorithm, n, is_settled);
+  double cost = conv_cost(node->function->module, &node->attr.conv, node->op->kind, algorithm, n, is_settled);
   if (algorithm == CONV_DIRECT && !node_is(node, OP_conv2d)) {
     const Conv2d *conv = &node->attr.conv;
     double y = (double)conv->out_h * conv->out_w * conv->out_c,
            x = (double)conv->in_h * conv->in_w * conv->in_c;
-    cost += n * conv_pass_cost((reads_pool(node) ? 2 * y : 0) + (select_mask(node) ? 3 * x : 0));
+    cost += n * conv_pass_cost(node->function->module,
+                               (reads_pool(node) ? 2 * y : 0) + (select_mask(node) ? 3 * x : 0));
   }
   cost /= algorithm == CONV_DIRECT ? 1 : 1 - LEAST_GAIN;
   return conv_tile(algorithm) == 6 ? cost / (1 - LEAST_GAIN_OF_6) : cost;
@@ -93,10 +94,11 @@ static double choice_cost(const Node *node, ConvChoice choice, int n, bool is_se
 
 /* From how many images on `few` no longer saves LEAST_GAIN over an algorithm; FORWARD_BATCH where not before;
  * 0: nowhere. */
-static int fewest_images(const Conv2d *conv, ConvAlgorithm few, ConvAlgorithm algorithm) {
+static int fewest_images(const Module *module, const Conv2d *conv, ConvAlgorithm few,
+                         ConvAlgorithm algorithm) {
   int n = 1;
-  while (n < FORWARD_BATCH && conv_cost(conv, OP_conv2d, few, n, true) <
-                                  (1 - LEAST_GAIN) * conv_cost(conv, OP_conv2d, algorithm, n, true))
+  while (n < FORWARD_BATCH && conv_cost(module, conv, OP_conv2d, few, n, true) <
+                                  (1 - LEAST_GAIN) * conv_cost(module, conv, OP_conv2d, algorithm, n, true))
     n++;
   return n > 1 ? n : 0;
 }
@@ -131,7 +133,7 @@ static ConvChoice model_choice(const Module *module, const Node *node) {
     ConvAlgorithm raw = gradient ? choice.algorithm : kernel_conv2d_raw(conv, choice.algorithm, op);
     if (choice.few != CONV_UNCHOSEN) {
       if (one && op == OP_conv2d)
-        choice.few_below = fewest_images(conv, choice.few, choice.algorithm);
+        choice.few_below = fewest_images(module, conv, choice.few, choice.algorithm);
       if (!choice.few_below)
         continue;
     }

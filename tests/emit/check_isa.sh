@@ -56,6 +56,13 @@ try "emit --isa neon" "$netc" emit "$here/probe.net" --infer --isa neon -o neon.
 gcc -c -O0 neon.d/probe.c -o /dev/null >log 2>&1
 grep -q "made for another processor" log && ok || bad "NEON on this processor"
 try "NEON as plain C" gcc -c -O0 -DNETC_PORTABLE neon.d/probe.c -o /dev/null
+# The model: products with vectors of 16 floats are so fast that one image pays for 2x2 tiles' fewer weights from memory.
+echo 'network few { input(12x12x512); conv2d(512, 3x3, same); conv2d(512, 3x3, same) }' >few.net
+for isa in avx512:2 auto:2 avx2:0; do
+  "$netc" emit few.net --infer --isa ${isa%:*} -o few >log 2>&1
+  packs=$(grep -c "winograd2_pack(&" few/few.c)
+  [ "$packs" = ${isa#*:} ] && ok || bad "--isa ${isa%:*}: $packs layers have 2x2 tiles for few images"
+done
 # A copy under another name says what it is called.
 cp probe/probe.c other.c
 try "another file name" gcc -O0 -c "-DPROBE_FILE=\"other.c\"" other.c -o /dev/null

@@ -94,6 +94,8 @@ typedef struct ConvTask {
   int k0, k1;
   bool fresh;        /* no task before has read these weights: they come from far away */
   const float *then; /* fresh weights of the task that the thread is likely to take next, or NULL */
+  const float *soon; /* of a flat grid: other values that the thread reads after this task, asked for */
+  int soon_floats;   /* meanwhile; or NULL */
 } ConvTask;
 
 /* Channels of a group, whose weights stay in cache while the tiles of a range pass over them. */
@@ -193,12 +195,22 @@ static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, int k, 
   }
 }
 
+/* What the tiles of a task on a flat grid ask for besides, each where the one before ended. */
+static inline TileFetch conv_soon(const ConvGrid *c, const ConvTask *task) {
+  int64_t tiles = (task->end - task->begin + TILE_ROWS - 1) / TILE_ROWS;
+  int64_t lines = tiles * conv_ceil(task->k1 - task->k0, TILE_COLUMNS) * c->depth;
+  if (!task->soon || lines <= 0)
+    return (TileFetch){NULL, 0};
+  return (TileFetch){task->soon, (ptrdiff_t)((task->soon_floats + lines - 1) / lines)};
+}
+
 /* conv_grid_task for a flat grid, where pixels need not be looked for; near: x is in a cache that is not
  * shared. */
 static void conv_flat_task(const ConvGrid *c, const ConvTask *task, bool near, const float *x,
                            const float *packed, const Epilogue *e, bool clamp, float low, float high,
                            float *y) {
   int group = conv_channel_group(c);
+  TileFetch soon = conv_soon(c, task);
   for (int k = task->k0; k < task->k1; k += group) {
     int k_end = k + group < task->k1 ? k + group : task->k1;
     int lines = c->depth * conv_ceil(k_end - k, TILE_COLUMNS);
@@ -211,9 +223,11 @@ static void conv_flat_task(const ConvGrid *c, const ConvTask *task, bool near, c
       int64_t left = task->end - tile;
       pixels.place = rows && left > TILE_ROWS ? rows + (ptrdiff_t)(tile + TILE_ROWS) * ld : NULL;
       conv_flat_tile(c, tile, left < TILE_ROWS ? (int)left : TILE_ROWS, k, k_end, x, packed,
-                     ahead.place ? ahead : pixels, e, clamp, low, high, y);
+                     ahead.place ? ahead : (soon.place ? soon : pixels), e, clamp, low, high, y);
       if (ahead.place)
         ahead.place += lines * ahead.step;
+      else if (soon.place)
+        soon.place += lines * soon.step;
     }
   }
 }

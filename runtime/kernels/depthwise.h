@@ -62,19 +62,34 @@ static const float *depthwise_rows(const Conv2d *g, int64_t row, const float *x,
   run->channels = g->out_c;
   run->first = 0;
   run->end = INT_MAX;
+  run->two = false;
+  run->y_row = 0;
   return from;
 }
 
-/* Row `row` of the n * out_h output rows, written to y [out_w, out_ld]; e->residual is of that row too.
- * spread: depthwise_conv2d_fwd_scratch_floats. */
-static void depthwise_fwd_row(const Conv2d *g, int64_t row, const float *x, const float *w, const Epilogue *e,
-                              float *spread, float *y) {
+/* How many rows from `row` on, below `end`, are best made at once: 2 where both see all of 3 x 3 neighbouring
+ * taps. */
+static inline int depthwise_rows_at_once(const Conv2d *g, int64_t row, int64_t end) {
+  int p = (int)(row % g->out_h), top = p - g->pad_top;
+  bool neighbours = g->stride_h == 1 && g->stride_w == 1 && g->dilation_h == 1 && g->dilation_w == 1;
+  return DEPTHWISE_TWO_ROWS && neighbours && g->kernel_h == 3 && g->kernel_w == 3 && g->out_c == g->in_c &&
+                 row + 1 < end && p + 1 < g->out_h && top >= 0 && top + 1 + g->kernel_h <= g->in_h
+             ? 2
+             : 1;
+}
+
+/* `rows` rows, as depthwise_rows_at_once has it, from row `row` of the n * out_h output rows on, written to
+ * y [rows, out_w, out_ld]; e->residual is of these rows too.  spread: depthwise_conv2d_fwd_scratch_floats. */
+static void depthwise_fwd_rows(const Conv2d *g, int64_t row, int rows, const float *x, const float *w,
+                               const Epilogue *e, float *spread, float *y) {
   DepthwiseRun run;
   DepthwiseEnd end;
   bool clamp = act_is_clamp(&e->act, &end.low, &end.high);
   int r, s, s_end;
   const float *from = depthwise_rows(g, row, x, spread, &run, &r);
   bool whole = g->dilation_w == 1 && g->stride_w <= 2; /* the row is one run */
+  run.two = rows == 2;
+  run.y_row = (ptrdiff_t)g->out_w * g->out_ld;
   for (int q = 0, next; q < g->out_w; q = next) {
     if (whole) {
       next = g->out_w;
@@ -96,20 +111,28 @@ static void depthwise_fwd_row(const Conv2d *g, int64_t row, const float *x, cons
     end.residual = e->residual ? e->residual + at : NULL;
     depthwise_sum(&run, &end, y + at);
   }
-  for (int q = 0; !clamp && q < g->out_w; q++)
+  for (int q = 0; !clamp && q < rows * g->out_w; q++)
     act_run(&e->act, g->out_c, y + (ptrdiff_t)q * g->out_ld, y + (ptrdiff_t)q * g->out_ld);
 }
 
 /* y [n, out_h, out_w, out_c] = act(depthwise(x, w) + bias + residual). */
 static void depthwise_conv2d_fwd(const Conv2d *g, int n, const float *x, const float *w, const Epilogue *e,
                                  float *y, const Work *work) {
+  int pairs =
+      g->out_h / 2 + 1; /* rows 0, 1 and 2, 3 and 4, ...: with one row of padding all but the edges are two */
   WORK_PARALLEL_CALLS(work)
-  for (int64_t row = 0; row < (int64_t)n * g->out_h; row++) {
-    ptrdiff_t at = (ptrdiff_t)row * g->out_w * g->out_ld;
-    Epilogue moved = *e;
-    if (moved.residual)
-      moved.residual += at;
-    depthwise_fwd_row(g, row, x, w, &moved, work_scratch(work), y + at);
+  for (int64_t pair = 0; pair < (int64_t)n * pairs; pair++) {
+    int64_t image = pair / pairs * g->out_h, first = pair % pairs * 2 - 1;
+    int64_t row = image + (first > 0 ? first : 0),
+            end = image + (first + 2 < g->out_h ? first + 2 : g->out_h);
+    for (int rows; row < end; row += rows) {
+      ptrdiff_t at = (ptrdiff_t)row * g->out_w * g->out_ld;
+      Epilogue moved = *e;
+      if (moved.residual)
+        moved.residual += at;
+      rows = depthwise_rows_at_once(g, row, end);
+      depthwise_fwd_rows(g, row, rows, x, w, &moved, work_scratch(work), y + at);
+    }
   }
 }
 

@@ -13,6 +13,8 @@
 /* An image whose expansion has at least so many floats is expanded band by band.  Smaller ones are better off
  * with the tiles of many images side by side. */
 #define DEPTHWISE_EXPANSION_FLOATS 65536
+/* Pixels of all images that are more than a core's own cache holds. */
+#define DEPTHWISE_FAR_FLOATS 524288
 
 /* The 1x1 convolution before the depthwise one; packed: conv2d_fwd_direct_pack of its weights; e: no
  * residual. */
@@ -76,8 +78,8 @@ static inline size_t depthwise_pointwise_fwd_scratch_floats(const Conv2d *depthw
   return band + (rows * (size_t)depthwise->in_w * (size_t)depthwise->in_c + 15) / 16 * 16;
 }
 
-/* The 1x1 convolution of `pixels` pixels, channels [k0, k1); near: x was made just before. */
-static void depthwise_flat(const Conv2d *g, int in_ld, int out_ld, int64_t pixels, int k0, int k1, bool near,
+/* The 1x1 convolution of the task's pixels as they lie; near: x was made just before. */
+static void depthwise_flat(const Conv2d *g, int in_ld, int out_ld, const ConvTask *task, bool near,
                            const float *x, const float *packed, const Epilogue *e, float *y) {
   ConvGrid grid = {.in_ld = in_ld,
                    .depth = g->in_c,
@@ -91,27 +93,31 @@ static void depthwise_flat(const Conv2d *g, int in_ld, int out_ld, int64_t pixel
                    .out_step_w = 1};
   float low, high;
   bool clamp = act_is_clamp(&e->act, &low, &high);
-  conv_flat_task(&grid, &(ConvTask){.end = pixels, .k0 = k0, .k1 = k1}, near, x, packed, e, clamp, low, high,
-                 y);
+  conv_flat_task(&grid, task, near, x, packed, e, clamp, low, high, y);
 }
 
-/* Output rows [begin, end) of the n * out_h, channels [k0, k1) of the 1x1 convolution; `middle` takes what
- * the depthwise convolution makes. */
+/* Output rows [begin, end) of the n * out_h; `middle` takes what the depthwise convolution makes.  Of `task`
+ * the channels of the 1x1 convolution are looked at, and what is asked for meanwhile. */
 static void depthwise_pointwise_band(const Conv2d *depthwise, const Conv2d *pointwise, int64_t begin,
-                                     int64_t end, int k0, int k1, const float *x, const float *w,
+                                     int64_t end, const ConvTask *task, const float *x, const float *w,
                                      const Epilogue *between, const float *packed, const Epilogue *e,
                                      float *middle, float *spread, float *y) {
   Conv2d band = *depthwise;
   band.out_ld = depthwise_band_ld(depthwise);
   ptrdiff_t row_floats = (ptrdiff_t)band.out_w * band.out_ld;
-  for (int64_t row = begin; row < end; row++)
-    depthwise_fwd_row(&band, row, x, w, between, spread, middle + (ptrdiff_t)(row - begin) * row_floats);
+  for (int64_t row = begin, rows; row < end; row += rows) {
+    rows = depthwise_rows_at_once(&band, row, end);
+    depthwise_fwd_rows(&band, row, (int)rows, x, w, between, spread,
+                       middle + (ptrdiff_t)(row - begin) * row_floats);
+  }
   ptrdiff_t at = (ptrdiff_t)begin * pointwise->out_w * pointwise->out_ld;
   Epilogue moved = *e;
   if (moved.residual)
     moved.residual += at;
-  depthwise_flat(pointwise, band.out_ld, pointwise->out_ld, (end - begin) * pointwise->out_w, k0, k1, true,
-                 middle, packed, &moved, y + at);
+  ConvTask own = *task;
+  own.begin = 0;
+  own.end = (end - begin) * pointwise->out_w;
+  depthwise_flat(pointwise, band.out_ld, pointwise->out_ld, &own, true, middle, packed, &moved, y + at);
 }
 
 /* Output rows [begin, end) of one image: bands one after the other, each with the expanded rows that the one
@@ -133,9 +139,10 @@ static void depthwise_expanded_rows(const Conv2d *depthwise, const Conv2d *point
     if (known > from)
       memmove(wide, wide + (from - made_from) * row_floats,
               (size_t)((known - from) * row_floats) * sizeof *wide);
-    depthwise_flat(expand, expand->in_ld, expand->out_c, (int64_t)(to - known) * expand->in_w, 0,
-                   expand->out_c, false, image + (ptrdiff_t)known * expand->in_w * expand->in_ld,
-                   expansion->packed, expansion->e, wide + (known - from) * row_floats);
+    depthwise_flat(expand, expand->in_ld, expand->out_c,
+                   &(ConvTask){.end = (int64_t)(to - known) * expand->in_w, .k1 = expand->out_c}, false,
+                   image + (ptrdiff_t)known * expand->in_w * expand->in_ld, expansion->packed, expansion->e,
+                   wide + (known - from) * row_floats);
     made_from = from;
     made_to = to;
     /* The rows as an image of their own. */
@@ -148,8 +155,8 @@ static void depthwise_expanded_rows(const Conv2d *depthwise, const Conv2d *point
     Epilogue moved = *e;
     if (moved.residual)
       moved.residual += at;
-    depthwise_pointwise_band(&part, pointwise, 0, rows, 0, pointwise->out_c, wide, w, between, packed, &moved,
-                             scratch, NULL, y + at);
+    depthwise_pointwise_band(&part, pointwise, 0, rows, &(ConvTask){.k1 = pointwise->out_c}, wide, w, between,
+                             packed, &moved, scratch, NULL, y + at);
   }
 }
 
@@ -208,6 +215,22 @@ static DepthwiseSplit depthwise_split(const Conv2d *depthwise, const Conv2d *poi
   return split;
 }
 
+/* What `size` output rows from row `begin` of the n * out_h on see of x and no row before has seen: the
+ * products of the band before take long enough to bring it from memory, and the sums would wait for it. */
+static void depthwise_next_band(const Conv2d *g, int n, int64_t begin, int64_t size, const float *x,
+                                ConvTask *task) {
+  int64_t rows = (int64_t)n * g->in_h, first = begin / g->out_h * g->in_h;
+  if (begin % g->out_h)
+    first += begin % g->out_h * g->stride_h - g->pad_top + (int64_t)(g->kernel_h - 1) * g->dilation_h + 1 -
+             g->stride_h;
+  int64_t line = (int64_t)g->in_w * g->in_ld, count = size * g->stride_h;
+  count = count < rows - first ? count : rows - first;
+  if (rows * line < DEPTHWISE_FAR_FLOATS || first < 0 || count <= 0 || count * line > INT_MAX)
+    return;
+  task->soon = x + first * line;
+  task->soon_floats = (int)(count * line);
+}
+
 /* y [n, out_h, out_w, pointwise->out_c] = act(conv1x1(act(depthwise(x, w) + bias)) + bias + residual), x
  * being act(conv1x1(x) + bias) first where `expansion` is not NULL. between: what follows the depthwise sums
  * (no residual); packed: conv2d_fwd_direct_pack of the last weights. y must not be x; it may be e->residual.
@@ -225,12 +248,13 @@ static void depthwise_pointwise_fwd(const Conv2d *depthwise, const Conv2d *point
   int column_tiles = conv_ceil(pointwise->out_c, TILE_COLUMNS), parts = split.parts;
   WORK_TASKS(work, turn, bands * parts) {
     int64_t begin = turn.task / parts * size, end = begin + size < rows ? begin + size : rows;
-    int part = (int)(turn.task % parts);
-    int k0 = column_tiles * part / parts * TILE_COLUMNS,
-        k1 = column_tiles * (part + 1) / parts * TILE_COLUMNS;
+    int part = (int)(turn.task % parts), k1 = column_tiles * (part + 1) / parts * TILE_COLUMNS;
+    ConvTask task = {.k0 = column_tiles * part / parts * TILE_COLUMNS,
+                     .k1 = k1 < pointwise->out_c ? k1 : pointwise->out_c};
+    if (parts == 1)
+      depthwise_next_band(depthwise, n, end, size, x, &task);
     float *middle = work_scratch(work);
-    depthwise_pointwise_band(depthwise, pointwise, begin, end, k0,
-                             k1 < pointwise->out_c ? k1 : pointwise->out_c, x, w, between, packed, e, middle,
+    depthwise_pointwise_band(depthwise, pointwise, begin, end, &task, x, w, between, packed, e, middle,
                              middle + depthwise_band_floats(depthwise, false), y);
   }
 }

@@ -12,8 +12,9 @@
 #include <stddef.h>
 
 enum {
-  DEPTHWISE_TAPS = 5,  /* the most rows and columns of taps that have loops of their own */
-  DEPTHWISE_PIXELS = 4 /* sums that run side by side */
+  DEPTHWISE_TAPS = 5,   /* the most rows and columns of taps that have loops of their own */
+  DEPTHWISE_PIXELS = 4, /* sums that run side by side */
+  DEPTHWISE_TWO_ROWS = VEC_NATIVE
 };
 
 typedef struct DepthwiseRun {
@@ -24,6 +25,8 @@ typedef struct DepthwiseRun {
   ptrdiff_t y_step;
   int pixels, rows, columns, channels;
   int first, end; /* columns [first, end), counted from x, are there; all are: 0, INT_MAX */
+  bool two;       /* the run below as well: it sees x from x_row on, and its y lies y_row further */
+  ptrdiff_t y_row;
 } DepthwiseRun;
 
 /* What follows the sum: a clamp, for the activations that are one. */
@@ -39,20 +42,21 @@ VEC_INLINE Vec depthwise_end(const DepthwiseEnd *end, Vec sum, ptrdiff_t at, int
   return vec_min(vec_set(end->high), vec_max(vec_set(end->low), sum));
 }
 
-/* `pixels` sums side by side for channels from k on: pixels, rows, columns and stride are constants where
- * this is called, so that sum[], weight[] and line[] are registers.  stride: x_step / x_column where that is
- * 1 or 2: then pixels see the same columns of x, and each is loaded once; 0 otherwise. */
+/* `pixels` sums side by side for channels from k on, with `two` as many of the run below: pixels, rows,
+ * columns, stride and two are constants where this is called, so that sum[], weight[] and line[] are
+ * registers.  stride: x_step / x_column where that is 1 or 2: then pixels see the same columns of x, and each
+ * is loaded once; 0 otherwise. Rows that two runs see are loaded once. */
 VEC_INLINE void depthwise_sum_pixels(const DepthwiseRun *run, const Vec *weight, Vec start,
                                      const DepthwiseEnd *end, float *y, int k, int pixel, int pixels,
-                                     int rows, int columns, int stride) {
+                                     int rows, int columns, int stride, bool two) {
   const float *x = run->x + pixel * run->x_step + k;
   ptrdiff_t x_column = run->x_column, x_step = run->x_step, y_step = run->y_step, at = pixel * y_step + k;
-  Vec sum[DEPTHWISE_PIXELS];
+  Vec sum[2 * DEPTHWISE_PIXELS];
   VEC_UNROLL
-  for (int i = 0; i < pixels; i++)
+  for (int i = 0; i < (1 + two) * pixels; i++)
     sum[i] = start;
   VEC_UNROLL
-  for (int r = 0; r < rows; r++) {
+  for (int r = 0; r < rows + two; r++) {
     const float *row = x + r * run->x_row, *place = row;
     Vec line[(DEPTHWISE_PIXELS - 1) * 2 + DEPTHWISE_TAPS];
     int seen = stride ? (pixels - 1) * stride + columns : 0;
@@ -63,52 +67,67 @@ VEC_INLINE void depthwise_sum_pixels(const DepthwiseRun *run, const Vec *weight,
       VEC_ADDED(place);
     }
     VEC_UNROLL
-    for (int s = 0; s < columns; s++)
+    for (int below = 0; below <= two; below++) {
+      if (r - below < 0 || r - below >= rows)
+        continue;
       VEC_UNROLL
-    for (int i = 0; i < pixels; i++)
-      sum[i] = vec_fma(stride ? line[i * stride + s] : vec_load(row + i * x_step + s * x_column),
-                       weight[r * columns + s], sum[i]);
+      for (int s = 0; s < columns; s++)
+        VEC_UNROLL
+      for (int i = 0; i < pixels; i++)
+        sum[below * pixels + i] =
+            vec_fma(stride ? line[i * stride + s] : vec_load(row + i * x_step + s * x_column),
+                    weight[(r - below) * columns + s], sum[below * pixels + i]);
+    }
   }
   VEC_UNROLL
   for (int i = 0; i < pixels; i++, at += y_step) {
     vec_store(y + at, depthwise_end(end, sum[i], at, VEC_WIDTH));
+    if (two)
+      vec_store(y + at + run->y_row, depthwise_end(end, sum[pixels + i], at + run->y_row, VEC_WIDTH));
     VEC_ADDED(at);
   }
 }
 
-/* One sum for the channels from k on, of the taps that are there. */
+/* One sum, or two, for the channels from k on, of the taps that are there. */
 VEC_INLINE void depthwise_sum_edge(const DepthwiseRun *run, Vec start, const DepthwiseEnd *end, float *y,
-                                   int k, int pixel, int count) {
+                                   int k, int pixel, int count, bool two) {
   ptrdiff_t from = run->x_column ? pixel * (run->x_step / run->x_column) : 0, at = pixel * run->y_step + k;
   int s0 = from < run->first ? (int)(run->first - from) : 0,
       s1 = from + run->columns > run->end ? (int)(run->end - from) : run->columns;
-  for (int r = 0; r < run->rows; r++)
-    for (int s = s0; s < s1; s++)
-      start =
-          vec_fma(vec_load_upto(run->x + pixel * run->x_step + r * run->x_row + s * run->x_column + k, count),
-                  vec_load_upto(run->w + r * run->w_row + s * run->w_column + k, count), start);
-  vec_store_upto(y + at, depthwise_end(end, start, at, count), count);
+  const float *x = run->x + pixel * run->x_step + k;
+  for (int below = 0; below <= two; below++, x += run->x_row, at += run->y_row) {
+    Vec sum = start;
+    for (int r = 0; r < run->rows; r++)
+      for (int s = s0; s < s1; s++)
+        sum = vec_fma(vec_load_upto(x + r * run->x_row + s * run->x_column, count),
+                      vec_load_upto(run->w + r * run->w_row + s * run->w_column + k, count), sum);
+    vec_store_upto(y + at, depthwise_end(end, sum, at, count), count);
+  }
 }
 
 /* The same where all is there but the first column of taps or the last: rows, columns, first and last are
  * constants where this is called. */
 VEC_INLINE void depthwise_sum_but_one(const DepthwiseRun *run, const Vec *weight, Vec start,
                                       const DepthwiseEnd *end, float *y, int k, int pixel, int rows,
-                                      int columns, int first, int last) {
+                                      int columns, int first, int last, bool two) {
   const float *x = run->x + pixel * run->x_step + k;
   ptrdiff_t at = pixel * run->y_step + k;
   VEC_UNROLL
-  for (int r = 0; r < rows; r++)
+  for (int below = 0; below <= two; below++, x += run->x_row, at += run->y_row) {
+    Vec sum = start;
     VEC_UNROLL
-  for (int s = first; s < last; s++)
-    start = vec_fma(vec_load(x + r * run->x_row + s * run->x_column), weight[r * columns + s], start);
-  vec_store(y + at, depthwise_end(end, start, at, VEC_WIDTH));
+    for (int r = 0; r < rows; r++)
+      VEC_UNROLL
+    for (int s = first; s < last; s++)
+      sum = vec_fma(vec_load(x + r * run->x_row + s * run->x_column), weight[r * columns + s], sum);
+    vec_store(y + at, depthwise_end(end, sum, at, VEC_WIDTH));
+  }
 }
 
-/* Whole vectors of channels; rows, columns and stride are constants where this is called.  The loop over
+/* Whole vectors of channels; rows, columns, stride and two are constants where this is called.  The loop over
  * channels is in here: a run that is changed for each is read while what was written to it is on its way. */
 VEC_INLINE void depthwise_sum_strided(const DepthwiseRun *run, const DepthwiseEnd *end, float *y, int rows,
-                                      int columns, int stride) {
+                                      int columns, int stride, bool two) {
   DepthwiseRun own = *run; /* its own copy, so that storing y cannot change it */
   DepthwiseEnd last = *end;
   int step = stride ? stride : 1, inner = (own.first + step - 1) / step;
@@ -129,19 +148,20 @@ VEC_INLINE void depthwise_sum_strided(const DepthwiseRun *run, const DepthwiseEn
     Vec start = last.bias ? vec_load(last.bias + k) : vec_zero();
     int pixel = 0;
     for (; pixel + 1 < inner; pixel++)
-      depthwise_sum_edge(&own, start, &last, y, k, pixel, VEC_WIDTH);
+      depthwise_sum_edge(&own, start, &last, y, k, pixel, VEC_WIDTH, two);
     if (pixel < inner && left)
-      depthwise_sum_but_one(&own, weight, start, &last, y, k, pixel++, rows, columns, 1, columns);
+      depthwise_sum_but_one(&own, weight, start, &last, y, k, pixel++, rows, columns, 1, columns, two);
     else if (pixel < inner)
-      depthwise_sum_edge(&own, start, &last, y, k, pixel++, VEC_WIDTH);
+      depthwise_sum_edge(&own, start, &last, y, k, pixel++, VEC_WIDTH, two);
     for (; pixel + DEPTHWISE_PIXELS <= outer; pixel += DEPTHWISE_PIXELS)
-      depthwise_sum_pixels(&own, weight, start, &last, y, k, pixel, DEPTHWISE_PIXELS, rows, columns, stride);
+      depthwise_sum_pixels(&own, weight, start, &last, y, k, pixel, DEPTHWISE_PIXELS, rows, columns, stride,
+                           two);
     for (; pixel < outer; pixel++)
-      depthwise_sum_pixels(&own, weight, start, &last, y, k, pixel, 1, rows, columns, stride);
+      depthwise_sum_pixels(&own, weight, start, &last, y, k, pixel, 1, rows, columns, stride, two);
     if (pixel < own.pixels && right)
-      depthwise_sum_but_one(&own, weight, start, &last, y, k, pixel++, rows, columns, 0, columns - 1);
+      depthwise_sum_but_one(&own, weight, start, &last, y, k, pixel++, rows, columns, 0, columns - 1, two);
     for (; pixel < own.pixels; pixel++)
-      depthwise_sum_edge(&own, start, &last, y, k, pixel, VEC_WIDTH);
+      depthwise_sum_edge(&own, start, &last, y, k, pixel, VEC_WIDTH, two);
   }
 }
 
@@ -149,11 +169,11 @@ VEC_INLINE void depthwise_sum_strided(const DepthwiseRun *run, const DepthwiseEn
 VEC_INLINE void depthwise_sum_fixed(const DepthwiseRun *run, const DepthwiseEnd *end, float *y, int rows,
                                     int columns) {
   if (run->x_step == run->x_column)
-    depthwise_sum_strided(run, end, y, rows, columns, 1);
+    depthwise_sum_strided(run, end, y, rows, columns, 1, false);
   else if (run->x_step == 2 * run->x_column)
-    depthwise_sum_strided(run, end, y, rows, columns, 2);
+    depthwise_sum_strided(run, end, y, rows, columns, 2, false);
   else
-    depthwise_sum_strided(run, end, y, rows, columns, 0);
+    depthwise_sum_strided(run, end, y, rows, columns, 0, false);
 }
 
 /* Channels from k on, any number of taps. */
@@ -162,11 +182,11 @@ static void depthwise_sum_any(const DepthwiseRun *run, const DepthwiseEnd *end, 
     for (int pixel = 0; pixel < run->pixels; pixel++) {
       int count = run->channels - k;
       Vec start = end->bias ? vec_load_upto(end->bias + k, count) : vec_zero();
-      depthwise_sum_edge(run, start, end, y, k, pixel, count);
+      depthwise_sum_edge(run, start, end, y, k, pixel, count, run->two);
     }
 }
 
-/* y[pixel] = end(sum over the taps of x times w). */
+/* y[pixel] = end(sum over the taps of x times w).  Two runs: 3 x 3 taps, x_step = x_column > 0. */
 static void depthwise_sum(const DepthwiseRun *run, const DepthwiseEnd *end, float *y) {
   if (run->x_column < 0) { /* a gradient by x: taps from the other end, so that neighbours share columns */
     DepthwiseRun turned = *run;
@@ -179,6 +199,11 @@ static void depthwise_sum(const DepthwiseRun *run, const DepthwiseEnd *end, floa
   }
   bool small = VEC_NATIVE && run->rows <= DEPTHWISE_TAPS && run->columns <= DEPTHWISE_TAPS;
   int done = run->channels / VEC_WIDTH * VEC_WIDTH;
+  if (run->two) {
+    depthwise_sum_strided(run, end, y, 3, 3, 1, true);
+    depthwise_sum_any(run, end, done, y);
+    return;
+  }
   switch (small ? run->rows * 8 + run->columns : 0) {
 #define DEPTHWISE_CASE(rows, columns)                                                                        \
   case rows * 8 + columns:                                                                                   \

@@ -118,8 +118,8 @@ static void depthwise_fwd_rows(const Conv2d *g, int64_t row, int rows, const flo
 /* y [n, out_h, out_w, out_c] = act(depthwise(x, w) + bias + residual). */
 static void depthwise_conv2d_fwd(const Conv2d *g, int n, const float *x, const float *w, const Epilogue *e,
                                  float *y, const Work *work) {
-  int pairs =
-      g->out_h / 2 + 1; /* rows 0, 1 and 2, 3 and 4, ...: with one row of padding all but the edges are two */
+  /* Rows 0, 1 and 2, 3 and 4, ...: with one row of padding all but the edges are two. */
+  int pairs = g->out_h / 2 + 1;
   WORK_PARALLEL_CALLS(work)
   for (int64_t pair = 0; pair < (int64_t)n * pairs; pair++) {
     int64_t image = pair / pairs * g->out_h, first = pair % pairs * 2 - 1;

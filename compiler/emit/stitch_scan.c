@@ -77,7 +77,7 @@ static void add_name(Chunk *chunk, const char *text, size_t length) {
 /* The names a top-level declaration defines: the word before the first outer `(`, `[`, `=` or `;`, a tag, a
  * typedef name, enumerators. */
 static void find_names(Chunk *chunk) {
-  const char *p = chunk->text, *end = p + chunk->length, *word = NULL;
+  const char *p = chunk->text, *end = p + chunk->length, *word = NULL, *body_end = p;
   size_t word_length = 0;
   int depth = 0;
   bool named = false, enumeration = false, tag_next = false, aggregate = false, expect = false;
@@ -133,11 +133,12 @@ static void find_names(Chunk *chunk) {
       }
       depth++;
     } else if (*p == '}' || *p == ')' || *p == ']') {
-      depth--;
+      if (!--depth && aggregate && !named)
+        body_end = p;
     } else if (*p == ',' && depth == 1) {
       expect = true;
     } else if ((*p == '=' || *p == ';') && !depth && !named && word) {
-      if (!(aggregate && word < chunk->text))
+      if (word >= body_end) /* what follows the body, if anything does */
         add_name(chunk, word, word_length);
       named = true;
     }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# check_names.sh BUILD: networks that are called like something in the runtime (`act` collided with its type Act).
+# check_names.sh BUILD: networks that are called like something in the runtime (`act` collided with its type Act), and
+# macros that an enumerator of the runtime takes its value from (`VEC_NATIVE` was taken for a name of the enumeration).
 set -u
 build=$(cd "$1" && pwd)
 work=$(mktemp -d)

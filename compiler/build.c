@@ -4,6 +4,7 @@
 #include "emit/sets.h"
 #include "process.h"
 #include "weights/weights.h"
+#include "../runtime/kernels/isa.h"
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -80,6 +81,20 @@ int command_check_isa(const CommandLine *line) {
   return 2;
 }
 
+const char *command_named_isa(const CommandLine *line) {
+  if (line->portable)
+    return "portable";
+  return line->isa && strcmp(line->isa, "auto") ? line->isa : NULL;
+}
+
+const char *command_isa(const CommandLine *line) {
+  const char *named = command_named_isa(line);
+  return named                  ? named
+         : isa_here(ISA_AVX512) ? isa_name(ISA_AVX512)
+         : isa_here(ISA_AVX2)   ? isa_name(ISA_AVX2)
+                                : isa_name(ISA_FLAGS);
+}
+
 int command_emit(const CommandLine *line) {
   if (line->file_count != 1 || !line->output) {
     fprintf(stderr, "netc: `emit` wants one .net file and -o DIR\n");
@@ -93,7 +108,9 @@ int command_emit(const CommandLine *line) {
     return 2;
   Session session;
   int status = 1;
-  if (session_open(&session, line, line->files[0]) && session_compile(&session, line, NULL))
+  bool good = session_open(&session, line, line->files[0]);
+  session.anywhere = true;
+  if (good && session_compile(&session, line, NULL))
     status = emit_files(&session, line, line->output);
   session_close(&session);
   return status;

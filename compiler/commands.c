@@ -220,10 +220,10 @@ static bool open_tuning(Session *session, const CommandLine *line, Tuning **tuni
   Tuning *found = tuning_read(&session->arena, &session->diag, path);
   if (!found)
     return !session->diag.errors;
-  const char *isa = line->portable ? "portable" : line->isa;
+  const char *isa = command_named_isa(line);
   if (*found->network && strcmp(found->network, session->graph->name))
     other = arena_printf(&session->arena, "it is of network `%s`", found->network);
-  else if (!line->tune && isa && strcmp(isa, "auto") && *found->isa && strcmp(found->isa, isa))
+  else if (!line->tune && isa && *found->isa && strcmp(found->isa, isa))
     other = arena_printf(&session->arena, "it was measured with %s", found->isa);
   if (other && line->tune) {
     diag_error(&session->diag, (Span){0}, "cannot use `%s`: %s", path, other);
@@ -241,8 +241,8 @@ bool session_compile(Session *session, const CommandLine *line, StrBuf *dump) {
   PassOptions passes = line->passes;
   passes.dump_after = line->after;
   passes.tuning = session->collector;
-  /* Nothing depends on the machine at work: without --isa memory counts as for the widest vectors. */
-  passes.narrow = line->portable || (line->isa && strcmp(line->isa, "auto") && strcmp(line->isa, "avx512"));
+  bool known = command_named_isa(line) || (!session->anywhere && !line->isa);
+  passes.narrow = known && strcmp(command_isa(line), "avx512");
   if (!session->collector && !open_tuning(session, line, &passes.tuning))
     return false;
   session->module = passes_run(session->graph, &session->arena, &session->diag, &passes, line->exact, dump);

@@ -51,6 +51,7 @@ typedef struct Session {
   Graph *graph;
   Module *module;
   Tuning *collector; /* tune.c: asked instead of a file */
+  bool anywhere;     /* emit: for a processor that is not known, unless the command line names its set */
 } Session;
 
 bool session_open(Session *session, const CommandLine *line, const char *path); /* graph, lints */
@@ -58,6 +59,10 @@ bool session_compile(Session *session, const CommandLine *line, StrBuf *dump);  
 void session_close(Session *session);
 /* --isa names a set, or `auto`; returns an exit code. */
 int command_check_isa(const CommandLine *line);
+/* The instruction set that --portable or --isa names; NULL: none, or `auto`. */
+const char *command_named_isa(const CommandLine *line);
+/* The set that programs are built for: that one, or the best of this machine's. */
+const char *command_isa(const CommandLine *line);
 /* A fresh folder under $TMPDIR, or /tmp, in the arena; NULL: a message was printed. */
 const char *folder_make_temporary(Arena *arena);
 /* Removes the files in a folder. */

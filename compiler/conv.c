@@ -6,20 +6,44 @@ const char *const conv_algorithm_names[CONV_ALGORITHMS] = {
     [CONV_WINOGRAD2] = "winograd2",
     [CONV_WINOGRAD4] = "winograd4",
     [CONV_WINOGRAD4_RAW] = "winograd4_raw",
+    [CONV_WINOGRAD5] = "winograd5",
+    [CONV_WINOGRAD5_RAW] = "winograd5_raw",
     [CONV_WINOGRAD6] = "winograd6",
     [CONV_WINOGRAD6_RAW] = "winograd6_raw",
 };
 
+/* The raw variant of a packed one, where there is one. */
+static const ConvAlgorithm raw_of[CONV_ALGORITHMS] = {
+    [CONV_WINOGRAD4] = CONV_WINOGRAD4_RAW,
+    [CONV_WINOGRAD5] = CONV_WINOGRAD5_RAW,
+    [CONV_WINOGRAD6] = CONV_WINOGRAD6_RAW,
+};
+
 int conv_tile(ConvAlgorithm algorithm) {
-  if (algorithm == CONV_WINOGRAD2)
-    return 2;
-  if (algorithm == CONV_WINOGRAD4 || algorithm == CONV_WINOGRAD4_RAW)
-    return 4;
-  return algorithm == CONV_WINOGRAD6 || algorithm == CONV_WINOGRAD6_RAW ? 6 : 0;
+  static const int tiles[CONV_ALGORITHMS] = {
+      [CONV_WINOGRAD2] = 2, [CONV_WINOGRAD4] = 4, [CONV_WINOGRAD5] = 5, [CONV_WINOGRAD6] = 6};
+  return tiles[conv_packed(algorithm)];
 }
 
 bool conv_is_raw(ConvAlgorithm algorithm) {
-  return algorithm == CONV_WINOGRAD4_RAW || algorithm == CONV_WINOGRAD6_RAW;
+  return conv_packed(algorithm) != algorithm;
+}
+
+ConvAlgorithm conv_raw(ConvAlgorithm algorithm) {
+  return raw_of[algorithm] ? raw_of[algorithm] : algorithm;
+}
+
+ConvAlgorithm conv_packed(ConvAlgorithm algorithm) {
+  for (int packed = 0; packed < CONV_ALGORITHMS; packed++)
+    if (algorithm && raw_of[packed] == algorithm)
+      return (ConvAlgorithm)packed;
+  return algorithm;
+}
+
+const char *conv_call(ConvAlgorithm algorithm, const char *what, Arena *arena) {
+  int tile = conv_tile(algorithm);
+  return tile ? arena_printf(arena, "winograd%s%s(%d, ", conv_is_raw(algorithm) ? "_raw" : "", what, tile)
+              : arena_printf(arena, "direct%s(", what);
 }
 
 int64_t conv_flops(const Conv2d *conv) {

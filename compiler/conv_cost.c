@@ -11,7 +11,7 @@ typedef struct TileCosts {
 } TileCosts;
 
 static const TileCosts tile_2 = {1.0, 100, 450, 0}, tile_4 = {1.0, 230, 1300, 1200},
-                       tile_6 = {1.15, 120, 2300, 3300};
+                       tile_5 = {1.1, 160, 1800, 2300}, tile_6 = {1.15, 120, 2300, 3300};
 
 /* Asked for ahead, two cores on one memory, with vectors of 16 floats and of fewer. */
 static const double FLOAT_FROM_MEMORY = 20, FLOAT_FROM_MEMORY_NARROW = 10;
@@ -64,7 +64,7 @@ double conv_cost(const Module *module, const Conv2d *conv, OpKind op, ConvAlgori
     return taps * pixels * inputs * out + pixels * out * DIRECT_STORE + conv_pass_cost(module, taps * pairs) +
            (settled ? 0 : taps * pairs * DIRECT_PACK);
   }
-  const TileCosts *costs = m == 2 ? &tile_2 : m == 4 ? &tile_4 : &tile_6;
+  const TileCosts *costs = m == 2 ? &tile_2 : m == 4 ? &tile_4 : m == 5 ? &tile_5 : &tile_6;
   /* The input gradient runs over the pixels of x. */
   double tiles = n * whole(back ? conv->in_h : conv->out_h, m) * whole(back ? conv->in_w : conv->out_w, m);
   double positions = (m + 2) * (m + 2), weights = positions * pairs;

@@ -153,7 +153,7 @@ struct Module {
   int microbatch; /* images on one or two threads that nodes of micro-batches take at a time; 0: there are
                      none */
   bool exact;     /* no Winograd */
-  bool narrow;    /* for a processor whose vectors have fewer than 16 floats */
+  bool narrow;    /* for a processor that is known to have vectors of fewer than 16 floats */
   struct Tuning *tuning; /* measured choices (tuning.h), or NULL */
 };
 

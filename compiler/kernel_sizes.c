@@ -3,53 +3,47 @@
 #include "../runtime/kernels/batchnorm.h"
 #include "../runtime/kernels/conv2d_direct.h"
 #include "../runtime/kernels/conv2d_direct_w.h"
-#include "../runtime/kernels/conv2d_winograd2.h"
-#include "../runtime/kernels/conv2d_winograd4.h"
-#include "../runtime/kernels/conv2d_winograd6.h"
+#include "../runtime/kernels/conv2d_winograd.h"
 #include "../runtime/kernels/dense.h"
 #include "../runtime/kernels/depthwise.h"
 #include "../runtime/kernels/depthwise_pointwise.h"
 #include "../runtime/kernels/pool.h"
 
-typedef size_t SizeOf(const Conv2d *);
-
-/* One row per algorithm: packed weights, scratch, and the shared workspace of the gradient of w. */
-static const struct {
-  SizeOf *fwd_packed, *bwd_x_packed, *fwd_scratch, *bwd_x_scratch, *bwd_w_scratch, *bwd_w_workspace;
-} algorithms[] = {
-    [CONV_UNCHOSEN] = {conv2d_fwd_direct_packed_floats, conv2d_bwd_x_direct_packed_floats,
-                       conv2d_fwd_direct_scratch_floats, conv2d_bwd_x_direct_scratch_floats,
-                       conv2d_bwd_w_direct_scratch_floats, conv2d_bwd_w_direct_workspace_floats},
-    [CONV_DIRECT] = {conv2d_fwd_direct_packed_floats, conv2d_bwd_x_direct_packed_floats,
-                     conv2d_fwd_direct_scratch_floats, conv2d_bwd_x_direct_scratch_floats,
-                     conv2d_bwd_w_direct_scratch_floats, conv2d_bwd_w_direct_workspace_floats},
-    [CONV_WINOGRAD2] = {conv2d_fwd_winograd2_packed_floats, NULL, conv2d_fwd_winograd2_scratch_floats, NULL,
-                        NULL, NULL},
-    [CONV_WINOGRAD4] = {conv2d_fwd_winograd4_packed_floats, conv2d_bwd_x_winograd4_packed_floats,
-                        conv2d_fwd_winograd4_scratch_floats, conv2d_bwd_x_winograd4_scratch_floats,
-                        conv2d_bwd_w_winograd4_scratch_floats, conv2d_bwd_w_winograd4_workspace_floats},
-    [CONV_WINOGRAD4_RAW] = {NULL, NULL, conv2d_fwd_winograd4_raw_scratch_floats,
-                            conv2d_bwd_x_winograd4_raw_scratch_floats, NULL, NULL},
-    [CONV_WINOGRAD6] = {conv2d_fwd_winograd6_packed_floats, conv2d_bwd_x_winograd6_packed_floats,
-                        conv2d_fwd_winograd6_scratch_floats, conv2d_bwd_x_winograd6_scratch_floats,
-                        conv2d_bwd_w_winograd6_scratch_floats, conv2d_bwd_w_winograd6_workspace_floats},
-    [CONV_WINOGRAD6_RAW] = {NULL, NULL, conv2d_fwd_winograd6_raw_scratch_floats,
-                            conv2d_bwd_x_winograd6_raw_scratch_floats, NULL, NULL},
-};
-
 int64_t kernel_conv2d_packed_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
-  return (int64_t)(op == OP_conv2d ? algorithms[algorithm].fwd_packed
-                                   : algorithms[algorithm].bwd_x_packed)(conv);
+  int m = conv_tile(algorithm);
+  if (op == OP_conv2d)
+    return (int64_t)(m ? conv2d_fwd_winograd_packed_floats(m, conv) : conv2d_fwd_direct_packed_floats(conv));
+  return (int64_t)(m ? conv2d_bwd_x_winograd_packed_floats(m, conv)
+                     : conv2d_bwd_x_direct_packed_floats(conv));
+}
+
+bool kernel_conv2d_packs_little(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op, int n) {
+  int64_t x = (int64_t)conv->in_h * conv->in_w * conv->in_c,
+          y = (int64_t)conv->out_h * conv->out_w * conv->out_c;
+  return kernel_conv2d_packed_floats(conv, algorithm, op) <= n * (x + y);
+}
+
+static size_t winograd_scratch(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
+  int m = conv_tile(algorithm);
+  if (op == OP_conv2d_bwd_w)
+    return conv2d_bwd_w_winograd_scratch_floats(m, conv);
+  if (op == OP_conv2d)
+    return conv_is_raw(algorithm) ? conv2d_fwd_winograd_raw_scratch_floats(m, conv)
+                                  : conv2d_fwd_winograd_scratch_floats(m, conv);
+  return conv_is_raw(algorithm) ? conv2d_bwd_x_winograd_raw_scratch_floats(m, conv)
+                                : conv2d_bwd_x_winograd_scratch_floats(m, conv);
 }
 
 int64_t kernel_conv2d_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
+  if (conv_tile(algorithm))
+    return (int64_t)winograd_scratch(conv, algorithm, op);
   switch (op) {
   case OP_conv2d:
-    return (int64_t)algorithms[algorithm].fwd_scratch(conv);
+    return (int64_t)conv2d_fwd_direct_scratch_floats(conv);
   case OP_conv2d_bwd_x:
-    return (int64_t)algorithms[algorithm].bwd_x_scratch(conv);
+    return (int64_t)conv2d_bwd_x_direct_scratch_floats(conv);
   case OP_conv2d_bwd_w:
-    return (int64_t)algorithms[algorithm].bwd_w_scratch(conv);
+    return (int64_t)conv2d_bwd_w_direct_scratch_floats(conv);
   case OP_depthwise_conv2d:
     return (int64_t)depthwise_conv2d_fwd_scratch_floats(conv);
   case OP_depthwise_conv2d_bwd_x:
@@ -74,7 +68,9 @@ bool kernel_depthwise_pointwise_fits(const Conv2d *depthwise, const Conv2d *poin
 }
 
 int64_t kernel_conv2d_workspace_floats(const Conv2d *conv, ConvAlgorithm algorithm) {
-  return (int64_t)algorithms[algorithm].bwd_w_workspace(conv);
+  int m = conv_tile(algorithm);
+  return (int64_t)(m ? conv2d_bwd_w_winograd_workspace_floats(m, conv)
+                     : conv2d_bwd_w_direct_workspace_floats(conv));
 }
 
 int64_t kernel_dense_scratch_floats(int64_t rows, int in, int out, OpKind op) {
@@ -87,26 +83,21 @@ int64_t kernel_batchnorm_scratch_floats(int channels) {
 }
 
 bool kernel_conv2d_fits(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
-  switch (conv_tile(algorithm)) {
-  case 2:
-    return op == OP_conv2d && conv2d_winograd2_fits(conv);
-  case 4:
-    return conv2d_winograd4_fits(conv);
-  case 6:
-    return conv2d_winograd6_fits(conv);
-  default:
-    return true;
-  }
+  int m = conv_tile(algorithm);
+  return !m || ((m > 2 || op == OP_conv2d) && conv2d_winograd_fits(conv));
 }
 
 ConvAlgorithm kernel_conv2d_raw(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
-  if (algorithm == CONV_WINOGRAD4 &&
-      (op == OP_conv2d ? conv2d_fwd_winograd4_takes_raw(conv) : conv2d_bwd_x_winograd4_takes_raw(conv)))
-    return CONV_WINOGRAD4_RAW;
-  if (algorithm == CONV_WINOGRAD6 &&
-      (op == OP_conv2d ? conv2d_fwd_winograd6_takes_raw(conv) : conv2d_bwd_x_winograd6_takes_raw(conv)))
-    return CONV_WINOGRAD6_RAW;
-  return algorithm;
+  ConvAlgorithm raw = conv_raw(algorithm);
+  int m = conv_tile(algorithm);
+  bool pays = raw != algorithm && (op == OP_conv2d ? conv2d_fwd_winograd_takes_raw(m, conv)
+                                                   : conv2d_bwd_x_winograd_takes_raw(m, conv));
+  return pays ? raw : algorithm;
+}
+
+bool kernel_conv2d_pools(ConvAlgorithm algorithm) {
+  int m = conv_tile(algorithm);
+  return m && conv2d_fwd_winograd_pools(m);
 }
 
 int kernel_winograd_shared_tiles(int tile) {

@@ -7,6 +7,8 @@
 
 /* Of the packed weights for `op` (OP_conv2d or OP_conv2d_bwd_x). */
 int64_t kernel_conv2d_packed_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
+/* Whether those are no more than what a call with n images reads and writes. */
+bool kernel_conv2d_packs_little(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op, int n);
 /* Per thread; also for the depthwise operators. */
 int64_t kernel_conv2d_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
 /* Of a depthwise convolution and the 1x1 convolution after it, together, and the one before it if `expands`.
@@ -24,6 +26,8 @@ bool kernel_conv2d_fits(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
 /* The variant of a Winograd algorithm that takes unpacked weights, where they are large enough for it to pay;
  * else the algorithm itself.  `op` as above. */
 ConvAlgorithm kernel_conv2d_raw(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
+/* Whether a 2 x 2 pooling that follows can be worked in. */
+bool kernel_conv2d_pools(ConvAlgorithm algorithm);
 /* How many Winograd tiles of so many pixels a side there are to each of the threads that share them. */
 int kernel_winograd_shared_tiles(int tile);
 /* Whether an activation is a clamp of its input, which kernels do before they store. */

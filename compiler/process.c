@@ -16,9 +16,9 @@ static volatile pid_t running; /* the program at work, for the handler; 0: none.
 
 static void stop(int signal) {
   interrupted = signal;
+  /* All that it started too: a compiler driver ends and lets its compiler run on. */
   if (running > 0)
-    kill(-running,
-         SIGTERM); /* all that it started too: a compiler driver ends and lets its compiler run on */
+    kill(-running, SIGTERM);
 }
 
 static const int caught[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};

@@ -7,7 +7,6 @@
 #include "emit/sets.h"
 #include "kernel_sizes.h"
 #include "process.h"
-#include "../runtime/kernels/isa.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,13 +35,15 @@ static int64_t extra_floats(const ConvPiece *piece, ConvAlgorithm algorithm, int
                                 : floats + kernel_conv2d_packed_floats(&piece->conv, algorithm, piece->op);
 }
 
-/* Features keep no packed copy that the model would not keep, and a network with a memory limit takes nothing
+/* Features keep no packed copy that the model might not keep, and a network with a memory limit takes nothing
  * that needs more than the model's choice. */
 static bool affordable(const TuneWork *work, const TuningPiece *found, ConvAlgorithm algorithm) {
   const ConvPiece *piece = &found->piece;
   bool features = piece->place == FUNCTION_FEATURES || piece->place == FUNCTION_VARIED;
   if (features && !conv_is_raw(algorithm) &&
-      kernel_conv2d_raw(&piece->conv, algorithm, piece->op) != algorithm)
+      kernel_conv2d_raw(&piece->conv, algorithm, piece->op) != algorithm &&
+      !kernel_conv2d_packs_little(&piece->conv, algorithm, piece->op,
+                                  function_images(piece->place, work->batch)))
     return false;
   return !work->module->graph->train.memory_limit ||
          extra_floats(piece, algorithm, MEMORY_THREADS) <=
@@ -62,15 +63,13 @@ static void add_candidates(const TuneWork *work, TunePiece *piece) {
     bool models = model.algorithm == choice.algorithm || (model.few_below && model.few == choice.algorithm);
     if (!tuning_fits(&found->piece, choice, &why) || (!models && !affordable(work, found, choice.algorithm)))
       continue;
-    if (i == CONV_DIRECT) {
-      add_candidate(piece, choice.algorithm, false, models);
-    } else {
-      bool pools = tuning_choice_pools(model);
-      add_candidate(piece, choice.algorithm, found->piece.pool, models && (pools || !found->piece.pool));
-      /* Beside direct convolutions, which pool apart. */
-      if (found->piece.pool && found->piece.place == FUNCTION_FORWARD)
-        add_candidate(piece, choice.algorithm, false, models && !pools);
-    }
+    bool fuses = found->piece.pool && kernel_conv2d_pools(choice.algorithm);
+    bool pools = found->piece.pool && tuning_choice_pools(model);
+    if (fuses)
+      add_candidate(piece, choice.algorithm, true, models && pools);
+    /* Also beside one that pools apart. */
+    if (!fuses || found->piece.place == FUNCTION_FORWARD)
+      add_candidate(piece, choice.algorithm, false, models && !pools);
   }
 }
 
@@ -270,17 +269,6 @@ static int measure(TuneWork *work, const CommandLine *line, const char *folder) 
 
 /* ---- the command ---- */
 
-/* The set that programs would be built for here. */
-static const char *isa_of(const CommandLine *line) {
-  if (line->portable)
-    return "portable";
-  if (line->isa && strcmp(line->isa, "auto"))
-    return line->isa;
-  return isa_here(ISA_AVX512) ? isa_name(ISA_AVX512)
-         : isa_here(ISA_AVX2) ? isa_name(ISA_AVX2)
-                              : isa_name(ISA_FLAGS);
-}
-
 /* Writes the file where it belongs and reports; returns an exit code. */
 static int finish(TuneWork *work, const char *path) {
   StrBuf text = {0}, report = {0};
@@ -305,7 +293,7 @@ static int tune(Session *session, const CommandLine *line) {
   const Graph *graph = session->graph;
   TuneWork work = {.arena = &session->arena,
                    .module = session->module,
-                   .isa = isa_of(line),
+                   .isa = command_isa(line),
                    .threads = line->threads ? line->threads : (int)sysconf(_SC_NPROCESSORS_ONLN),
                    .batch = line->batch          ? line->batch
                             : graph->train.batch ? graph->train.batch

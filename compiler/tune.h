@@ -3,7 +3,7 @@
 #define NETC_TUNE_H
 #include "tuning.h"
 
-enum { TUNE_CANDIDATES = 2 * CONV_WINOGRAD6_RAW, TUNE_MOST_IMAGES = 3 };
+enum { TUNE_CANDIDATES = 2 * CONV_ALGORITHMS, TUNE_MOST_IMAGES = 3 };
 
 /* An algorithm that could compute a piece; TUNE_CANDIDATES: each of them, pooling on the way and apart. */
 typedef struct TuneCandidate {

@@ -35,37 +35,62 @@ static bool takes_packed(OpKind op, ConvAlgorithm algorithm) {
   return op != OP_conv2d_bwd_w && !conv_is_raw(algorithm);
 }
 
+/* Functions that call one algorithm's kernels, number k of the table, and its row. */
+static void add_kernel(Arena *arena, int k, KernelKey key, StrBuf *functions, StrBuf *rows) {
+  bool winograd = conv_tile(key.algorithm), packs = takes_packed(key.op, key.algorithm);
+  const char *call = conv_call(key.algorithm, "", arena),
+             *what = key.op == OP_conv2d         ? "fwd"
+                     : key.op == OP_conv2d_bwd_x ? "bwd_x"
+                                                 : "bwd_w",
+             *kind = key.op == OP_conv2d         ? "forward"
+                     : key.op == OP_conv2d_bwd_x ? "input_gradient"
+                                                 : "weight_gradient";
+  const char *parameters = "const float *x, const float *w, const Epilogue *e, float *y",
+             *arguments = "x, w, e, y";
+  if (key.op == OP_conv2d_bwd_x) {
+    parameters = "const float *dy, const float *w, const unsigned char *places, const Epilogue *e, float *dx";
+    arguments = winograd ? "dy, w, places, e, dx" : "dy, w, dx";
+  } else if (key.op == OP_conv2d_bwd_w) {
+    parameters = "const float *x, const float *dy, const unsigned char *places, float *dw, float *workspace";
+    arguments = winograd ? "x, dy, places, dw, workspace" : "x, dy, dw, workspace";
+  }
+  const char *unused = winograd || key.op == OP_conv2d ? ""
+                       : key.op == OP_conv2d_bwd_x     ? "  (void)places;\n  (void)e;\n"
+                                                       : "  (void)places;\n";
+  strbuf_printf(
+      functions,
+      "static void kernel_%d(const Conv2d *g, int n, %s,\n                     const Work *work) {\n"
+      "%s  conv2d_%s_%sg, n, %s, work);\n}\n\n",
+      k, parameters, unused, what, call, arguments);
+  if (packs)
+    strbuf_printf(functions,
+                  "static void pack_%d(const Conv2d *g, const float *w, float *packed, const Work *work) {\n"
+                  "  conv2d_%s_%sg, w, packed, work);\n}\n\n",
+                  k, what, conv_call(key.algorithm, "_pack", arena));
+  strbuf_printf(rows, "    {.%s = kernel_%d, .through = %s, .pack = %s},\n", kind, k,
+                winograd ? "true" : "false", packs ? arena_printf(arena, "pack_%d", k) : "NULL");
+}
+
 /* The table of kernels that some candidate needs. */
 static void add_kernels(TuneWork *work, StrBuf *out) {
   KernelKey keys[MOST_KERNELS];
   int count = 0;
-  strbuf_puts(out, "static const TuneKernel kernels[] = {\n");
+  StrBuf rows = {0};
   for (int p = 0; p < work->piece_count; p++)
     for (int c = 0; c < work->pieces[p].count; c++) {
       TuneCandidate *candidate = &work->pieces[p].candidates[c];
-      OpKind op = work->pieces[p].found->piece.op;
+      KernelKey key = {work->pieces[p].found->piece.op, candidate->algorithm};
       int k = 0;
-      while (k < count && (keys[k].op != op || keys[k].algorithm != candidate->algorithm))
+      while (k < count && (keys[k].op != key.op || keys[k].algorithm != key.algorithm))
         k++;
       candidate->kernel = k;
-      if (k < count)
-        continue;
-      keys[count++] = (KernelKey){op, candidate->algorithm};
-      const char *what = op == OP_conv2d ? "fwd" : op == OP_conv2d_bwd_x ? "bwd_x" : "bwd_w";
-      const char *name = tuning_choice_text(work->arena, (ConvChoice){.algorithm = candidate->algorithm});
-      strbuf_printf(out, "    {.%s = conv2d_%s_%s",
-                    op == OP_conv2d         ? "forward"
-                    : op == OP_conv2d_bwd_x ? "input_gradient"
-                                            : "weight_gradient",
-                    what, name);
-      if (takes_packed(op, candidate->algorithm))
-        strbuf_printf(out, ", .pack = conv2d_%s_%s_pack", what, name);
-      if (op != OP_conv2d && candidate->algorithm != CONV_DIRECT)
-        strbuf_printf(out, ", .%s = conv2d_%s_%s_through",
-                      op == OP_conv2d_bwd_x ? "input_through" : "weight_through", what, name);
-      strbuf_puts(out, "},\n");
+      if (k == count) {
+        keys[count++] = key;
+        add_kernel(work->arena, k, key, out, &rows);
+      }
     }
-  strbuf_puts(out, "};\n\n");
+  strbuf_printf(out, "static const TuneKernel kernels[] = {\n%s};\n\n", rows.text);
+  strbuf_free(&rows);
 }
 
 static void add_candidates(const TuneWork *work, StrBuf *out) {
@@ -144,10 +169,8 @@ static void add_plan(const TuneWork *work, StrBuf *out) {
 }
 
 void tune_program(TuneWork *work, StrBuf *out) {
-  static const char *const parts[] = {"kernels/conv2d_direct.h",    "kernels/conv2d_direct_w.h",
-                                      "kernels/conv2d_winograd2.h", "kernels/conv2d_winograd4.h",
-                                      "kernels/conv2d_winograd6.h", "kernels/pool.h",
-                                      "kernels/eltwise.h"};
+  static const char *const parts[] = {"kernels/conv2d_direct.h", "kernels/conv2d_direct_w.h",
+                                      "kernels/conv2d_winograd.h", "kernels/pool.h", "kernels/eltwise.h"};
   StrBuf tables = {0}, before = {0}, after = {0};
   Stitch *stitch = stitch_new();
   stitch_text(stitch, "#ifndef MODEL_AGAIN\n#define _POSIX_C_SOURCE 200809L\n#define _DEFAULT_SOURCE\n"

@@ -75,7 +75,7 @@ void tune_file(const TuneWork *work, StrBuf *out) {
       "# Which algorithm computes which convolution, as `netc tune` measured.  `netc build` and the other\n"
       "# commands read this file where it lies beside the .net file; --no-tune ignores it.  Lines may be\n"
       "# changed or taken out: what has no line is chosen by netc's own model.  Algorithms are direct,\n"
-      "# winograd2, winograd4, winograd6, winograd4_raw and winograd6_raw (raw: from weights that are not\n"
+      "# winograd2, winograd4, winograd5, winograd6 and the last three with _raw (from weights that are not\n"
       "# packed before); predictions may add another, as `direct below N`, for calls of fewer than N "
       "images.\n");
   strbuf_printf(out, "network %s\nprocessor %s\nisa %s\nthreads %d\nbatch %d\nnetc %s\ndate %s\n\n",

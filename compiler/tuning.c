@@ -59,7 +59,7 @@ const char *tuning_choice_text(Arena *arena, ConvChoice choice) {
 }
 
 bool tuning_choice_pools(ConvChoice choice) {
-  return choice.algorithm != CONV_DIRECT && !(choice.few_below && choice.few == CONV_DIRECT);
+  return kernel_conv2d_pools(choice.algorithm) && (!choice.few_below || kernel_conv2d_pools(choice.few));
 }
 
 const char *tuning_machine(const Tuning *tuning, Arena *arena) {
@@ -132,7 +132,8 @@ static ConvAlgorithm read_algorithm(Reader *reader, const char *name, int begin)
   const char *near = diag_nearest(name, conv_algorithm_names + CONV_DIRECT, CONV_ALGORITHMS - CONV_DIRECT);
   diag_error(reader->diag, span(reader, begin, begin + (int)strlen(name)), "there is no algorithm `%s`%s%s%s",
              name, near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
-  diag_help(reader->diag, "they are direct, winograd2, winograd4, winograd6, winograd4_raw, winograd6_raw");
+  diag_help(reader->diag, "they are direct, winograd2, winograd4, winograd5, winograd6, winograd4_raw, "
+                          "winograd5_raw, winograd6_raw");
   return CONV_UNCHOSEN;
 }
 
@@ -308,7 +309,6 @@ Tuning *tuning_read(Arena *arena, Diag *diag, const char *path) {
 bool tuning_fits(const ConvPiece *piece, ConvChoice choice, const char **why) {
   ConvAlgorithm algorithm = choice.algorithm;
   bool raw = conv_is_raw(algorithm);
-  ConvAlgorithm packed = conv_tile(algorithm) == 4 ? CONV_WINOGRAD4 : CONV_WINOGRAD6;
   ConvAlgorithm few = choice.few_below ? choice.few : algorithm;
   if (piece->op != OP_conv2d && (algorithm == CONV_WINOGRAD2 || few == CONV_WINOGRAD2))
     *why = "tiles of 2x2 compute no gradients";
@@ -317,7 +317,7 @@ bool tuning_fits(const ConvPiece *piece, ConvChoice choice, const char **why) {
     *why = "it wants 3x3 windows, stride 1, no dilation, one group and 16 channels or more";
   else if (raw && piece->op == OP_conv2d_bwd_w)
     *why = "gradients of weights have no weights to take unpacked";
-  else if (raw && kernel_conv2d_raw(&piece->conv, packed, piece->op) != algorithm)
+  else if (raw && kernel_conv2d_raw(&piece->conv, conv_packed(algorithm), piece->op) != algorithm)
     *why = "weights are taken unpacked only where there are very many";
   else if (choice.few_below && (piece->op != OP_conv2d || piece->place != FUNCTION_FORWARD))
     *why = "only the convolutions of predictions choose by the number of images";

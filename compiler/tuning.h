@@ -82,7 +82,7 @@ void tuning_warn_stale(const Tuning *tuning, Diag *diag, const Module *module);
 const char *tuning_machine(const Tuning *tuning, Arena *arena);
 /* The piece in words, as in the file. */
 const char *tuning_key(Arena *arena, const ConvPiece *piece);
-/* Whether a 2 x 2 pooling that follows can be worked in: Winograd's kernels do that. */
+/* Whether a 2 x 2 pooling that follows can be worked in, at any number of images. */
 bool tuning_choice_pools(ConvChoice choice);
 /* "winograd6 direct below 3". */
 const char *tuning_choice_text(Arena *arena, ConvChoice choice);

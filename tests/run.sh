@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# run.sh BUILD: every test, in the order in which a failure says most.  Ends with "N passed, N failed" over all suites.
+# run.sh BUILD: every test, as many suites at a time as there are processors (CHECK_JOBS: so many).  Ends with "N passed, N
+# failed" over all suites.
 set -u
 build=$1
 here=$(cd "$(dirname "$0")" && pwd)
@@ -7,40 +8,59 @@ top=$(dirname "$here")
 cd "$top" || exit 1
 log=$build/tests
 mkdir -p "$log"
-passed=0 failed=0
+rm -f "$log"/*.passed "$log"/*.failed
+jobs=${CHECK_JOBS:-$(nproc)}
+export OMP_WAIT_POLICY=passive # suites share the processors
+# Suites in groups of their own: they are ended as a whole, and do not start with SIGINT ignored, which some of them test.
+set -m
+trap 'for group in $(jobs -p); do kill -- "-$group" 2>/dev/null; done; exit 130' INT TERM HUP
 
-# suite NAME COMMAND...: runs it, keeps its output, shows it where it fails.
-suite() {
-  local name=$1 start=$SECONDS
+one() {
+  local name=$1 start=$SECONDS text
   shift
-  if "$@" >"$log/$name.log" 2>&1; then
-    passed=$((passed + 1))
-    printf '  ok      %-22s %4d s   %s\n' "$name" $((SECONDS - start)) "$(grep -aE '[0-9]+ passed|tests? pass|Tested: ' "$log/$name.log" | tail -n 1)"
+  if "$@" >"$log/$name.log" 2>&1 </dev/null; then
+    : >"$log/$name.passed"
+    text=$(grep -aE '[0-9]+ passed|tests? pass|Tested: ' "$log/$name.log" | tail -n 1)
+    printf '  ok      %-22s %4d s   %s\n' "$name" $((SECONDS - start)) "$text"
   else
-    failed=$((failed + 1))
-    printf '  FAILED  %-22s %4d s\n' "$name" $((SECONDS - start))
-    tail -n 40 "$log/$name.log" | sed 's/^/    /'
+    : >"$log/$name.failed"
+    text=$(tail -n 40 "$log/$name.log" | sed 's/^/    /')
+    printf '  FAILED  %-22s %4d s\n%s\n' "$name" $((SECONDS - start)) "$text"
   fi
+}
+
+# suite NAME COMMAND...: runs it beside others, keeps its output, shows it where it fails.
+suite() {
+  while (($(jobs -rp | wc -l) >= jobs)); do wait -n; done
+  one "$@" &
+}
+
+# The compiler is clean under the sanitizers over every accepted and rejected text.
+grammar() {
+  make --no-print-directory -j2 BUILD="$build/sanitized" \
+    CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" "$build/sanitized/netc" &&
+    ASAN_OPTIONS=detect_leaks=0 tests/grammar/run.sh "$build/sanitized/netc"
 }
 
 python=/usr/bin/python3
 suite format make --no-print-directory format-check
-# The compiler itself: no warning from either compiler, clean under the sanitizers over every accepted and rejected text.
-for cc in gcc clang; do
+for cc in gcc clang; do # no warning from either compiler
   suite "warnings-$cc" make --no-print-directory -j2 BUILD="$build/$cc" CC=$cc EXTRA=-Werror "$build/$cc/netc"
 done
-suite sanitizer-build make --no-print-directory -j2 BUILD="$build/sanitized" \
-  CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" "$build/sanitized/netc"
-suite grammar env ASAN_OPTIONS=detect_leaks=0 tests/grammar/run.sh "$build/sanitized/netc"
-suite kernels make --no-print-directory check-kernels
+# The long ones first.
+suite kernels make --no-print-directory -j2 check-kernels
+suite grammar grammar
 suite runtime make --no-print-directory check-runtime
-for script in tests/*/check_*.sh; do
-  [ -e "$script" ] && suite "$(basename "$(dirname "$script")")-$(basename "$script" .sh | sed 's/check_//')" "$script" "$build"
+long=(tests/passes/check_passes.sh tests/passes/check_memory.sh tests/emit/check_isa.sh)
+for script in $(printf '%s\n' "${long[@]}" tests/*/check_*.sh | awk '!seen[$0]++'); do
+  suite "$(basename "$(dirname "$script")")-$(basename "$script" .sh | sed 's/check_//')" "$script" "$build"
 done
 for script in tests/parity/*.py; do
   name=$(basename "$script" .py)
   [ "$name" = keras_net ] || suite "parity-$name" $python "$script" "$build/netc" tests/parity/golden
 done
+wait
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+count() { find "$log" -maxdepth 1 -name "*.$1" | wc -l; }
+echo "$(count passed) passed, $(count failed) failed"
+[ "$(count failed)" = 0 ]

@@ -276,9 +276,7 @@ static const char *const kernel_parts[] = {
     "kernels/conv2d_direct.h",
     "kernels/conv2d_direct_w.h",
     "kernels/channel_sum.h",
-    "kernels/conv2d_winograd2.h",
-    "kernels/conv2d_winograd4.h",
-    "kernels/conv2d_winograd6.h",
+    "kernels/conv2d_winograd.h",
     "kernels/dropout.h",
     "kernels/augment.h",
     "kernels/upsample.h",
@@ -380,6 +378,17 @@ static void stitch_network(Stitch *stitch, const Module *module, const EmitOptio
   strbuf_free(&after);
 }
 
+/* Bit m is set where convolutions have Winograd's tiles of m x m pixels: WINOGRAD_TILES of
+ * kernels/winograd.h.
+ */
+static unsigned winograd_tiles(const Module *module) {
+  unsigned tiles = 0;
+  for (int f = 0; f < module->function_count; f++)
+    for (const Node *node = module->functions[f]->first; node; node = node->next)
+      tiles |= 1u << conv_tile(node->attr.algorithm) | 1u << conv_tile(node->attr.few);
+  return tiles & ~1u;
+}
+
 void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file) {
   emit_head(module, options, c_file);
   Stitch *stitch = stitch_new();
@@ -390,6 +399,10 @@ void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_fi
                       "<stdlib.h>\n#include <string.h>");
   if (options->isa)
     stitch_text(stitch, arena_printf(module->arena, "\n#define ISA_ONLY %s", options->isa));
+  unsigned tiles = winograd_tiles(module);
+  if (tiles)
+    stitch_text(stitch,
+                arena_printf(module->arena, "\n#undef WINOGRAD_ONLY\n#define WINOGRAD_ONLY %u", tiles));
   if (options->embed) {
     StrBuf blob = {0};
     emit_blob(module, options->weights, &blob);

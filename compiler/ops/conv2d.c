@@ -79,14 +79,13 @@ static int64_t conv2d_flops(const Node *node) {
   return conv_flops(&node->attr.conv);
 }
 
-/* Kernel names by algorithm: conv2d_<what>_<variant>. */
-static const char *variant(const Node *node) {
-  return conv_algorithm_names[node->attr.algorithm];
+static const char *kernel(Emitter *e, const Node *node, const char *what) {
+  return conv_call(node->attr.algorithm, what, e->arena);
 }
 
 static void forward_emit(Emitter *e, const Node *node, const char *indent, ConvAlgorithm algorithm,
                          const Value *weights) {
-  emit_line(e, "%sconv2d_fwd_%s(%s, n, %s, %s, %s, %s, &m->work);", indent, conv_algorithm_names[algorithm],
+  emit_line(e, "%sconv2d_fwd_%s%s, n, %s, %s, %s, %s, &m->work);", indent, conv_call(algorithm, "", e->arena),
             emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, weights),
             emit_epilogue(e, node, 2), emit_value(e, node->out[0]));
 }
@@ -109,34 +108,28 @@ static const char *places_text(Emitter *e, const Node *node) {
 }
 
 static void conv2d_bwd_x_emit(Emitter *e, const Node *node) {
-  if (node->attr.max_pool || node->attr.masked) {
-    emit_line(e, "conv2d_bwd_x_%s_through(%s, n, %s, %s, %s, %s, %s, &m->work);", variant(node),
-              emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
-              places_text(e, node), node->attr.masked ? emit_epilogue(e, node, 2) : "NULL",
-              emit_value(e, node->out[0]));
-    return;
-  }
-  emit_line(e, "conv2d_bwd_x_%s(%s, n, %s, %s, %s, &m->work);", variant(node),
+  const char *winograds = conv_tile(node->attr.algorithm)
+                              ? arena_printf(e->arena, ", %s, %s", places_text(e, node),
+                                             node->attr.masked ? emit_epilogue(e, node, 2) : "NULL")
+                              : "";
+  emit_line(e, "conv2d_bwd_x_%s%s, n, %s, %s%s, %s, &m->work);", kernel(e, node, ""),
             emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
-            emit_value(e, node->out[0]));
+            winograds, emit_value(e, node->out[0]));
 }
 
 static void conv2d_bwd_w_emit(Emitter *e, const Node *node) {
-  if (node->attr.max_pool) {
-    emit_line(e, "conv2d_bwd_w_%s_through(%s, n, %s, %s, %s, %s, %s, &m->work);", variant(node),
-              emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
-              places_text(e, node), emit_value(e, node->out[0]), emit_value(e, node->out[1]));
-    return;
-  }
-  emit_line(e, "conv2d_bwd_w_%s(%s, n, %s, %s, %s, %s, &m->work);", variant(node),
+  const char *winograds =
+      conv_tile(node->attr.algorithm) ? arena_printf(e->arena, ", %s", places_text(e, node)) : "";
+  emit_line(e, "conv2d_bwd_w_%s%s, n, %s, %s%s, %s, %s, &m->work);", kernel(e, node, ""),
             emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
-            emit_value(e, node->out[0]), node->out_count > 1 ? emit_value(e, node->out[1]) : "NULL");
+            winograds, emit_value(e, node->out[0]),
+            node->out_count > 1 ? emit_value(e, node->out[1]) : "NULL");
 }
 
 /* conv2d_pack(w): the layout that the chosen kernel wants; ints[0] = 1 for the data gradient. */
 static void conv2d_pack_emit(Emitter *e, const Node *node) {
-  emit_line(e, "conv2d_%s_%s_pack(%s, %s, %s, &m->work);", node->attr.ints[0] ? "bwd_x" : "fwd",
-            variant(node), emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]),
+  emit_line(e, "conv2d_%s_%s%s, %s, %s, &m->work);", node->attr.ints[0] ? "bwd_x" : "fwd",
+            kernel(e, node, "_pack"), emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]),
             emit_value(e, node->out[0]));
 }
 
@@ -151,7 +144,7 @@ static int64_t conv2d_scratch(const Node *node, int batch) {
 
 static void conv2d_print(const Node *node, void *out) {
   conv_print(&node->attr.conv, out);
-  strbuf_printf(out, ", groups %d, %s", node->attr.conv.groups, variant(node));
+  strbuf_printf(out, ", groups %d, %s", node->attr.conv.groups, conv_algorithm_names[node->attr.algorithm]);
   if (node->attr.has_bias || node->attr.has_residual || node->attr.act.kind)
     strbuf_printf(out, "%s%s, act %d", node->attr.has_bias ? ", bias" : "",
                   node->attr.has_residual ? ", residual" : "", node->attr.act.kind);

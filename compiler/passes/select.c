@@ -8,9 +8,9 @@
 #include "../tuning.h"
 #include <string.h>
 
-/* What Winograd must save to be taken, and what its larger tile must save over the smaller: direct sums round
- * less, and smaller tiles round less than larger ones.  And what two sets of packed weights must save. */
-static const double LEAST_GAIN = 0.1, LEAST_GAIN_OF_6 = 0.03, LEAST_GAIN_OF_TWO = 0.05;
+/* What Winograd must save to be taken, and what its larger tiles must save over 4x4: direct sums round less,
+ * and smaller tiles round less than larger ones.  And what two sets of packed weights must save. */
+static const double LEAST_GAIN = 0.1, LEAST_GAIN_OF_LARGE = 0.03, LEAST_GAIN_OF_TWO = 0.05;
 /* Predictions of a few images, beside those of one and of a whole part: between them lies what a second set
  * of weights would be kept for. */
 enum { FEW_IMAGES = 4 };
@@ -76,20 +76,21 @@ static Value *add_pack(Node *node, Value *w, ConvAlgorithm algorithm) {
 
 /* ---- the model ---- */
 
-/* Cost of a choice at n images, with what an algorithm that rounds more must save, and for direct sums with
- * what Winograd's kernels would do on the way: pooled gradients written out and read, a mask applied. */
+/* Cost of a choice at n images, with what an algorithm that rounds more must save, and with what its kernels
+ * do not do on the way: a pooling, pooled gradients written out and read, a mask applied. */
 static double choice_cost(const Node *node, ConvChoice choice, int n, bool is_settled) {
   ConvAlgorithm algorithm = n < choice.few_below ? choice.few : choice.algorithm;
   double cost = conv_cost(node->function->module, &node->attr.conv, node->op->kind, algorithm, n, is_settled);
-  if (algorithm == CONV_DIRECT && !node_is(node, OP_conv2d)) {
-    const Conv2d *conv = &node->attr.conv;
-    double y = (double)conv->out_h * conv->out_w * conv->out_c,
-           x = (double)conv->in_h * conv->in_w * conv->in_c;
-    cost += n * conv_pass_cost(node->function->module,
-                               (reads_pool(node) ? 2 * y : 0) + (select_mask(node) ? 3 * x : 0));
-  }
+  const Conv2d *conv = &node->attr.conv;
+  double y = (double)conv->out_h * conv->out_w * conv->out_c,
+         x = (double)conv->in_h * conv->in_w * conv->in_c, floats = 0;
+  if (node_is(node, OP_conv2d))
+    floats = pool_to_take(node) && !tuning_choice_pools(choice) ? 2 * y : 0;
+  else if (algorithm == CONV_DIRECT)
+    floats = (reads_pool(node) ? 2 * y : 0) + (select_mask(node) ? 3 * x : 0);
+  cost += n * conv_pass_cost(node->function->module, floats);
   cost /= algorithm == CONV_DIRECT ? 1 : 1 - LEAST_GAIN;
-  return conv_tile(algorithm) == 6 ? cost / (1 - LEAST_GAIN_OF_6) : cost;
+  return conv_tile(algorithm) > 4 ? cost / (1 - LEAST_GAIN_OF_LARGE) : cost;
 }
 
 /* From how many images on `few` no longer saves LEAST_GAIN over an algorithm; FORWARD_BATCH where not before;
@@ -108,7 +109,7 @@ static int fewest_images(const Module *module, const Conv2d *conv, ConvAlgorithm
  * algorithm is kept beside. */
 static ConvChoice model_choice(const Module *module, const Node *node) {
   const Conv2d *conv = &node->attr.conv;
-  static const ConvAlgorithm tiles[] = {CONV_WINOGRAD2, CONV_WINOGRAD4, CONV_WINOGRAD6},
+  static const ConvAlgorithm tiles[] = {CONV_WINOGRAD2, CONV_WINOGRAD4, CONV_WINOGRAD5, CONV_WINOGRAD6},
                              fews[] = {CONV_UNCHOSEN, CONV_DIRECT, CONV_WINOGRAD2};
   enum { TILES = sizeof tiles / sizeof *tiles, FEWS = sizeof fews / sizeof *fews };
   ConvChoice direct = {.algorithm = CONV_DIRECT}, best = direct;
@@ -118,26 +119,31 @@ static ConvChoice model_choice(const Module *module, const Node *node) {
   FunctionKind place = node->function->kind;
   bool gradient = op == OP_conv2d_bwd_w, one = place == FUNCTION_FORWARD;
   bool is_settled = !gradient && settled(node->function, node->in[1]);
-  /* Winograd's packed weights are four to seven times as many as the layer's own.  Features are computed once
-   * per image and many images at a time: there memory is worth more than the time that making them for each
-   * call takes. */
+  /* Winograd's packed weights are four to seven times as many as the layer's own.  Predictions keep them.
+   * Steps make them anew each time, and features are computed once per image and many images at a time: there
+   * memory is worth more than the time that making them on the way takes, unless it is little. */
   bool keeps_packed = is_settled && place != FUNCTION_FEATURES && place != FUNCTION_VARIED;
   int batch = function_images(place, module->graph->train.batch ? module->graph->train.batch : 32);
   const int images[] = {batch, 1, FEW_IMAGES};
   int counts = !one ? 1 : batch > FEW_IMAGES ? 3 : 2;
   double least = counts;
-  for (int i = 0; i < TILES * FEWS; i++) {
-    ConvChoice choice = {tiles[i / FEWS], fews[i % FEWS], 0};
+  for (int i = 0; i < TILES * FEWS * 2; i++) {
+    ConvChoice choice = {tiles[i / 2 / FEWS], fews[i / 2 % FEWS], 0};
     if (!kernel_conv2d_fits(conv, choice.algorithm, op))
       continue;
     ConvAlgorithm raw = gradient ? choice.algorithm : kernel_conv2d_raw(conv, choice.algorithm, op);
+    bool packed = i % 2 == 0;
+    if (packed ? raw != choice.algorithm && !keeps_packed &&
+                     !kernel_conv2d_packs_little(conv, choice.algorithm, op, batch)
+               : raw == choice.algorithm || keeps_packed)
+      continue;
     if (choice.few != CONV_UNCHOSEN) {
       if (one && op == OP_conv2d)
         choice.few_below = fewest_images(module, conv, choice.few, choice.algorithm);
       if (!choice.few_below)
         continue;
     }
-    if (!keeps_packed)
+    if (!packed)
       choice.algorithm = raw;
     double cost = 0;
     for (int k = 0; k < counts; k++)

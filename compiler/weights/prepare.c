@@ -4,9 +4,7 @@
 #include "../../runtime/hash.h"
 #include "../../runtime/kernels/batchnorm.h"
 #include "../../runtime/kernels/conv2d_direct.h"
-#include "../../runtime/kernels/conv2d_winograd2.h"
-#include "../../runtime/kernels/conv2d_winograd4.h"
-#include "../../runtime/kernels/conv2d_winograd6.h"
+#include "../../runtime/kernels/conv2d_winograd.h"
 #include "../version.h"
 #include <stdlib.h>
 
@@ -46,12 +44,9 @@ static void run_pack(const Memory *memory, const Node *node) {
   const Conv2d *conv = &node->attr.conv;
   const float *w = input(memory, node->function, node->in[0]);
   float *packed = output(memory, node->function, node->out[0]);
-  if (node->attr.algorithm == CONV_WINOGRAD2)
-    conv2d_fwd_winograd2_pack(conv, w, packed, &memory->work);
-  else if (node->attr.algorithm == CONV_WINOGRAD4)
-    conv2d_fwd_winograd4_pack(conv, w, packed, &memory->work);
-  else if (node->attr.algorithm == CONV_WINOGRAD6)
-    conv2d_fwd_winograd6_pack(conv, w, packed, &memory->work);
+  int tile = conv_tile(node->attr.algorithm);
+  if (tile)
+    conv2d_fwd_winograd_pack(tile, conv, w, packed, &memory->work);
   else
     conv2d_fwd_direct_pack(conv, w, packed, &memory->work);
 }

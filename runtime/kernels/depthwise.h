@@ -72,7 +72,7 @@ static const float *depthwise_rows(const Conv2d *g, int64_t row, const float *x,
 static inline int depthwise_rows_at_once(const Conv2d *g, int64_t row, int64_t end) {
   int p = (int)(row % g->out_h), top = p - g->pad_top;
   bool neighbours = g->stride_h == 1 && g->stride_w == 1 && g->dilation_h == 1 && g->dilation_w == 1;
-  return DEPTHWISE_TWO_ROWS && neighbours && g->kernel_h == 3 && g->kernel_w == 3 && g->out_c == g->in_c &&
+  return VEC_NATIVE && neighbours && g->kernel_h == 3 && g->kernel_w == 3 && g->out_c == g->in_c &&
                  row + 1 < end && p + 1 < g->out_h && top >= 0 && top + 1 + g->kernel_h <= g->in_h
              ? 2
              : 1;

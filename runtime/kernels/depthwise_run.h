@@ -12,9 +12,8 @@
 #include <stddef.h>
 
 enum {
-  DEPTHWISE_TAPS = 5,   /* the most rows and columns of taps that have loops of their own */
-  DEPTHWISE_PIXELS = 4, /* sums that run side by side */
-  DEPTHWISE_TWO_ROWS = VEC_NATIVE
+  DEPTHWISE_TAPS = 5,  /* the most rows and columns of taps that have loops of their own */
+  DEPTHWISE_PIXELS = 4 /* sums that run side by side */
 };
 
 typedef struct DepthwiseRun {

@@ -1,14 +1,14 @@
-/* Winograd's minimal filtering for 3x3 convolutions of stride 1: F(m x m, 3 x 3) with m = 2, 4 or 6.
+/* Winograd's minimal filtering for 3x3 convolutions of stride 1: F(m x m, 3 x 3) with m = 2, 4, 5 or 6.
  *
  *   Y = A' [ (G g G') . (B' d B) ] A       (Lavin and Gray, "Fast Algorithms for Convolutional Neural
  * Networks")
  *
  * for an input tile d of (m + 2)^2 pixels and an output tile of m^2: (m + 2)^2 products instead of 9 m^2. The
- * interpolation points are 0, 1, -1 (and 2, -2 from m = 4 on, 1/2, -1/2 for m = 6) and infinity.
+ * interpolation points are 0, 1, -1 (and 2, -2 from m = 4 on, -1/2 for m = 5, 1/2, -1/2 for m = 6) and
+ * infinity.
  *
- * The functions here take m as a constant and are inlined into the families conv2d_*_winograd2, _winograd4
- * and _winograd6. Each of the (m + 2)^2 positions is a product of [tiles][channels in] with [channels
- * in][channels out], done by the register tile; the transforms work on vectors of channels. */
+ * Each of the (m + 2)^2 positions is a product of [tiles][channels in] with [channels in][channels out], done
+ * by the register tile; the transforms work on vectors of channels and take m as a constant. */
 #ifndef NETC_KERNELS_WINOGRAD_H
 #define NETC_KERNELS_WINOGRAD_H
 #include "conv2d_grid.h"
@@ -16,6 +16,34 @@
 #include <string.h>
 
 #define WINOGRAD_MOST 64 /* positions of m = 6 */
+
+/* Bit m: tiles of m x m pixels are in use.  Emitted programs say which are (WINOGRAD_ONLY), so that they
+ * compile no others.
+ */
+#ifdef WINOGRAD_ONLY
+#define WINOGRAD_TILES WINOGRAD_ONLY
+#else
+#define WINOGRAD_TILES (1 << 2 | 1 << 4 | 1 << 5 | 1 << 6)
+#endif
+#define WINOGRAD_IS(m, tile) ((WINOGRAD_TILES & 1 << (tile)) && (m) == (tile))
+/* f(m, ...) with m as a constant, also in the body of a loop that threads share: that is compiled apart, and
+ * there m is none.  LARGE: m > 2. */
+#define WINOGRAD_LARGE(m, f, ...)                                                                            \
+  do {                                                                                                       \
+    if (WINOGRAD_IS(m, 4))                                                                                   \
+      f(4, __VA_ARGS__);                                                                                     \
+    else if (WINOGRAD_IS(m, 5))                                                                              \
+      f(5, __VA_ARGS__);                                                                                     \
+    else if (WINOGRAD_IS(m, 6))                                                                              \
+      f(6, __VA_ARGS__);                                                                                     \
+  } while (0)
+#define WINOGRAD_ANY(m, f, ...)                                                                              \
+  do {                                                                                                       \
+    if (WINOGRAD_IS(m, 2))                                                                                   \
+      f(2, __VA_ARGS__);                                                                                     \
+    else                                                                                                     \
+      WINOGRAD_LARGE(m, f, __VA_ARGS__);                                                                     \
+  } while (0)
 
 /* A convolution as seen from its output: the gradient of the input has the roles of x and y swapped. */
 typedef struct Winograd {
@@ -81,7 +109,25 @@ VEC_INLINE void winograd_input_line(int m, const Vec *d, int step, Vec *t, int t
     t[5 * t_step] = vec_fma(four, d1, vec_fnma(five, d3, d5));
     return;
   }
-  Vec d6 = d[6 * step], d7 = d[7 * step];
+  Vec d6 = d[6 * step];
+  if (m == 5) { /* e: the factor (x + 1/2) that all rows but the last but one have */
+    Vec half = vec_set(0.5f), four = vec_set(4.0f), five = vec_set(5.0f);
+    Vec e0 = vec_fma(half, d[0], d1), e1 = vec_fma(half, d1, d2), e2 = vec_fma(half, d2, d3);
+    Vec e3 = vec_fma(half, d3, d4), e4 = vec_fma(half, d4, d5), e5 = vec_fma(half, d5, d6);
+    t[0] = vec_fma(four, e0, vec_fnma(five, e2, e4));
+    Vec a = vec_fnma(four, e2, e4), b = vec_fnma(four, e1, e3);
+    t[t_step] = vec_add(a, b);
+    t[2 * t_step] = vec_sub(a, b);
+    a = vec_sub(e4, e2);
+    b = vec_sub(e3, e1);
+    b = vec_add(b, b);
+    t[3 * t_step] = vec_add(a, b);
+    t[4 * t_step] = vec_sub(a, b);
+    t[5 * t_step] = vec_fma(four, d1, vec_fnma(five, d3, d5));
+    t[6 * t_step] = vec_fma(four, e1, vec_fnma(five, e3, e5));
+    return;
+  }
+  Vec d7 = d[7 * step];
   t[0] = vec_fma(vec_set(5.25f), vec_sub(d4, d2), vec_sub(d[0], d6));
   t[7 * t_step] = vec_fma(vec_set(5.25f), vec_sub(d3, d5), vec_sub(d7, d1));
   Vec a = vec_fnma(vec_set(4.25f), d4, vec_add(d2, d6)), b = vec_fnma(vec_set(4.25f), d3, vec_add(d1, d5));
@@ -111,6 +157,15 @@ VEC_INLINE void winograd_output_line(int m, const Vec *t, int step, Vec *y, int 
     y[y_step] = vec_fma(vec_set(2.0f), d2, d1);
     y[2 * y_step] = vec_fma(vec_set(4.0f), s2, s1);
     y[3 * y_step] = vec_add(vec_fma(vec_set(8.0f), d2, d1), t[5 * step]);
+    return;
+  }
+  if (m == 5) {
+    Vec t5 = t[5 * step];
+    y[0] = vec_add(vec_add(t[0], s1), vec_add(s2, t5));
+    y[y_step] = vec_fma(vec_set(2.0f), d2, vec_fma(vec_set(-0.5f), t5, d1));
+    y[2 * y_step] = vec_fma(vec_set(4.0f), s2, vec_fma(vec_set(0.25f), t5, s1));
+    y[3 * y_step] = vec_fma(vec_set(8.0f), d2, vec_fma(vec_set(-0.125f), t5, d1));
+    y[4 * y_step] = vec_add(vec_fma(vec_set(16.0f), s2, vec_fma(vec_set(0.0625f), t5, s1)), t[6 * step]);
     return;
   }
   Vec s3 = vec_add(t[5 * step], t[6 * step]), d3 = vec_sub(t[5 * step], t[6 * step]);
@@ -143,6 +198,20 @@ VEC_INLINE void winograd_filter_line(int m, const Vec *g, int step, Vec *u, int 
     u[3 * u_step] = vec_add(sum, odd);
     u[4 * u_step] = vec_sub(sum, odd);
     u[5 * u_step] = g2;
+    return;
+  }
+  if (m == 5) {
+    u[0] = vec_mul(vec_set(0.5f), g0);
+    Vec even = vec_add(g0, g2);
+    u[u_step] = vec_mul(vec_set(-1.0f / 9.0f), vec_add(even, g1));
+    u[2 * u_step] = vec_mul(vec_set(1.0f / 3.0f), vec_sub(even, g1));
+    even = vec_fma(vec_set(4.0f), g2, g0);
+    Vec odd = vec_add(g1, g1);
+    u[3 * u_step] = vec_mul(vec_set(1.0f / 60.0f), vec_add(even, odd));
+    u[4 * u_step] = vec_mul(vec_set(-1.0f / 36.0f), vec_sub(even, odd));
+    u[5 * u_step] =
+        vec_mul(vec_set(-32.0f / 45.0f), vec_fma(vec_set(0.25f), g2, vec_fma(vec_set(-0.5f), g1, g0)));
+    u[6 * u_step] = g2;
     return;
   }
   u[0] = g0;
@@ -217,29 +286,41 @@ VEC_INLINE void winograd_filter(int m, int row, int row_end, const float *taps, 
   }
 }
 
-/* One row of positions; as others a function for each m, since the body of a loop that threads share is
- * compiled apart, where m is no constant. */
+VEC_INLINE void winograd_filter_rows(int m, const float *taps, ptrdiff_t tap_step, ptrdiff_t position,
+                                     float *to) {
+  winograd_filter(m, 0, m + 2, taps, tap_step, position, to);
+}
+
+/* One row of positions. */
 static void winograd_filter_row(int m, int row, const float *taps, ptrdiff_t tap_step, ptrdiff_t position,
                                 float *to) {
-  switch (m == 4 ? row : 8 + row) {
-#define WINOGRAD_ROW(number, m, row)                                                                         \
-  case number:                                                                                               \
-    winograd_filter(m, row, row + 1, taps, tap_step, position, to);                                          \
+  switch (8 * m + row) {
+#define WINOGRAD_ROW(m, row)                                                                                 \
+  case 8 * m + row:                                                                                          \
+    if (WINOGRAD_IS(m, m))                                                                                   \
+      winograd_filter(m, row, row + 1, taps, tap_step, position, to);                                        \
     return;
-    WINOGRAD_ROW(0, 4, 0)
-    WINOGRAD_ROW(1, 4, 1)
-    WINOGRAD_ROW(2, 4, 2)
-    WINOGRAD_ROW(3, 4, 3)
-    WINOGRAD_ROW(4, 4, 4)
-    WINOGRAD_ROW(5, 4, 5)
-    WINOGRAD_ROW(8, 6, 0)
-    WINOGRAD_ROW(9, 6, 1)
-    WINOGRAD_ROW(10, 6, 2)
-    WINOGRAD_ROW(11, 6, 3)
-    WINOGRAD_ROW(12, 6, 4)
-    WINOGRAD_ROW(13, 6, 5)
-    WINOGRAD_ROW(14, 6, 6)
-    WINOGRAD_ROW(15, 6, 7)
+    WINOGRAD_ROW(4, 0)
+    WINOGRAD_ROW(4, 1)
+    WINOGRAD_ROW(4, 2)
+    WINOGRAD_ROW(4, 3)
+    WINOGRAD_ROW(4, 4)
+    WINOGRAD_ROW(4, 5)
+    WINOGRAD_ROW(5, 0)
+    WINOGRAD_ROW(5, 1)
+    WINOGRAD_ROW(5, 2)
+    WINOGRAD_ROW(5, 3)
+    WINOGRAD_ROW(5, 4)
+    WINOGRAD_ROW(5, 5)
+    WINOGRAD_ROW(5, 6)
+    WINOGRAD_ROW(6, 0)
+    WINOGRAD_ROW(6, 1)
+    WINOGRAD_ROW(6, 2)
+    WINOGRAD_ROW(6, 3)
+    WINOGRAD_ROW(6, 4)
+    WINOGRAD_ROW(6, 5)
+    WINOGRAD_ROW(6, 6)
+    WINOGRAD_ROW(6, 7)
 #undef WINOGRAD_ROW
   }
 }
@@ -257,12 +338,7 @@ static void winograd_filter_taps(int m, const Winograd *g, const WinogradWeights
     taps = copy;
     tap_step = TILE_BLOCK;
   }
-  if (m == 2)
-    winograd_filter(2, 0, 4, taps, tap_step, position, to);
-  else if (m == 4)
-    winograd_filter(4, 0, 6, taps, tap_step, position, to);
-  else
-    winograd_filter(6, 0, 8, taps, tap_step, position, to);
+  WINOGRAD_ANY(m, winograd_filter_rows, taps, tap_step, position, to);
 }
 
 static void winograd_pack_block(int m, const Winograd *g, const WinogradWeights *from, int block,

@@ -45,7 +45,7 @@ static inline int winograd_own_tiles(int m, const Winograd *g) {
 
 /* Shared tiles for each of the threads. */
 static inline int winograd_shared_tiles(int m) {
-  return m == 2 ? 168 : m == 4 ? 84 : 56;
+  return m == 2 ? 168 : m == 4 ? 84 : m == 5 ? 70 : 56;
 }
 
 /* Whether each thread transforms all tiles itself: the inputs of a transform are worth some six products a
@@ -115,12 +115,7 @@ VEC_INLINE void winograd_input_tiles(int m, const Winograd *g, const WinogradRun
 /* B' d B of tiles [first, last) of the run. */
 static void winograd_input(int m, const Winograd *g, const WinogradRun *run, int first, int last,
                            const float *x) {
-  if (m == 2)
-    winograd_input_tiles(2, g, run, first, last, x);
-  else if (m == 4)
-    winograd_input_tiles(4, g, run, first, last, x);
-  else
-    winograd_input_tiles(6, g, run, first, last, x);
+  WINOGRAD_ANY(m, winograd_input_tiles, g, run, first, last, x);
 }
 
 /* With packed weights: all tiles of the run with output channels [k, k_end), the sums behind the transforms.
@@ -204,12 +199,7 @@ VEC_INLINE void winograd_output_tiles(int m, const Winograd *g, const WinogradRu
 /* A' t A with the epilogue, of tiles [first, last) of the product's. */
 static void winograd_output(int m, const Winograd *g, const WinogradRun *run, const WinogradProduct *p,
                             int first, int last, const Epilogue *e, float *y) {
-  if (m == 2)
-    winograd_output_tiles(2, g, run, p, first, last, e, y);
-  else if (m == 4)
-    winograd_output_tiles(4, g, run, p, first, last, e, y);
-  else
-    winograd_output_tiles(6, g, run, p, first, last, e, y);
+  WINOGRAD_ANY(m, winograd_output_tiles, g, run, p, first, last, e, y);
 }
 
 /* One thread: tiles [begin, end) from input to output. */

@@ -34,7 +34,23 @@ VEC_INLINE void winograd_gradient_line(int m, const Vec *y, int step, Vec *t, in
     t[5 * t_step] = y3;
     return;
   }
-  Vec y4 = y[4 * step], y5 = y[5 * step];
+  Vec y4 = y[4 * step];
+  if (m == 5) {
+    Vec even = vec_add(y[0], vec_add(y2, y4)), odd = vec_add(y1, y3);
+    t[0] = y[0];
+    t[t_step] = vec_add(even, odd);
+    t[2 * t_step] = vec_sub(even, odd);
+    even = vec_fma(vec_set(16.0f), y4, vec_fma(vec_set(4.0f), y2, y[0]));
+    odd = vec_fma(vec_set(8.0f), y3, vec_add(y1, y1));
+    t[3 * t_step] = vec_add(even, odd);
+    t[4 * t_step] = vec_sub(even, odd);
+    even = vec_fma(vec_set(0.0625f), y4, vec_fma(vec_set(0.25f), y2, y[0]));
+    odd = vec_fma(vec_set(0.125f), y3, vec_mul(vec_set(0.5f), y1));
+    t[5 * t_step] = vec_sub(even, odd);
+    t[6 * t_step] = y4;
+    return;
+  }
+  Vec y5 = y[5 * step];
   Vec even = vec_add(y[0], vec_add(y2, y4)), odd = vec_add(y1, vec_add(y3, y5));
   t[0] = y[0];
   t[t_step] = vec_add(even, odd);
@@ -52,6 +68,16 @@ VEC_INLINE void winograd_gradient_line(int m, const Vec *y, int step, Vec *t, in
 
 /* G' u */
 VEC_INLINE void winograd_weight_line(int m, const Vec *u, int step, Vec *g, int g_step) {
+  if (m == 5) {
+    Vec u1 = vec_mul(vec_set(-1.0f / 9.0f), u[step]), u2 = vec_mul(vec_set(1.0f / 3.0f), u[2 * step]);
+    Vec u3 = vec_mul(vec_set(1.0f / 60.0f), u[3 * step]), u4 = vec_mul(vec_set(-1.0f / 36.0f), u[4 * step]);
+    Vec u5 = vec_mul(vec_set(-32.0f / 45.0f), u[5 * step]);
+    Vec near = vec_add(u1, u2), far = vec_add(u3, u4);
+    g[0] = vec_add(vec_fma(vec_set(0.5f), u[0], near), vec_add(far, u5));
+    g[g_step] = vec_fma(vec_set(2.0f), vec_sub(u3, u4), vec_fma(vec_set(-0.5f), u5, vec_sub(u1, u2)));
+    g[2 * g_step] = vec_add(vec_fma(vec_set(4.0f), far, vec_fma(vec_set(0.25f), u5, near)), u[6 * step]);
+    return;
+  }
   Vec s1 = vec_add(u[step], u[2 * step]), d1 = vec_sub(u[2 * step], u[step]);
   Vec s2 = vec_add(u[3 * step], u[4 * step]), d2 = vec_sub(u[3 * step], u[4 * step]);
   if (m == 4) {
@@ -222,20 +248,13 @@ VEC_INLINE void winograd_w_tile(int m, const Winograd *g, const WinogradChunk *c
   }
 }
 
-/* Functions of their own for each m, as in winograd.h. */
 static void winograd_w_transform(int m, const Winograd *g, const WinogradChunk *chunk, int t, const float *x,
                                  const float *dy) {
-  if (m == 4)
-    winograd_w_tile(4, g, chunk, t, x, dy);
-  else
-    winograd_w_tile(6, g, chunk, t, x, dy);
+  WINOGRAD_LARGE(m, winograd_w_tile, g, chunk, t, x, dy);
 }
 
 static void winograd_w_finish(int m, const Winograd *g, const WinogradChunk *chunk, int c, float *dw) {
-  if (m == 4)
-    winograd_weight_channel(4, g, c, chunk->k, chunk->k_end, chunk->sums, dw);
-  else
-    winograd_weight_channel(6, g, c, chunk->k, chunk->k_end, chunk->sums, dw);
+  WINOGRAD_LARGE(m, winograd_weight_channel, g, c, chunk->k, chunk->k_end, chunk->sums, dw);
 }
 
 /* The products of position p with a panel of output channels, into the position's sums. */

@@ -27,15 +27,11 @@ enum { TUNE_IMAGES = 3, TUNE_ROUNDS = 25, TUNE_BLOCK = 1 << 14 };
 typedef struct TuneKernel {
   void (*forward)(const Conv2d *g, int n, const float *x, const float *w, const Epilogue *e, float *y,
                   const Work *work);
-  void (*input_gradient)(const Conv2d *g, int n, const float *dy, const float *w, float *dx,
-                         const Work *work);
-  void (*weight_gradient)(const Conv2d *g, int n, const float *x, const float *dy, float *dw,
-                          float *workspace, const Work *work);
-  /* The same with a pooling and a clamp on the way, where the kernel has them. */
-  void (*input_through)(const Conv2d *g, int n, const float *dy, const float *w, const unsigned char *places,
-                        const Epilogue *e, float *dx, const Work *work);
-  void (*weight_through)(const Conv2d *g, int n, const float *x, const float *dy, const unsigned char *places,
-                         float *dw, float *workspace, const Work *work);
+  void (*input_gradient)(const Conv2d *g, int n, const float *dy, const float *w, const unsigned char *places,
+                         const Epilogue *e, float *dx, const Work *work);
+  void (*weight_gradient)(const Conv2d *g, int n, const float *x, const float *dy,
+                          const unsigned char *places, float *dw, float *workspace, const Work *work);
+  bool through; /* gradients take a pooling (`places`) and a clamp (`e`) on the way; else both are NULL */
   void (*pack)(const Conv2d *g, const float *w, float *packed, const Work *work); /* NULL: takes w itself */
 } TuneKernel;
 
@@ -186,23 +182,17 @@ static void tune_gradient(TuneRun *run, const TunePiece *piece, const TuneKernel
   const unsigned char *places = piece->reads_pool ? run->places : NULL;
   const float *dy = run->input;
   Epilogue e = {.mask = run->second, .act = piece->act};
-  if (kernel->input_through && (places || piece->masks)) {
-    kernel->input_through(g, n, dy, weights, places, piece->masks ? &e : NULL, run->output, &run->work);
-    return;
-  }
-  if (kernel->weight_through && places) {
-    kernel->weight_through(g, n, run->second, dy, places, run->output, run->workspace, &run->work);
-    return;
-  }
-  if (places) {
+  if (places && !kernel->through) {
     run->plan->unpool(&pool, n, places, dy, run->apart, &run->work);
     dy = run->apart;
+    places = NULL;
   }
   if (kernel->weight_gradient)
-    kernel->weight_gradient(g, n, run->second, dy, run->output, run->workspace, &run->work);
+    kernel->weight_gradient(g, n, run->second, dy, places, run->output, run->workspace, &run->work);
   else
-    kernel->input_gradient(g, n, dy, weights, run->output, &run->work);
-  if (piece->masks)
+    kernel->input_gradient(g, n, dy, weights, places, piece->masks && kernel->through ? &e : NULL,
+                           run->output, &run->work);
+  if (piece->masks && !kernel->through)
     run->plan->mask(&piece->act, (int64_t)n * g->in_h * g->in_w * g->in_c, NULL, run->second, run->output,
                     run->output, &run->work);
 }

@@ -10,9 +10,8 @@
  * memory bounds. */
 #include "../../runtime/kernels/channel_sum.h"
 #include "../../runtime/kernels/conv2d_direct.h"
-#include "../../runtime/kernels/conv2d_winograd2.h"
-#include "../../runtime/kernels/conv2d_winograd4.h"
-#include "../../runtime/kernels/conv2d_winograd6.h"
+#include "../../runtime/kernels/conv2d_direct_w.h"
+#include "../../runtime/kernels/conv2d_winograd.h"
 #include "../../runtime/kernels/dense.h"
 #include "bench.h"
 
@@ -52,8 +51,37 @@ static const Layer layers[] = {
     {"mobilenet", "pw13", 16, 7, 1024, 1024, 1, 1, false},
 };
 
+/* One of the convolutions' kernels; m: Winograd's tiles, 0: direct sums. */
+typedef enum Pass { FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT } Pass;
+typedef struct Kernel {
+  const char *name;
+  Pass pass;
+  int m;
+  bool raw; /* from Keras's weights */
+} Kernel;
+
+static const Kernel kernels[] = {
+    {"fwd", FORWARD, 0, false},
+    {"fwd_w2", FORWARD, 2, false},
+    {"fwd_w4", FORWARD, 4, false},
+    {"fwd_w4_raw", FORWARD, 4, true},
+    {"fwd_w5", FORWARD, 5, false},
+    {"fwd_w5_raw", FORWARD, 5, true},
+    {"fwd_w6", FORWARD, 6, false},
+    {"fwd_w6_raw", FORWARD, 6, true},
+    {"bwd_x", INPUT_GRADIENT, 0, false},
+    {"bwd_x_w4", INPUT_GRADIENT, 4, false},
+    {"bwd_x_w5", INPUT_GRADIENT, 5, false},
+    {"bwd_x_w6", INPUT_GRADIENT, 6, false},
+    {"bwd_w", WEIGHT_GRADIENT, 0, false},
+    {"bwd_w_w4", WEIGHT_GRADIENT, 4, false},
+    {"bwd_w_w5", WEIGHT_GRADIENT, 5, false},
+    {"bwd_w_w6", WEIGHT_GRADIENT, 6, false},
+};
+
 typedef struct Bench {
   Conv2d g;
+  const Kernel *kernel;
   int n;
   Work work;
   float *x, *w, *y, *packed, *bias, *dw, *workspace;
@@ -62,88 +90,71 @@ typedef struct Bench {
   int in, out;
 } Bench;
 
-typedef struct Kernel {
-  const char *name;
-  void (*run)(void *bench);
-  bool (*fits)(const Conv2d *g);
-  size_t (*packed)(const Conv2d *g);
-  void (*pack)(const Conv2d *g, const float *w, float *packed, const Work *work);
-  size_t (*scratch)(const Conv2d *g);
-} Kernel;
-
-static void run_fwd(void *p) {
-  Bench *b = p;
-  conv2d_fwd_direct(&b->g, b->n, b->x, b->packed, &b->epilogue, b->y, &b->work);
-}
-static void run_fwd2(void *p) {
-  Bench *b = p;
-  conv2d_fwd_winograd2(&b->g, b->n, b->x, b->packed, &b->epilogue, b->y, &b->work);
-}
-static void run_fwd4(void *p) {
-  Bench *b = p;
-  conv2d_fwd_winograd4(&b->g, b->n, b->x, b->packed, &b->epilogue, b->y, &b->work);
-}
-static void run_fwd4_raw(void *p) {
-  Bench *b = p;
-  conv2d_fwd_winograd4_raw(&b->g, b->n, b->x, b->w, &b->epilogue, b->y, &b->work);
-}
-static void run_fwd6_raw(void *p) {
-  Bench *b = p;
-  conv2d_fwd_winograd6_raw(&b->g, b->n, b->x, b->w, &b->epilogue, b->y, &b->work);
-}
-static void run_fwd6(void *p) {
-  Bench *b = p;
-  conv2d_fwd_winograd6(&b->g, b->n, b->x, b->packed, &b->epilogue, b->y, &b->work);
-}
-static void run_bwd_x(void *p) {
-  Bench *b = p;
-  conv2d_bwd_x_direct(&b->g, b->n, b->y, b->packed, b->x, &b->work);
-}
-static void run_bwd_x4(void *p) {
-  Bench *b = p;
-  conv2d_bwd_x_winograd4(&b->g, b->n, b->y, b->packed, b->x, &b->work);
-}
-static void run_bwd_x6(void *p) {
-  Bench *b = p;
-  conv2d_bwd_x_winograd6(&b->g, b->n, b->y, b->packed, b->x, &b->work);
-}
-static void run_bwd_w(void *p) {
-  Bench *b = p;
-  conv2d_bwd_w_direct(&b->g, b->n, b->x, b->y, b->dw, b->workspace, &b->work);
+static bool kernel_fits(const Kernel *k, const Conv2d *g) {
+  return (!k->m || conv2d_winograd_fits(g)) && (!k->raw || conv2d_fwd_winograd_takes_raw(k->m, g)) &&
+         (k->pass != INPUT_GRADIENT || g->in_c > 3);
 }
 
-static void run_bwd_w4(void *p) {
-  Bench *b = p;
-  conv2d_bwd_w_winograd4(&b->g, b->n, b->x, b->y, b->dw, b->workspace, &b->work);
-}
-static void run_bwd_w6(void *p) {
-  Bench *b = p;
-  conv2d_bwd_w_winograd6(&b->g, b->n, b->x, b->y, b->dw, b->workspace, &b->work);
+static size_t kernel_packed(const Kernel *k, const Conv2d *g) {
+  if (k->pass == FORWARD)
+    return k->m ? conv2d_fwd_winograd_packed_floats(k->m, g) : conv2d_fwd_direct_packed_floats(g);
+  return k->m ? conv2d_bwd_x_winograd_packed_floats(k->m, g) : conv2d_bwd_x_direct_packed_floats(g);
 }
 
-static const Kernel kernels[] = {
-    {"fwd", run_fwd, NULL, conv2d_fwd_direct_packed_floats, conv2d_fwd_direct_pack,
-     conv2d_fwd_direct_scratch_floats},
-    {"fwd_w2", run_fwd2, conv2d_winograd2_fits, conv2d_fwd_winograd2_packed_floats, conv2d_fwd_winograd2_pack,
-     conv2d_fwd_winograd2_scratch_floats},
-    {"fwd_w4", run_fwd4, conv2d_winograd4_fits, conv2d_fwd_winograd4_packed_floats, conv2d_fwd_winograd4_pack,
-     conv2d_fwd_winograd4_scratch_floats},
-    {"fwd_w4_raw", run_fwd4_raw, conv2d_fwd_winograd4_takes_raw, NULL, NULL,
-     conv2d_fwd_winograd4_raw_scratch_floats},
-    {"fwd_w6", run_fwd6, conv2d_winograd6_fits, conv2d_fwd_winograd6_packed_floats, conv2d_fwd_winograd6_pack,
-     conv2d_fwd_winograd6_scratch_floats},
-    {"fwd_w6_raw", run_fwd6_raw, conv2d_fwd_winograd6_takes_raw, NULL, NULL,
-     conv2d_fwd_winograd6_raw_scratch_floats},
-    {"bwd_x", run_bwd_x, NULL, conv2d_bwd_x_direct_packed_floats, conv2d_bwd_x_direct_pack,
-     conv2d_bwd_x_direct_scratch_floats},
-    {"bwd_x_w4", run_bwd_x4, conv2d_winograd4_fits, conv2d_bwd_x_winograd4_packed_floats,
-     conv2d_bwd_x_winograd4_pack, conv2d_bwd_x_winograd4_scratch_floats},
-    {"bwd_x_w6", run_bwd_x6, conv2d_winograd6_fits, conv2d_bwd_x_winograd6_packed_floats,
-     conv2d_bwd_x_winograd6_pack, conv2d_bwd_x_winograd6_scratch_floats},
-    {"bwd_w", run_bwd_w, NULL, NULL, NULL, conv2d_bwd_w_direct_scratch_floats},
-    {"bwd_w_w4", run_bwd_w4, conv2d_winograd4_fits, NULL, NULL, conv2d_bwd_w_winograd4_scratch_floats},
-    {"bwd_w_w6", run_bwd_w6, conv2d_winograd6_fits, NULL, NULL, conv2d_bwd_w_winograd6_scratch_floats},
-};
+static void kernel_pack(const Bench *b) {
+  int m = b->kernel->m;
+  if (b->kernel->pass == FORWARD && m)
+    conv2d_fwd_winograd_pack(m, &b->g, b->w, b->packed, &b->work);
+  else if (b->kernel->pass == FORWARD)
+    conv2d_fwd_direct_pack(&b->g, b->w, b->packed, &b->work);
+  else if (m)
+    conv2d_bwd_x_winograd_pack(m, &b->g, b->w, b->packed, &b->work);
+  else
+    conv2d_bwd_x_direct_pack(&b->g, b->w, b->packed, &b->work);
+}
+
+static size_t kernel_scratch(const Kernel *k, const Conv2d *g) {
+  if (k->raw)
+    return conv2d_fwd_winograd_raw_scratch_floats(k->m, g);
+  if (k->pass == FORWARD)
+    return k->m ? conv2d_fwd_winograd_scratch_floats(k->m, g) : conv2d_fwd_direct_scratch_floats(g);
+  if (k->pass == INPUT_GRADIENT)
+    return k->m ? conv2d_bwd_x_winograd_scratch_floats(k->m, g) : conv2d_bwd_x_direct_scratch_floats(g);
+  return k->m ? conv2d_bwd_w_winograd_scratch_floats(k->m, g) : conv2d_bwd_w_direct_scratch_floats(g);
+}
+
+static size_t kernel_workspace(const Kernel *k, const Conv2d *g) {
+  if (k->pass != WEIGHT_GRADIENT)
+    return 0;
+  return k->m ? conv2d_bwd_w_winograd_workspace_floats(k->m, g) : conv2d_bwd_w_direct_workspace_floats(g);
+}
+
+static void run_kernel(void *p) {
+  Bench *b = p;
+  int m = b->kernel->m;
+  switch (b->kernel->pass) {
+  case FORWARD:
+    if (b->kernel->raw)
+      conv2d_fwd_winograd_raw(m, &b->g, b->n, b->x, b->w, &b->epilogue, b->y, &b->work);
+    else if (m)
+      conv2d_fwd_winograd(m, &b->g, b->n, b->x, b->packed, &b->epilogue, b->y, &b->work);
+    else
+      conv2d_fwd_direct(&b->g, b->n, b->x, b->packed, &b->epilogue, b->y, &b->work);
+    break;
+  case INPUT_GRADIENT:
+    if (m)
+      conv2d_bwd_x_winograd(m, &b->g, b->n, b->y, b->packed, NULL, NULL, b->x, &b->work);
+    else
+      conv2d_bwd_x_direct(&b->g, b->n, b->y, b->packed, b->x, &b->work);
+    break;
+  case WEIGHT_GRADIENT:
+    if (m)
+      conv2d_bwd_w_winograd(m, &b->g, b->n, b->x, b->y, NULL, b->dw, b->workspace, &b->work);
+    else
+      conv2d_bwd_w_direct(&b->g, b->n, b->x, b->y, b->dw, b->workspace, &b->work);
+    break;
+  }
+}
 
 static Conv2d layer_geometry(const Layer *l) {
   int out = l->valid ? (l->size - l->kernel) / l->stride + 1 : (l->size + l->stride - 1) / l->stride;
@@ -161,32 +172,26 @@ static void bench_layer(const Layer *l, int images, int threads, const char *onl
   b.w = bench_floats(w_floats);
   b.dw = bench_floats(w_floats);
   b.bias = bench_floats((size_t)l->out_c);
-  size_t workspace = conv2d_bwd_w_direct_workspace_floats(&b.g) + 16;
-  if (conv2d_winograd6_fits(&b.g)) {
-    size_t four = conv2d_bwd_w_winograd4_workspace_floats(&b.g),
-           six = conv2d_bwd_w_winograd6_workspace_floats(&b.g);
-    workspace = four > workspace ? four : workspace;
-    workspace = six > workspace ? six : workspace;
-  }
-  b.workspace = bench_floats(workspace);
   b.epilogue = (Epilogue){b.bias, NULL, {ACT_RELU, INFINITY, 0.0f, 0.0f}, .max_pool = false};
   double flops = 2.0 * b.n * b.g.out_h * b.g.out_w * (double)w_floats;
   for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
-    const Kernel *k = &kernels[i];
-    if ((only && strcmp(only, k->name) != 0) || (k->fits && !k->fits(&b.g)) ||
-        (strncmp(k->name, "bwd_x", 5) == 0 && l->in_c <= 3))
+    const Kernel *k = b.kernel = &kernels[i];
+    if ((only && strcmp(only, k->name) != 0) || !kernel_fits(k, &b.g))
       continue;
-    b.work.scratch_floats = (k->scratch(&b.g) + 31) / 16 * 16;
+    bool packs = k->pass != WEIGHT_GRADIENT && !k->raw;
+    b.work.scratch_floats = (kernel_scratch(k, &b.g) + 31) / 16 * 16;
     b.work.scratch = bench_floats(b.work.scratch_floats * (size_t)threads);
-    b.packed = k->pack ? bench_floats(k->packed(&b.g)) : NULL;
-    if (k->pack)
-      k->pack(&b.g, b.w, b.packed, &b.work);
-    BenchTime time = bench_run(k->run, &b, threads, budget);
+    b.workspace = bench_floats(kernel_workspace(k, &b.g) + 16);
+    b.packed = packs ? bench_floats(kernel_packed(k, &b.g)) : NULL;
+    if (packs)
+      kernel_pack(&b);
+    BenchTime time = bench_run(run_kernel, &b, threads, budget);
     double rate = flops / time.median;
     printf("%-10s%-14s%-11s%9.3f ms%8.1f GFLOP/s%6.0f %%\n", l->set, l->name, k->name, time.median * 1e3,
            rate * 1e-9, 100.0 * rate / time.peak);
     fflush(stdout);
     free(b.packed);
+    free(b.workspace);
     free(b.work.scratch);
   }
   free(b.x);
@@ -194,7 +199,6 @@ static void bench_layer(const Layer *l, int images, int threads, const char *onl
   free(b.w);
   free(b.dw);
   free(b.bias);
-  free(b.workspace);
 }
 
 /* ---- dense ---- */

@@ -60,7 +60,7 @@ try "NEON as plain C" gcc -c -O0 -DNETC_PORTABLE neon.d/probe.c -o /dev/null
 echo 'network few { input(12x12x512); conv2d(512, 3x3, same); conv2d(512, 3x3, same) }' >few.net
 for isa in avx512:2 auto:2 avx2:0; do
   "$netc" emit few.net --infer --isa ${isa%:*} -o few >log 2>&1
-  packs=$(grep -c "winograd2_pack(&" few/few.c)
+  packs=$(grep -c "winograd_pack(2, &" few/few.c)
   [ "$packs" = ${isa#*:} ] && ok || bad "--isa ${isa%:*}: $packs layers have 2x2 tiles for few images"
 done
 # A copy under another name says what it is called.

@@ -252,14 +252,23 @@ with tempfile.TemporaryDirectory() as folder:
     with h5py.File(f"{folder}/pools.h5", "w") as f:
         f["x"] = rng.uniform(-1, 1, (10, 45, 64, 3)).astype(np.float32)
         f["y"] = rng.randint(0, 3, 10).astype(np.int32)
+    with open(f"{folder}/pools.net", "w") as f:
+        f.write(POOLS.replace("MEMORY", "memory auto"))
+    run(netc, "tune", f"{folder}/pools.net", "-o", f"{folder}/pools.tune", "--seconds", "1", "--cflags", "-O1")
+    measured = open(f"{folder}/pools.tune").read()
+    for tile in (4, 5, 6):
+        with open(f"{folder}/tile{tile}.tune", "w") as f:
+            f.write(re.sub(r" = \w.*", f" = winograd{tile}", measured))
+    with open(f"{folder}/kept.net", "w") as f:
+        f.write(POOLS.replace("MEMORY", "memory unlimited"))
+    ways = {"default": ("pools", ["--no-tune"]), "all kept": ("kept", []), "exact": ("pools", ["--exact"]),
+            "not fused": ("pools", ["--no-tune", "--disable-pass", "fuse"]),
+            **{f"tiles of {tile}": ("pools", ["--tune", f"{folder}/tile{tile}.tune"]) for tile in (4, 5, 6)}}
+    build([(f"{folder}/{net}.net", f"{folder}/{name}", ["--verify-each", *options]) for name, (net, options) in ways.items()])
     trained = {}
-    for name, memory, options in (("default", "auto", []), ("all kept", "unlimited", []), ("exact", "auto", ["--exact"]),
-                                  ("not fused", "auto", ["--disable-pass", "fuse"])):
-        with open(f"{folder}/pools.net", "w") as f:
-            f.write(POOLS.replace("MEMORY", f"memory {memory}"))
-        run(netc, "build", f"{folder}/pools.net", "-o", f"{folder}/pools", "--cflags", "-O1", "--verify-each", *options)
+    for name in ways:
         for threads in (1, 2, 3) if name == "default" else (2,):
-            run(f"{folder}/pools", "train", f"{folder}/pools.h5", "--save", f"{folder}/pools_out.h5", "--threads", str(threads),
+            run(f"{folder}/{name}", "train", f"{folder}/pools.h5", "--save", f"{folder}/pools_out.h5", "--threads", str(threads),
                 "--seed", "3")
             with h5py.File(f"{folder}/pools_out.h5") as f:
                 weights = {}

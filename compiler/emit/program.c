@@ -378,9 +378,7 @@ static void stitch_network(Stitch *stitch, const Module *module, const EmitOptio
   strbuf_free(&after);
 }
 
-/* Bit m is set where convolutions have Winograd's tiles of m x m pixels: WINOGRAD_TILES of
- * kernels/winograd.h.
- */
+/* WINOGRAD_ONLY of kernels/winograd.h: bit m is set where some convolution has tiles of m x m pixels. */
 static unsigned winograd_tiles(const Module *module) {
   unsigned tiles = 0;
   for (int f = 0; f < module->function_count; f++)

@@ -132,10 +132,8 @@ static ConvChoice model_choice(const Module *module, const Node *node) {
     if (!kernel_conv2d_fits(conv, choice.algorithm, op))
       continue;
     ConvAlgorithm raw = gradient ? choice.algorithm : kernel_conv2d_raw(conv, choice.algorithm, op);
-    bool packed = i % 2 == 0;
-    if (packed ? raw != choice.algorithm && !keeps_packed &&
-                     !kernel_conv2d_packs_little(conv, choice.algorithm, op, batch)
-               : raw == choice.algorithm || keeps_packed)
+    bool is_raw = i % 2, has_raw = raw != choice.algorithm && !keeps_packed;
+    if (is_raw ? !has_raw : has_raw && !kernel_conv2d_packs_little(conv, choice.algorithm, op, batch))
       continue;
     if (choice.few != CONV_UNCHOSEN) {
       if (one && op == OP_conv2d)
@@ -143,7 +141,7 @@ static ConvChoice model_choice(const Module *module, const Node *node) {
       if (!choice.few_below)
         continue;
     }
-    if (!packed)
+    if (is_raw)
       choice.algorithm = raw;
     double cost = 0;
     for (int k = 0; k < counts; k++)

@@ -63,6 +63,10 @@ for isa in avx512:2 auto:2 avx2:0; do
   packs=$(grep -c "winograd_pack(2, &" few/few.c)
   [ "$packs" = ${isa#*:} ] && ok || bad "--isa ${isa%:*}: $packs layers have 2x2 tiles for few images"
 done
+# Programs that are built for the processor at work, and what is said of them, follow its vectors.
+[ "$widest" = avx512 ] && here_packs=2 || here_packs=0
+packs=$("$netc" summary few.net | grep -c "winograd 2x2 below")
+[ "$packs" = "$here_packs" ] && ok || bad "summary: $packs layers have 2x2 tiles for few images"
 # A copy under another name says what it is called.
 cp probe/probe.c other.c
 try "another file name" gcc -O0 -c "-DPROBE_FILE=\"other.c\"" other.c -o /dev/null

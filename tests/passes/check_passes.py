@@ -185,7 +185,7 @@ def run(*argv):
 def build(programs):
     """(source, executable, options of netc build) each, two at a time: compiling is most of what this test does."""
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        done = [pool.submit(run, netc, "build", source, "-o", exe, "--cflags", "-O1", *options) for source, exe, options in programs]
+        done = [pool.submit(run, netc, "build", source, "-o", exe, "--cflags", "-O0", *options) for source, exe, options in programs]
         for one in done:
             one.result()
 
@@ -254,7 +254,7 @@ with tempfile.TemporaryDirectory() as folder:
         f["y"] = rng.randint(0, 3, 10).astype(np.int32)
     with open(f"{folder}/pools.net", "w") as f:
         f.write(POOLS.replace("MEMORY", "memory auto"))
-    run(netc, "tune", f"{folder}/pools.net", "-o", f"{folder}/pools.tune", "--seconds", "1", "--cflags", "-O1")
+    run(netc, "tune", f"{folder}/pools.net", "-o", f"{folder}/pools.tune", "--seconds", "1", "--cflags", "-O0")
     measured = open(f"{folder}/pools.tune").read()
     for tile in (4, 5, 6):
         with open(f"{folder}/tile{tile}.tune", "w") as f:
@@ -324,7 +324,7 @@ with tempfile.TemporaryDirectory() as folder:
         with h5py.File(f"{folder}/x.h5", "w") as f:
             f["x"] = np.random.RandomState(2).uniform(-1, 1, (10, 16, 32, 3)).astype(np.float32)
             f["y"] = np.arange(10, dtype=np.int32) % 3
-        run(netc, "build", f"{folder}/padded.net", "-o", f"{folder}/padded", "--cflags", "-O1")
+        run(netc, "build", f"{folder}/padded.net", "-o", f"{folder}/padded", "--cflags", "-O0")
         run(f"{folder}/padded", "train", f"{folder}/x.h5", "--save", f"{folder}/w.h5", "--log", f"{folder}/log.csv",
             "--threads", "2", "--seed", "3")
         run(f"{folder}/padded", "predict", f"{folder}/x.h5", "--weights", f"{folder}/w.h5", "--out", f"{folder}/y.h5")

@@ -2,7 +2,7 @@
  * worst error of each family against reference.h and fails where one is more than rounding. */
 #include "kernels/conv2d_direct.h"
 #include "kernels/conv2d_direct_w.h"
-#include "kernels/conv2d_winograd4.h"
+#include "kernels/conv2d_winograd.h"
 #include "kernels/depthwise.h"
 #include "kernels/reference.h"
 #include "kernels/softmax.h"
@@ -94,10 +94,20 @@ static void check_convolution(const Conv2d *g, bool depthwise, bool winograd) {
   report(what, distance(in, dx, want_x), 1e-5);
   snprintf(what, sizeof what, "%s gradient by weights", name);
   report(what, distance(weights, dw, want_w), 1e-5);
-  if (winograd && conv2d_winograd4_fits(g)) {
-    conv2d_fwd_winograd4_pack(g, w, packed, &work);
-    conv2d_fwd_winograd4(g, N, x, packed, &e, y, &work);
-    report("winograd4 forward", distance_floats(out, y, want_y), 1e-4);
+  for (int m = 2; m <= 6 && winograd && conv2d_winograd_fits(g); m++) {
+    if (m == 3)
+      continue;
+    snprintf(what, sizeof what, "winograd %dx%d", m, m);
+    conv2d_fwd_winograd_pack(m, g, w, packed, &work);
+    conv2d_fwd_winograd(m, g, N, x, packed, &e, y, &work);
+    report(what, distance_floats(out, y, want_y), 1e-4);
+    if (m == 2)
+      continue;
+    conv2d_bwd_x_winograd_pack(m, g, w, packed, &work);
+    conv2d_bwd_x_winograd(m, g, N, dy, packed, NULL, NULL, dx, &work);
+    report(what, distance(in, dx, want_x), 1e-4);
+    conv2d_bwd_w_winograd(m, g, N, x, dy, NULL, dw, space, &work);
+    report(what, distance(weights, dw, want_w), 1e-4);
   }
   free(work.scratch), free(x), free(w), free(dy), free(packed), free(y), free(want_y), free(dx), free(dw);
   free(space), free(want_x), free(want_w);

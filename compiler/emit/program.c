@@ -378,13 +378,39 @@ static void stitch_network(Stitch *stitch, const Module *module, const EmitOptio
   strbuf_free(&after);
 }
 
-/* WINOGRAD_ONLY of kernels/winograd.h: bit m is set where some convolution has tiles of m x m pixels. */
-static unsigned winograd_tiles(const Module *module) {
+/* That of a node with a depthwise convolution; else NULL. */
+static const Conv2d *depthwise_window(const Node *node) {
+  switch (node->op->kind) {
+  case OP_depthwise_conv2d:
+  case OP_depthwise_conv2d_bwd_x:
+  case OP_depthwise_conv2d_bwd_w:
+    return &node->attr.conv;
+  case OP_depthwise_pointwise:
+    return &node->attr.depthwise;
+  default:
+    return NULL;
+  }
+}
+
+/* What kernels need not be compiled for: WINOGRAD_ONLY of kernels/winograd.h, the sizes of tiles in use, and
+ * DEPTHWISE_ONLY of kernels/depthwise_run.h, where no window is larger than 3x3. */
+static void stitch_only(Stitch *stitch, const Module *module) {
   unsigned tiles = 0;
+  int taps = 0;
   for (int f = 0; f < module->function_count; f++)
-    for (const Node *node = module->functions[f]->first; node; node = node->next)
+    for (const Node *node = module->functions[f]->first; node; node = node->next) {
       tiles |= 1u << conv_tile(node->attr.algorithm) | 1u << conv_tile(node->attr.few);
-  return tiles & ~1u;
+      const Conv2d *window = depthwise_window(node);
+      if (window && window->kernel_h > taps)
+        taps = window->kernel_h;
+      if (window && window->kernel_w > taps)
+        taps = window->kernel_w;
+    }
+  tiles &= ~1u;
+  if (tiles)
+    stitch_text(stitch, arena_printf(module->arena, "\n#define WINOGRAD_ONLY %u", tiles));
+  if (taps && taps <= 3)
+    stitch_text(stitch, "\n#define DEPTHWISE_ONLY 3");
 }
 
 void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file) {
@@ -397,10 +423,7 @@ void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_fi
                       "<stdlib.h>\n#include <string.h>");
   if (options->isa)
     stitch_text(stitch, arena_printf(module->arena, "\n#define ISA_ONLY %s", options->isa));
-  unsigned tiles = winograd_tiles(module);
-  if (tiles)
-    stitch_text(stitch,
-                arena_printf(module->arena, "\n#undef WINOGRAD_ONLY\n#define WINOGRAD_ONLY %u", tiles));
+  stitch_only(stitch, module);
   if (options->embed) {
     StrBuf blob = {0};
     emit_blob(module, options->weights, &blob);

@@ -11,10 +11,14 @@
 #include <limits.h>
 #include <stddef.h>
 
-enum {
-  DEPTHWISE_TAPS = 5,  /* the most rows and columns of taps that have loops of their own */
-  DEPTHWISE_PIXELS = 4 /* sums that run side by side */
-};
+/* The most rows and columns of taps that have loops of their own.  Emitted programs in which no window is
+ * larger than 3x3 say so (DEPTHWISE_ONLY), and compile no others. */
+#ifdef DEPTHWISE_ONLY
+#define DEPTHWISE_TAPS DEPTHWISE_ONLY
+#else
+#define DEPTHWISE_TAPS 5
+#endif
+enum { DEPTHWISE_PIXELS = 4 }; /* sums that run side by side */
 
 typedef struct DepthwiseRun {
   const float *x; /* of the first pixel at its first tap */
@@ -206,7 +210,8 @@ static void depthwise_sum(const DepthwiseRun *run, const DepthwiseEnd *end, floa
   switch (small ? run->rows * 8 + run->columns : 0) {
 #define DEPTHWISE_CASE(rows, columns)                                                                        \
   case rows * 8 + columns:                                                                                   \
-    depthwise_sum_fixed(run, end, y, rows, columns);                                                         \
+    if (rows <= DEPTHWISE_TAPS && columns <= DEPTHWISE_TAPS)                                                 \
+      depthwise_sum_fixed(run, end, y, rows, columns);                                                       \
     break;
     DEPTHWISE_CASE(1, 1)
     DEPTHWISE_CASE(1, 2)
@@ -276,7 +281,8 @@ static void depthwise_gather(const DepthwiseRun *run, const float *dy, float *dw
   switch (small ? run->rows * 8 + run->columns : 0) {
 #define DEPTHWISE_CASE(rows, columns)                                                                        \
   case rows * 8 + columns:                                                                                   \
-    depthwise_gather_fixed(run, dy, dw, rows, columns);                                                      \
+    if (rows <= DEPTHWISE_TAPS && columns <= DEPTHWISE_TAPS)                                                 \
+      depthwise_gather_fixed(run, dy, dw, rows, columns);                                                    \
     break;
     DEPTHWISE_CASE(2, 2)
     DEPTHWISE_CASE(2, 3)

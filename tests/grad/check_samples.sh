@@ -20,7 +20,7 @@ parts=8
 checked=0
 for part in $(seq 0 $((parts - 1))); do
   "$work/samples" "$part" $parts >"$work/samples.net"
-  "$build/netc" build "$work/samples.net" --cflags "${GRAD_CFLAGS:--O1}" -o "$work/program" >"$work/log" 2>&1 || {
+  "$build/netc" build "$work/samples.net" --cflags "${GRAD_CFLAGS:--O0}" -o "$work/program" >"$work/log" 2>&1 || {
     tail -n 20 "$work/log"
     exit 1
   }

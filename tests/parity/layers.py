@@ -93,7 +93,7 @@ def check(name, got, want, wide=1.0):
 
 def run_group(batch, group, folder):
     text, weights = network(group, batch)
-    exe = kn.build(netc, text, folder, "layers", "--exact", "--cflags", "-O1")
+    exe = kn.build(netc, text, folder, "layers", "--exact", "--cflags", "-O0")
     start = f"{folder}/start.h5"
     kn.write_weights(start, weights)
     eye = np.eye(batch, dtype=np.float32)

@@ -133,7 +133,8 @@ static ConvChoice model_choice(const Module *module, const Node *node) {
       continue;
     ConvAlgorithm raw = gradient ? choice.algorithm : kernel_conv2d_raw(conv, choice.algorithm, op);
     bool is_raw = i % 2, has_raw = raw != choice.algorithm && !keeps_packed;
-    if (is_raw ? !has_raw : has_raw && !kernel_conv2d_packs_little(conv, choice.algorithm, op, batch))
+    bool saves = has_raw || (!keeps_packed && choice.algorithm == CONV_WINOGRAD2); /* memory, where it can */
+    if (is_raw ? !has_raw : saves && !kernel_conv2d_packs_little(conv, choice.algorithm, op, batch))
       continue;
     if (choice.few != CONV_UNCHOSEN) {
       if (one && op == OP_conv2d)

@@ -12,12 +12,12 @@ const char *const conv_algorithm_names[CONV_ALGORITHMS] = {
     [CONV_WINOGRAD6_RAW] = "winograd6_raw",
 };
 
-/* The raw variant of a packed one, where there is one. */
-static const ConvAlgorithm raw_of[CONV_ALGORITHMS] = {
-    [CONV_WINOGRAD4] = CONV_WINOGRAD4_RAW,
-    [CONV_WINOGRAD5] = CONV_WINOGRAD5_RAW,
-    [CONV_WINOGRAD6] = CONV_WINOGRAD6_RAW,
-};
+const char *conv_algorithm_list(Arena *arena) {
+  const char *list = conv_algorithm_names[CONV_DIRECT];
+  for (int i = CONV_DIRECT + 1; i < CONV_ALGORITHMS; i++)
+    list = arena_printf(arena, "%s, %s", list, conv_algorithm_names[i]);
+  return list;
+}
 
 int conv_tile(ConvAlgorithm algorithm) {
   static const int tiles[CONV_ALGORITHMS] = {
@@ -30,14 +30,17 @@ bool conv_is_raw(ConvAlgorithm algorithm) {
 }
 
 ConvAlgorithm conv_raw(ConvAlgorithm algorithm) {
-  return raw_of[algorithm] ? raw_of[algorithm] : algorithm;
+  static const ConvAlgorithm raws[CONV_ALGORITHMS] = {[CONV_WINOGRAD4] = CONV_WINOGRAD4_RAW,
+                                                      [CONV_WINOGRAD5] = CONV_WINOGRAD5_RAW,
+                                                      [CONV_WINOGRAD6] = CONV_WINOGRAD6_RAW};
+  return raws[algorithm] ? raws[algorithm] : algorithm;
 }
 
 ConvAlgorithm conv_packed(ConvAlgorithm algorithm) {
-  for (int packed = 0; packed < CONV_ALGORITHMS; packed++)
-    if (algorithm && raw_of[packed] == algorithm)
-      return (ConvAlgorithm)packed;
-  return algorithm;
+  static const ConvAlgorithm packed[CONV_ALGORITHMS] = {[CONV_WINOGRAD4_RAW] = CONV_WINOGRAD4,
+                                                        [CONV_WINOGRAD5_RAW] = CONV_WINOGRAD5,
+                                                        [CONV_WINOGRAD6_RAW] = CONV_WINOGRAD6};
+  return packed[algorithm] ? packed[algorithm] : algorithm;
 }
 
 const char *conv_call(ConvAlgorithm algorithm, const char *what, Arena *arena) {

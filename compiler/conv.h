@@ -22,6 +22,8 @@ enum { CONV_ALGORITHMS = CONV_WINOGRAD6_RAW + 1 };
 
 /* As in M.tune; not chosen is direct. */
 extern const char *const conv_algorithm_names[CONV_ALGORITHMS];
+/* "direct, winograd2, ..." */
+const char *conv_algorithm_list(Arena *arena);
 /* Pixels along a side of Winograd's output tiles; 0: direct sums. */
 int conv_tile(ConvAlgorithm algorithm);
 bool conv_is_raw(ConvAlgorithm algorithm);

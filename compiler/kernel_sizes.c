@@ -17,7 +17,10 @@ int64_t kernel_conv2d_packed_floats(const Conv2d *conv, ConvAlgorithm algorithm,
                      : conv2d_bwd_x_direct_packed_floats(conv));
 }
 
-bool kernel_conv2d_packs_little(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op, int n) {
+bool kernel_conv2d_pack_pays(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op, int n) {
+  if (op == OP_conv2d_bwd_w || conv_is_raw(algorithm) ||
+      (algorithm != CONV_WINOGRAD2 && kernel_conv2d_raw(conv, algorithm, op) == algorithm))
+    return true;
   int64_t x = (int64_t)conv->in_h * conv->in_w * conv->in_c,
           y = (int64_t)conv->out_h * conv->out_w * conv->out_c;
   return kernel_conv2d_packed_floats(conv, algorithm, op) <= n * (x + y);
@@ -27,11 +30,8 @@ static size_t winograd_scratch(const Conv2d *conv, ConvAlgorithm algorithm, OpKi
   int m = conv_tile(algorithm);
   if (op == OP_conv2d_bwd_w)
     return conv2d_bwd_w_winograd_scratch_floats(m, conv);
-  if (op == OP_conv2d)
-    return conv_is_raw(algorithm) ? conv2d_fwd_winograd_raw_scratch_floats(m, conv)
-                                  : conv2d_fwd_winograd_scratch_floats(m, conv);
-  return conv_is_raw(algorithm) ? conv2d_bwd_x_winograd_raw_scratch_floats(m, conv)
-                                : conv2d_bwd_x_winograd_scratch_floats(m, conv);
+  return op == OP_conv2d ? conv2d_fwd_winograd_scratch_floats(m, conv, conv_is_raw(algorithm))
+                         : conv2d_bwd_x_winograd_scratch_floats(m, conv, conv_is_raw(algorithm));
 }
 
 int64_t kernel_conv2d_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
@@ -90,8 +90,9 @@ bool kernel_conv2d_fits(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) 
 ConvAlgorithm kernel_conv2d_raw(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
   ConvAlgorithm raw = conv_raw(algorithm);
   int m = conv_tile(algorithm);
-  bool pays = raw != algorithm && (op == OP_conv2d ? conv2d_fwd_winograd_takes_raw(m, conv)
-                                                   : conv2d_bwd_x_winograd_takes_raw(m, conv));
+  bool pays =
+      raw != algorithm && kernel_conv2d_fits(conv, algorithm, op) &&
+      (op == OP_conv2d ? conv2d_fwd_winograd_takes_raw(m, conv) : conv2d_bwd_x_winograd_takes_raw(m, conv));
   return pays ? raw : algorithm;
 }
 

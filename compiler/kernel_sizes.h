@@ -1,14 +1,15 @@
 /* Sizes that the runtime's kernels ask for, as pure functions of the geometry: kernel_sizes.c calls the
- * kernels' own
- * `_packed_floats` and `_scratch_floats`, so that plan and program cannot differ.  All in floats. */
+ * kernels' own `_packed_floats` and `_scratch_floats`, so that plan and program cannot differ.  All in
+ * floats. */
 #ifndef NETC_KERNEL_SIZES_H
 #define NETC_KERNEL_SIZES_H
 #include "ir.h"
 
 /* Of the packed weights for `op` (OP_conv2d or OP_conv2d_bwd_x). */
 int64_t kernel_conv2d_packed_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
-/* Whether those are no more than what a call with n images reads and writes. */
-bool kernel_conv2d_packs_little(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op, int n);
+/* Whether they are worth their memory where it counts: no variant does without them (beside 2x2 tiles others
+ * do), or they are no more than what a call with n images reads and writes.  True of what packs nothing. */
+bool kernel_conv2d_pack_pays(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op, int n);
 /* Per thread; also for the depthwise operators. */
 int64_t kernel_conv2d_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
 /* Of a depthwise convolution and the 1x1 convolution after it, together, and the one before it if `expands`.

@@ -40,10 +40,8 @@ static int64_t extra_floats(const ConvPiece *piece, ConvAlgorithm algorithm, int
 static bool affordable(const TuneWork *work, const TuningPiece *found, ConvAlgorithm algorithm) {
   const ConvPiece *piece = &found->piece;
   bool features = piece->place == FUNCTION_FEATURES || piece->place == FUNCTION_VARIED;
-  if (features && !conv_is_raw(algorithm) &&
-      kernel_conv2d_raw(&piece->conv, algorithm, piece->op) != algorithm &&
-      !kernel_conv2d_packs_little(&piece->conv, algorithm, piece->op,
-                                  function_images(piece->place, work->batch)))
+  if (features && !kernel_conv2d_pack_pays(&piece->conv, algorithm, piece->op,
+                                           function_images(piece->place, work->batch)))
     return false;
   return !work->module->graph->train.memory_limit ||
          extra_floats(piece, algorithm, MEMORY_THREADS) <=

@@ -70,14 +70,15 @@ void tune_file(const TuneWork *work, StrBuf *out) {
   if (!day || !strftime(date, sizeof date, "%Y-%m-%d", day))
     snprintf(date, sizeof date, "unknown");
   strbuf_printf(out, "netc-tune %d\n", TUNING_FORMAT);
-  strbuf_puts(
+  strbuf_printf(
       out,
       "# Which algorithm computes which convolution, as `netc tune` measured.  `netc build` and the other\n"
       "# commands read this file where it lies beside the .net file; --no-tune ignores it.  Lines may be\n"
-      "# changed or taken out: what has no line is chosen by netc's own model.  Algorithms are direct,\n"
-      "# winograd2, winograd4, winograd5, winograd6 and the last three with _raw (from weights that are not\n"
-      "# packed before); predictions may add another, as `direct below N`, for calls of fewer than N "
-      "images.\n");
+      "# changed or taken out: what has no line is chosen by netc's own model.  Algorithms are\n"
+      "# %s\n"
+      "# (_raw: from weights that are not packed before); predictions may add another, as `direct below N`,\n"
+      "# for calls of fewer than N images.\n",
+      conv_algorithm_list(work->arena));
   strbuf_printf(out, "network %s\nprocessor %s\nisa %s\nthreads %d\nbatch %d\nnetc %s\ndate %s\n\n",
                 work->module->graph->name, processor_name(work->arena), work->isa, work->threads, work->batch,
                 NETC_VERSION, date);

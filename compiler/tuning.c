@@ -132,8 +132,7 @@ static ConvAlgorithm read_algorithm(Reader *reader, const char *name, int begin)
   const char *near = diag_nearest(name, conv_algorithm_names + CONV_DIRECT, CONV_ALGORITHMS - CONV_DIRECT);
   diag_error(reader->diag, span(reader, begin, begin + (int)strlen(name)), "there is no algorithm `%s`%s%s%s",
              name, near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
-  diag_help(reader->diag, "they are direct, winograd2, winograd4, winograd5, winograd6, winograd4_raw, "
-                          "winograd5_raw, winograd6_raw");
+  diag_help(reader->diag, "they are %s", conv_algorithm_list(reader->tuning->arena));
   return CONV_UNCHOSEN;
 }
 

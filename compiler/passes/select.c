@@ -132,9 +132,9 @@ static ConvChoice model_choice(const Module *module, const Node *node) {
     if (!kernel_conv2d_fits(conv, choice.algorithm, op))
       continue;
     ConvAlgorithm raw = gradient ? choice.algorithm : kernel_conv2d_raw(conv, choice.algorithm, op);
-    bool is_raw = i % 2, has_raw = raw != choice.algorithm && !keeps_packed;
-    bool saves = has_raw || (!keeps_packed && choice.algorithm == CONV_WINOGRAD2); /* memory, where it can */
-    if (is_raw ? !has_raw : saves && !kernel_conv2d_packs_little(conv, choice.algorithm, op, batch))
+    bool is_raw = i % 2;
+    if (is_raw ? keeps_packed || raw == choice.algorithm
+               : !keeps_packed && !kernel_conv2d_pack_pays(conv, choice.algorithm, op, batch))
       continue;
     if (choice.few != CONV_UNCHOSEN) {
       if (one && op == OP_conv2d)

@@ -1,5 +1,5 @@
-/* 3x3 convolutions of stride 1 by Winograd's F(m x m, 3x3), output tiles of m x m pixels: see winograd.h,
- * winograd_run.h and winograd_w.h.
+/* 3x3 convolutions of stride 1 by Winograd's F(m x m, 3x3), output tiles of m x m pixels: see winograd.h
+ * (which also says what geometry fits), winograd_run.h and winograd_w.h.
  *
  *   m   products  packed weights  error
  *   2     0.44         1.8        5e-6    forward only: for a few small images through many channels
@@ -16,12 +16,6 @@
 #ifndef NETC_KERNELS_CONV2D_WINOGRAD_H
 #define NETC_KERNELS_CONV2D_WINOGRAD_H
 #include "winograd_w.h"
-
-/* Whether the geometry is one that these kernels compute (3x3, stride 1, no dilation, one group, 16 channels
- * or more). */
-static bool conv2d_winograd_fits(const Conv2d *g) {
-  return winograd_fits(g);
-}
 
 /* Whether Epilogue.max_pool is possible. */
 static bool conv2d_fwd_winograd_pools(int m) {
@@ -40,9 +34,9 @@ static void conv2d_fwd_winograd_pack(int m, const Conv2d *g, const float *w, flo
   winograd_pack(m, &shape, &weights, packed, work);
 }
 
-static size_t conv2d_fwd_winograd_scratch_floats(int m, const Conv2d *g) {
+static size_t conv2d_fwd_winograd_scratch_floats(int m, const Conv2d *g, bool raw) {
   Winograd shape = winograd_fwd(g);
-  return winograd_scratch_floats(m, &shape, false);
+  return winograd_scratch_floats(m, &shape, raw);
 }
 
 /* y = act(x * w + bias + residual), y overwritten; `e` may be NULL.  y may be e->residual. */
@@ -56,12 +50,7 @@ static void conv2d_fwd_winograd(int m, const Conv2d *g, int n, const float *x, c
  * images. */
 static bool conv2d_fwd_winograd_takes_raw(int m, const Conv2d *g) {
   Winograd shape = winograd_fwd(g);
-  return winograd_fits(g) && winograd_shares_tiles(m, &shape);
-}
-
-static size_t conv2d_fwd_winograd_raw_scratch_floats(int m, const Conv2d *g) {
-  Winograd shape = winograd_fwd(g);
-  return winograd_scratch_floats(m, &shape, true);
+  return winograd_shares_tiles(m, &shape);
 }
 
 static void conv2d_fwd_winograd_raw(int m, const Conv2d *g, int n, const float *x, const float *w,
@@ -85,9 +74,9 @@ static void conv2d_bwd_x_winograd_pack(int m, const Conv2d *g, const float *w, f
   winograd_pack(m, &shape, &weights, packed, work);
 }
 
-static size_t conv2d_bwd_x_winograd_scratch_floats(int m, const Conv2d *g) {
+static size_t conv2d_bwd_x_winograd_scratch_floats(int m, const Conv2d *g, bool raw) {
   Winograd shape = winograd_bwd_x(g);
-  return winograd_scratch_floats(m, &shape, false);
+  return winograd_scratch_floats(m, &shape, raw);
 }
 
 /* dx = gradient of x for dy, dx overwritten.  `places` (or NULL): dy is that of the 2 x 2 maxima of the
@@ -104,12 +93,7 @@ static void conv2d_bwd_x_winograd(int m, const Conv2d *g, int n, const float *dy
 /* As for the forward convolution. */
 static bool conv2d_bwd_x_winograd_takes_raw(int m, const Conv2d *g) {
   Winograd shape = winograd_bwd_x(g);
-  return winograd_fits(g) && winograd_shares_tiles(m, &shape);
-}
-
-static size_t conv2d_bwd_x_winograd_raw_scratch_floats(int m, const Conv2d *g) {
-  Winograd shape = winograd_bwd_x(g);
-  return winograd_scratch_floats(m, &shape, true);
+  return winograd_shares_tiles(m, &shape);
 }
 
 static void conv2d_bwd_x_winograd_raw(int m, const Conv2d *g, int n, const float *dy, const float *w,

@@ -63,7 +63,8 @@ static Winograd winograd_bwd_x(const Conv2d *g) {
                     g->in_c,  g->in_ld, 2 - g->pad_top, 2 - g->pad_left, NULL};
 }
 
-static bool winograd_fits(const Conv2d *g) {
+/* Whether the geometry is one that these kernels compute. */
+static bool conv2d_winograd_fits(const Conv2d *g) {
   return g->kernel_h == 3 && g->kernel_w == 3 && g->stride_h == 1 && g->stride_w == 1 && g->dilation_h == 1 &&
          g->dilation_w == 1 && g->groups == 1 && g->in_c >= TILE_BLOCK && g->out_c >= TILE_BLOCK;
 }

@@ -115,11 +115,12 @@ static void kernel_pack(const Bench *b) {
 
 static size_t kernel_scratch(const Kernel *k, const Conv2d *g) {
   if (k->raw)
-    return conv2d_fwd_winograd_raw_scratch_floats(k->m, g);
+    return conv2d_fwd_winograd_scratch_floats(k->m, g, true);
   if (k->pass == FORWARD)
-    return k->m ? conv2d_fwd_winograd_scratch_floats(k->m, g) : conv2d_fwd_direct_scratch_floats(g);
+    return k->m ? conv2d_fwd_winograd_scratch_floats(k->m, g, false) : conv2d_fwd_direct_scratch_floats(g);
   if (k->pass == INPUT_GRADIENT)
-    return k->m ? conv2d_bwd_x_winograd_scratch_floats(k->m, g) : conv2d_bwd_x_direct_scratch_floats(g);
+    return k->m ? conv2d_bwd_x_winograd_scratch_floats(k->m, g, false)
+                : conv2d_bwd_x_direct_scratch_floats(g);
   return k->m ? conv2d_bwd_w_winograd_scratch_floats(k->m, g) : conv2d_bwd_w_direct_scratch_floats(g);
 }
 

@@ -44,7 +44,7 @@ static double *dense_doubles(int64_t rows, int width, const float *x, int ld) {
 static void check_fwd(const Family *f, const Conv2d *g, int n, int threads, const float *x, const float *w,
                       const Epilogue *e, float *y) {
   int64_t pixels = (int64_t)n * g->out_h * g->out_w, span = test_span(pixels, g->out_c, g->out_ld);
-  Work work = test_work(threads, conv2d_fwd_winograd_scratch_floats(f->m, g));
+  Work work = test_work(threads, conv2d_fwd_winograd_scratch_floats(f->m, g, false));
   float *packed = test_blank((int64_t)conv2d_fwd_winograd_packed_floats(f->m, g)), *want = test_blank(span);
   conv2d_fwd_winograd_pack(f->m, g, w, packed, &work);
   conv2d_fwd_winograd(f->m, g, n, x, packed, e, y, &work);
@@ -53,7 +53,7 @@ static void check_fwd(const Family *f, const Conv2d *g, int n, int threads, cons
   test_rows_close(f->name, pixels, g->out_c, y, g->out_ld, wide, f->tolerance);
   test_gaps_untouched(f->name, pixels, g->out_c, y, g->out_ld);
   if (f->m > 2) {
-    Work raw_work = test_work(threads, conv2d_fwd_winograd_raw_scratch_floats(f->m, g));
+    Work raw_work = test_work(threads, conv2d_fwd_winograd_scratch_floats(f->m, g, true));
     float *raw = test_blank(span);
     conv2d_fwd_winograd_raw(f->m, g, n, x, w, e, raw, &raw_work);
     test_same_bits(f->name, span, raw, y);
@@ -110,7 +110,7 @@ Test(winograd, max_pool) {
     float *packed = test_blank((int64_t)conv2d_fwd_winograd_packed_floats(f->m, &g));
     int v = i / FAMILIES + i % FAMILIES;
     Epilogue e = {v % 3 ? bias : NULL, NULL, {.kind = v % 2 ? ACT_RELU6 : ACT_LINEAR}, .max_pool = false};
-    Work work = test_work(2, conv2d_fwd_winograd_scratch_floats(f->m, &g));
+    Work work = test_work(2, conv2d_fwd_winograd_scratch_floats(f->m, &g, false));
     conv2d_fwd_winograd_pack(f->m, &g, w, packed, &work);
     conv2d_fwd_winograd(f->m, &g, s[0], x, packed, &e, y, &work);
     Pool2d pool = {g.out_h, g.out_w, g.out_c, ph, pw, 2, 2, 2, 2, 0, 0, g.out_ld, g.out_ld};
@@ -153,12 +153,12 @@ Test(winograd, through_pooling_and_activation) {
     memset(places, 9, bytes);
     memset(noted, 9, bytes);
     for (int threads = 1; threads <= 3; threads++) {
-      size_t most = conv2d_fwd_winograd_scratch_floats(f->m, &g);
-      most = conv2d_bwd_x_winograd_scratch_floats(f->m, &g) > most
-                 ? conv2d_bwd_x_winograd_scratch_floats(f->m, &g)
+      size_t most = conv2d_fwd_winograd_scratch_floats(f->m, &g, false);
+      most = conv2d_bwd_x_winograd_scratch_floats(f->m, &g, false) > most
+                 ? conv2d_bwd_x_winograd_scratch_floats(f->m, &g, false)
                  : most;
-      most = conv2d_bwd_x_winograd_raw_scratch_floats(f->m, &g) > most
-                 ? conv2d_bwd_x_winograd_raw_scratch_floats(f->m, &g)
+      most = conv2d_bwd_x_winograd_scratch_floats(f->m, &g, true) > most
+                 ? conv2d_bwd_x_winograd_scratch_floats(f->m, &g, true)
                  : most;
       Work work = test_work(threads, most);
       float *packed = test_blank((int64_t)conv2d_fwd_winograd_packed_floats(f->m, &g)),
@@ -213,7 +213,7 @@ Test(winograd, gradient_of_input) {
     double *want = test_doubles(pixels * g.in_ld);
     reference_conv2d_bwd_x(&g, s[0], dy, w, want);
     for (int threads = 1; threads <= 3; threads++) {
-      Work work = test_work(threads, conv2d_bwd_x_winograd_scratch_floats(f->m, &g));
+      Work work = test_work(threads, conv2d_bwd_x_winograd_scratch_floats(f->m, &g, false));
       float *packed = test_blank((int64_t)conv2d_bwd_x_winograd_packed_floats(f->m, &g)),
             *dx = test_blank(in);
       conv2d_bwd_x_winograd_pack(f->m, &g, w, packed, &work);
@@ -223,7 +223,7 @@ Test(winograd, gradient_of_input) {
       else
         test_rows_close(f->name, pixels, g.in_c, dx, g.in_ld, want, f->tolerance);
       test_gaps_untouched(f->name, pixels, g.in_c, dx, g.in_ld);
-      Work raw_work = test_work(threads, conv2d_bwd_x_winograd_raw_scratch_floats(f->m, &g));
+      Work raw_work = test_work(threads, conv2d_bwd_x_winograd_scratch_floats(f->m, &g, true));
       float *raw = test_blank(in);
       conv2d_bwd_x_winograd_raw(f->m, &g, s[0], dy, w, NULL, NULL, raw, &raw_work);
       test_same_bits(f->name, in, raw, dx);

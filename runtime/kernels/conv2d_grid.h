@@ -98,9 +98,25 @@ typedef struct ConvTask {
   int soon_floats;   /* meanwhile; or NULL */
 } ConvTask;
 
+/* Where pixels of a tile would push each other out of the first-level cache they are copied, so many channels
+ * at a time. */
+#define CONV_FLAT_DEPTH 512
+
+static inline bool conv_flat_copies(const ConvGrid *c) {
+  return c->in_ld % CONV_SAME_SET_FLOATS == 0;
+}
+
+/* Channels of the input that the tiles of a task on a flat grid take before the next ones.  Where they are
+ * copied, so many that their weights stay in cache for a group of channels that is worth the copies; fresh
+ * weights come once, in their order. */
+static inline int conv_flat_depth(const ConvGrid *c, const ConvTask *task) {
+  return conv_flat_copies(c) && !task->fresh && c->depth > CONV_FLAT_DEPTH ? CONV_FLAT_DEPTH : c->depth;
+}
+
 /* Channels of a group, whose weights stay in cache while the tiles of a range pass over them. */
-static inline int conv_channel_group(const ConvGrid *c) {
-  int64_t lines = conv_grid_flat(c) ? c->depth : (int64_t)(c->taps_h * c->taps_w + 1) * c->depth;
+static inline int conv_channel_group(const ConvGrid *c, const ConvTask *task) {
+  int64_t lines =
+      conv_grid_flat(c) ? conv_flat_depth(c, task) : (int64_t)(c->taps_h * c->taps_w + 1) * c->depth;
   int64_t group = CONV_CACHE_FLOATS / (lines * TILE_COLUMNS) * TILE_COLUMNS;
   return group < TILE_COLUMNS ? TILE_COLUMNS : (int)group;
 }
@@ -115,7 +131,7 @@ static TileFetch conv_ahead(const ConvGrid *c, const ConvTask *task, int k_end, 
   if (!task->fresh || tiles > CONV_AHEAD_TILES || tiles < 1 || lines < 1)
     return (TileFetch){NULL, 0};
   /* The next group of channels; after the last that of the next task. */
-  int group = conv_channel_group(c), taps = c->taps_h * c->taps_w;
+  int group = conv_channel_group(c, task), taps = c->taps_h * c->taps_w;
   int left = k_end < task->k1 ? task->k1 - k_end : task->k1 - task->k0,
       channels = left < group ? left : group;
   return tile_fetch(k_end < task->k1 ? packed + (ptrdiff_t)k_end * taps * c->depth : task->then,
@@ -138,6 +154,8 @@ static void conv_grid_tile(const ConvGrid *c, int pixels, int first_tap, int tap
     out.bias = e && e->bias ? e->bias + k : NULL;
     out.residual = e && e->residual ? e->residual + k : NULL;
     const float *b = packed + k / TILE_BLOCK * block + (ptrdiff_t)first_tap * c->depth * TILE_BLOCK;
+    if (first)
+      tile_ask_to_write(&out, pixels);
     tile_multiply(pixels, taps, c->depth, a, b, block, asks ? fetch : NULL, &out);
     if (asks)
       fetch->place += taps * c->depth * fetch->step;
@@ -146,26 +164,18 @@ static void conv_grid_tile(const ConvGrid *c, int pixels, int first_tap, int tap
   }
 }
 
-/* Where pixels of a tile would push each other out of the first-level cache they are copied, so many channels
- * at a time. */
-#define CONV_FLAT_DEPTH 512
-
-static inline bool conv_flat_copies(const ConvGrid *c) {
-  return c->in_ld % CONV_SAME_SET_FLOATS == 0;
-}
-
-/* The tile of `pixels` rows from pixel `first` on, channels [k, k_end), in a flat grid; fetch.place may be
- * NULL. */
-static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, int k, int k_end, const float *x,
-                           const float *packed, TileFetch fetch, const Epilogue *e, bool clamp, float low,
-                           float high, float *y) {
+/* The tile of `pixels` rows from pixel `first` on, channels [d0, d1) of the input and [k, k_end) of the
+ * output, in a flat grid; fetch.place may be NULL. */
+static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, int d0, int d1, int k, int k_end,
+                           const float *x, const float *packed, TileFetch fetch, const Epilogue *e,
+                           bool clamp, float low, float high, float *y) {
   float copy[TILE_ROWS * (CONV_FLAT_DEPTH + TILE_BLOCK)];
   bool copies = conv_flat_copies(c);
-  int step = copies ? CONV_FLAT_DEPTH : c->depth;
+  int step = copies ? CONV_FLAT_DEPTH : d1 - d0;
   const float *a[TILE_ROWS];
   ptrdiff_t at[TILE_ROWS], block = (ptrdiff_t)c->depth * TILE_BLOCK;
-  for (int d = 0; d < c->depth; d += step) {
-    int depth = c->depth - d < step ? c->depth - d : step;
+  for (int d = d0; d < d1; d += step) {
+    int depth = d1 - d < step ? d1 - d : step;
     bool last = d + depth == c->depth;
     for (int r = 0; r < TILE_ROWS; r++) {
       ptrdiff_t pixel = (ptrdiff_t)first + (r < pixels ? r : 0);
@@ -185,6 +195,8 @@ static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, int k, 
                      .accumulate = d > 0,
                      .low = last ? low : -INFINITY,
                      .high = last ? high : INFINITY};
+      if (d == 0)
+        tile_ask_to_write(&out, pixels);
       tile_multiply(pixels, 1, depth, a, packed + column / TILE_BLOCK * block + (ptrdiff_t)d * TILE_BLOCK,
                     block, fetch.place ? &fetch : NULL, &out);
       if (fetch.place)
@@ -209,25 +221,29 @@ static inline TileFetch conv_soon(const ConvGrid *c, const ConvTask *task) {
 static void conv_flat_task(const ConvGrid *c, const ConvTask *task, bool near, const float *x,
                            const float *packed, const Epilogue *e, bool clamp, float low, float high,
                            float *y) {
-  int group = conv_channel_group(c);
+  int group = conv_channel_group(c, task);
+  int part = conv_flat_depth(c, task);
   TileFetch soon = conv_soon(c, task);
   for (int k = task->k0; k < task->k1; k += group) {
     int k_end = k + group < task->k1 ? k + group : task->k1;
-    int lines = c->depth * conv_ceil(k_end - k, TILE_COLUMNS);
+    int lines = part * conv_ceil(k_end - k, TILE_COLUMNS);
     TileFetch ahead = conv_ahead(c, task, k_end, lines, packed);
     /* Where weights need not be asked for, what the next tile reads. */
     const float *rows = e && e->residual ? e->residual : !near && c->in_ld < 2 * c->depth ? x : NULL;
     int ld = e && e->residual ? c->out_ld : c->in_ld;
     TileFetch pixels = tile_fetch(NULL, TILE_ROWS * ld, lines);
-    for (int64_t tile = task->begin; tile < task->end; tile += TILE_ROWS) {
-      int64_t left = task->end - tile;
-      pixels.place = rows && left > TILE_ROWS ? rows + (ptrdiff_t)(tile + TILE_ROWS) * ld : NULL;
-      conv_flat_tile(c, tile, left < TILE_ROWS ? (int)left : TILE_ROWS, k, k_end, x, packed,
-                     ahead.place ? ahead : (soon.place ? soon : pixels), e, clamp, low, high, y);
-      if (ahead.place)
-        ahead.place += lines * ahead.step;
-      else if (soon.place)
-        soon.place += lines * soon.step;
+    for (int d = 0; d < c->depth; d += part) {
+      int d_end = c->depth - d < part ? c->depth : d + part;
+      for (int64_t tile = task->begin; tile < task->end; tile += TILE_ROWS) {
+        int64_t left = task->end - tile;
+        pixels.place = rows && !d && left > TILE_ROWS ? rows + (ptrdiff_t)(tile + TILE_ROWS) * ld : NULL;
+        conv_flat_tile(c, tile, left < TILE_ROWS ? (int)left : TILE_ROWS, d, d_end, k, k_end, x, packed,
+                       ahead.place ? ahead : (soon.place ? soon : pixels), e, clamp, low, high, y);
+        if (ahead.place)
+          ahead.place += lines * ahead.step;
+        else if (soon.place)
+          soon.place += lines * soon.step;
+      }
     }
   }
 }
@@ -244,7 +260,7 @@ static void conv_grid_task(const ConvGrid *c, const ConvTask *task, const float 
   }
   const float *a[TILE_TAPS * TILE_ROWS];
   ptrdiff_t at[TILE_ROWS];
-  int group = conv_channel_group(c);
+  int group = conv_channel_group(c, task);
   for (int k = task->k0; k < task->k1; k += group) {
     int k_end = k + group < task->k1 ? k + group : task->k1;
     TileFetch ahead =

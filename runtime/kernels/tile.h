@@ -100,6 +100,14 @@ static inline int tile_calls(int rows) {
   return calls;
 }
 
+/* Asks for the lines that `rows` rows will be stored to, before their sums are begun: a store waits for its
+ * line, and those behind it wait in turn. */
+static inline void tile_ask_to_write(const TileOut *out, int rows) {
+  for (int r = 0; r < rows; r++)
+    for (int column = 0; column < out->columns; column += TILE_BLOCK)
+      VEC_FETCH_TO_WRITE(out->y + out->at[r] + column);
+}
+
 /* What later calls read, asked for meanwhile: `step` floats further on with each line of b.  No field of
  * TileOut, for compilers clear several of its fields with one store: a load of what two such stores wrote
  * waits until all stores before, the sums of the last tile, are in the cache. */

@@ -54,6 +54,14 @@ typedef struct ModelLayer {
   int first_weight, weight_count;
 } ModelLayer;
 
+/* What functions are made of, in their order: the work of one layer, forward or backward. */
+typedef struct ModelPiece {
+  const char *layer;              /* or the function's name, for what belongs to none (the loss) */
+  const char *pass;               /* "", "backward" or "once more" (computed again, to save memory) */
+  const char *operators;          /* "conv2d, maxpool" */
+  double image_flops, call_flops; /* operations, by direct sums, per image and besides per call */
+} ModelPiece;
+
 /* weights BASE from "file": loaded before training unless --weights says otherwise. */
 typedef struct ModelWeightSource {
   const char *part, *path;
@@ -220,8 +228,10 @@ typedef struct ModelInfo {
   int class_count;
   const void *blob; /* weights inside the program (api/blob.h), or NULL */
   size_t blob_bytes;
-  uint64_t prepared_hash; /* of weights that can be used in place (api/place.h), or 0 */
-  size_t constant_floats; /* packed and folded weights of an instance */
+  uint64_t prepared_hash;   /* of weights that can be used in place (api/place.h), or 0 */
+  size_t constant_floats;   /* packed and folded weights of an instance */
+  const ModelPiece *pieces; /* of all functions */
+  int piece_count;
 } ModelInfo;
 
 /* ---- emitted for each network ---- */
@@ -273,6 +283,9 @@ typedef struct ModelState {
    * clipping or constraint); optimizer state is left alone. */
   bool probe;
   double probe_rate;
+  /* Called with `watcher` after each piece, an index into ModelInfo.pieces, or NULL. */
+  void (*done)(void *watcher, int piece);
+  void *watcher;
 } ModelState;
 static ModelState *model_state(Model *model);
 #endif

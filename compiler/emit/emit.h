@@ -22,6 +22,8 @@ struct Emitter {
   Arena *arena;
   bool microbatch; /* the nodes at work take the images from m->image on, n of the call's m->images */
   bool each_image; /* the node at work runs once per image, inside a loop over `image` */
+  StrBuf *pieces;  /* the rows of the table of pieces, */
+  int piece_count; /* so many */
 };
 
 /* One statement, indented, with its line end. */
@@ -68,7 +70,8 @@ enum { INSTANCE_BYTES = 512 };
 /* The C file and the header, whole. */
 void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file);
 /* Pieces of it: functions.c (first: it finds who needs what is prepared), tables.c */
-void emit_functions(const Module *module, StrBuf *out);
+/* `pieces`: the table of what their parts compute, for ModelInfo. */
+void emit_functions(const Module *module, StrBuf *out, StrBuf *pieces);
 void emit_tables(const Module *module, const EmitOptions *options, StrBuf *out);
 void emit_schedules(const Module *module, StrBuf *out);
 /* "block1_conv1" -> a C identifier. */

@@ -156,29 +156,48 @@ static void declare_locals(Emitter *emitter, const Node *first, const Node *end,
   }
 }
 
-static void function_comment(const Emitter *emitter, const Node *first, const Node *end, StrBuf *out) {
-  const Layer *layer = first->layer;
-  int64_t per_image = 0, once = 0;
-  strbuf_printf(out, "\n/* %s%s:", layer ? layer->name : emitter->function->name,
-                first->backward ? ", backward"
-                : first->again  ? ", once more"
-                                : "");
-  int listed = 0;
+/* What the nodes of a group compute. */
+typedef struct GroupWork {
+  const char *layer, *pass, *operators; /* "block1_conv1"; "", "backward" or "once more"; "conv2d, maxpool" */
+  int64_t per_image, once;              /* FLOP */
+} GroupWork;
+
+static GroupWork group_work(const Emitter *emitter, const Node *first, const Node *end) {
+  GroupWork work = {.layer = first->layer ? first->layer->name : emitter->function->name,
+                    .pass = first->backward ? "backward"
+                            : first->again  ? "once more"
+                                            : ""};
+  StrBuf operators = {0};
   for (const Node *node = first; node != end; node = node->next) {
-    strbuf_printf(out, "%s %s", listed++ ? "," : "", node->op->name);
-    *(node->out_count && !node->out[0]->batched && !node->in[0]->batched ? &once : &per_image) +=
+    strbuf_printf(&operators, "%s%s", node == first ? "" : ", ", node->op->name);
+    *(node->out_count && !node->out[0]->batched && !node->in[0]->batched ? &work.once : &work.per_image) +=
         node_flops(node);
   }
-  if (per_image) {
+  work.operators = arena_strdup(emitter->arena, operators.text);
+  strbuf_free(&operators);
+  return work;
+}
+
+static void function_comment(const GroupWork *work, StrBuf *out) {
+  strbuf_printf(out, "\n/* %s%s%s: %s", work->layer, *work->pass ? ", " : "", work->pass, work->operators);
+  if (work->per_image) {
     strbuf_puts(out, "; ");
-    flops_text(out, per_image);
+    flops_text(out, work->per_image);
     strbuf_puts(out, " per image");
   }
-  if (once) {
+  if (work->once) {
     strbuf_puts(out, "; ");
-    flops_text(out, once);
+    flops_text(out, work->once);
   }
   strbuf_puts(out, " */\n");
+}
+
+/* The row of a group in the table of pieces. */
+static void piece_row(Emitter *emitter, const GroupWork *work) {
+  emitter->piece_count++;
+  strbuf_printf(emitter->pieces, "    {%s, \"%s\", \"%s\", %lld, %lld},\n",
+                emit_string(emitter->arena, work->layer), work->pass, work->operators,
+                (long long)work->per_image, (long long)work->once);
 }
 
 /* True where C text mentions `n`, the number of images. */
@@ -237,7 +256,10 @@ static void emit_group(Emitter *emitter, const char *name, const Node *first, co
         seen[count++] = value;
     }
   }
-  function_comment(emitter, first, end, out);
+  GroupWork work = group_work(emitter, first, end);
+  function_comment(&work, out);
+  if (emitter->function->kind != FUNCTION_PREPARE)
+    piece_row(emitter, &work);
   bool batch = uses_batch(emitter, first, end);
   strbuf_printf(out, "static void %s(Model *m%s) {\n", name, batch ? ", int n" : "");
   size_t start = out->length;
@@ -293,6 +315,7 @@ static void emit_groups(Emitter *emitter, StrBuf *out, StrBuf *calls) {
         twins++;
     if (twins)
       name = arena_printf(emitter->arena, "%s_%d", name, twins + 1);
+    int piece = emitter->piece_count;
     emit_group(emitter, name, first, end, out);
     for (int f = 0; f < emitter->module->function_count; f++)
       if (prepare ? prepare_users(first) >> f & 1 : f == 0)
@@ -300,6 +323,8 @@ static void emit_groups(Emitter *emitter, StrBuf *out, StrBuf *calls) {
                       prepare   ? ""
                       : in_loop ? ", k"
                                 : ", n");
+    if (!prepare)
+      strbuf_printf(&calls[0], "  %smodel_done(m, %d);\n", in_loop ? "  " : "", piece);
   }
   if (in_loop)
     strbuf_puts(&calls[0], "  }\n");
@@ -381,14 +406,19 @@ static void emit_prepare(Emitter *emitter, StrBuf *out) {
   }
 }
 
-void emit_functions(const Module *module, StrBuf *out) {
+void emit_functions(const Module *module, StrBuf *out, StrBuf *pieces) {
   Arena arena = {0};
+  Emitter emitter = {.module = module, .arena = &arena, .pieces = pieces};
+  strbuf_puts(pieces, "\nstatic const ModelPiece model_pieces[] = {\n");
   for (int f = 0; f < module->function_count; f++) {
-    Emitter emitter = {.module = module, .function = module->functions[f], .arena = &arena};
+    emitter.function = module->functions[f];
     if (module->functions[f]->kind == FUNCTION_PREPARE)
       emit_prepare(&emitter, out);
     else
       emit_function(&emitter, out);
   }
+  /* C wants an element where a network computes nothing. */
+  strbuf_printf(pieces, "%s};\nenum { MODEL_PIECES = %d };\n", emitter.piece_count ? "" : "    {0},\n",
+                emitter.piece_count);
   arena_free(&arena);
 }

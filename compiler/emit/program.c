@@ -167,6 +167,9 @@ static void emit_instance(const Module *module, StrBuf *out) {
       "};\n_Static_assert(sizeof(Model) <= %d, \"MODEL_BYTES counts too little\");\n",
       params, slots, constants, batch, fixed, scratch, micro, trains ? "  Update update;\n" : "",
       INSTANCE_BYTES);
+  strbuf_puts(out, "\n/* Told of each piece of a function that has been computed: see ModelState.done. */\n"
+                   "static inline void model_done(Model *m, int piece) {\n"
+                   "  if (m->state.done)\n    m->state.done(m->state.watcher, piece);\n}\n");
   strbuf_printf(
       out,
       "\n/* Scratch of one thread: grows with the batch, rounded up to 16 images. */\n"
@@ -304,8 +307,8 @@ static void emit_shared(const Module *module, StrBuf *out) {
 }
 
 /* The layers. */
-static void emit_layers(const Module *module, StrBuf *out) {
-  emit_functions(module, out);
+static void emit_layers(const Module *module, StrBuf *out, StrBuf *pieces) {
+  emit_functions(module, out, pieces);
   if (module->graph->train.loss)
     emit_loss(module, out);
   else
@@ -351,7 +354,7 @@ static void stitch_and_free(Stitch *stitch, StrBuf *text) {
 
 /* Kernels and layers are repeated; the instance stands before them, tables and everything else after. */
 static void stitch_network(Stitch *stitch, const Module *module, const EmitOptions *options) {
-  StrBuf shared = {0}, layers = {0}, rest = {0}, before = {0}, after = {0};
+  StrBuf shared = {0}, layers = {0}, pieces = {0}, rest = {0}, before = {0}, after = {0};
   stitch_file(stitch, "kernels/isa.h");
   stitch_file(stitch, "kernels/work.h");
   stitch_file(stitch, "kernels/pages.h");
@@ -363,13 +366,15 @@ static void stitch_network(Stitch *stitch, const Module *module, const EmitOptio
   emit_shared(module, &shared);
   stitch_and_free(stitch, &shared);
   stitch_repeat(stitch, true);
-  emit_layers(module, &layers);
+  emit_layers(module, &layers, &pieces);
   stitch_and_free(stitch, &layers);
   stitch_repeat(stitch, false);
   stitch_file(stitch, "data/resize.h"); /* tables point to the way that the network resizes */
   emit_set_calls(module, &rest);
   if (options->weights && options->weights->class_count)
     emit_class_names(options->weights, module->arena, &rest);
+  strbuf_puts(&rest, pieces.text);
+  strbuf_free(&pieces);
   emit_tables(module, options, &rest);
   stitch_and_free(stitch, &rest);
   emit_set_around(module->graph->name, &before, &after);

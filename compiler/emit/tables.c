@@ -319,6 +319,7 @@ static void emit_info(const Module *module, const EmitOptions *options, Arena *a
     strbuf_printf(out, "    .class_weights = model_class_weights, .class_weight_count = %d,\n",
                   train->class_weight_count);
   strbuf_printf(out,
+                "    .pieces = model_pieces, .piece_count = MODEL_PIECES,\n"
                 "    .batch = %d, .validation_split = %.17g, .stratified = %s, .shuffle = %s, .seed = %lld,\n"
                 "    .cache = %s, .forward_batch = %d,\n};\n",
                 train->batch, train->validation_split, train->stratified ? "true" : "false",

@@ -64,12 +64,20 @@ static void dense_gradient(Builder *builder, Node *node, Value **dy, const bool 
   }
 }
 
+/* The layer's input and output, or what has their shapes. */
+static const Value *dense_x(const Node *node) {
+  return node_is(node, OP_dense_bwd_x) ? node->out[0] : node->in[node_is(node, OP_dense_update)];
+}
+static const Value *dense_y(const Node *node) {
+  return node_is(node, OP_dense)          ? node->out[0]
+         : node_is(node, OP_dense_bwd_x)  ? node->in[0]
+         : node_is(node, OP_dense_update) ? node->in[2]
+                                          : node->in[1];
+}
+
 static int64_t dense_flops(const Node *node) {
-  const Value *wide = node_is(node, OP_dense) || node_is(node, OP_dense_bwd_w) ? node->in[0] : node->out[0];
-  const Value *other = node_is(node, OP_dense)         ? node->out[0]
-                       : node_is(node, OP_dense_bwd_x) ? node->in[0]
-                                                       : node->in[1];
-  return 2 * rows_per_image(wide) * width(wide) * width(other);
+  int products = node_is(node, OP_dense_update) && node->out_count ? 2 : 1;
+  return 2 * products * rows_per_image(dense_x(node)) * width(dense_x(node)) * width(dense_y(node));
 }
 
 static void dense_emit(Emitter *e, const Node *node) {
@@ -109,12 +117,7 @@ static void dense_update_emit(Emitter *e, const Node *node) {
 }
 
 static int64_t dense_scratch(const Node *node, int batch) {
-  bool update = node_is(node, OP_dense_update);
-  const Value *x = update ? node->in[1] : node_is(node, OP_dense_bwd_x) ? node->out[0] : node->in[0];
-  const Value *y = update                          ? node->in[2]
-                   : node_is(node, OP_dense_bwd_x) ? node->in[0]
-                   : node_is(node, OP_dense)       ? node->out[0]
-                                                   : node->in[1];
+  const Value *x = dense_x(node), *y = dense_y(node);
   return kernel_dense_scratch_floats(batch * rows_per_image(x), width(x), width(y), node->op->kind);
 }
 
@@ -183,6 +186,7 @@ const OpDef op_dense_update = {
     .name = "dense_update",
     .not_differentiable = true,
     .has_effect = true,
+    .flops = dense_flops,
     .scratch_floats = dense_scratch,
     .emit = dense_update_emit,
 };

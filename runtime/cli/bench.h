@@ -2,7 +2,10 @@
  *
  * As a worker (--worker) the program loads, runs once and prints {"ready": true, "load_ms", "first_ms",
  * "out", "info"}; for each line "run N" on standard input it answers {"ms": [N times]}, for training also
- * prefix_ms and head_ms (the frozen part and the rest of each step); "quit" or the end of input ends it. */
+ * prefix_ms and head_ms (the frozen part and the rest of each step); "quit" or the end of input ends it.
+ *
+ * --layers adds what each layer takes, in the order of the work: medians over runs that are watched piece by
+ * piece, apart from those that the other figures are of. */
 #ifndef NETC_CLI_BENCH_H
 #define NETC_CLI_BENCH_H
 #include "../train/forward.h"
@@ -145,25 +148,116 @@ static int bench_compare(const void *left, const void *right) {
   return (a > b) - (a < b);
 }
 
+/* ---- layers ---- */
+
+enum { BENCH_RUNS = 1000 }; /* at most */
+
+/* Seconds of each piece in each run. */
+typedef struct BenchWatch {
+  double *seconds; /* [runs][piece_count] */
+  int piece_count, run;
+  double last; /* when the piece before was done */
+} BenchWatch;
+
+/* Layers of micro-batches are done several times in a run. */
+static void bench_piece_done(void *watcher, int piece) {
+  BenchWatch *watch = watcher;
+  double now = system_seconds();
+  watch->seconds[(size_t)watch->run * (size_t)watch->piece_count + (size_t)piece] += now - watch->last;
+  watch->last = now;
+}
+
+/* Median milliseconds of each piece, 0 for those of other functions; to be freed. */
+static double *bench_pieces(Bench *bench) {
+  size_t pieces = (size_t)bench->info->piece_count;
+  BenchWatch watch = {.seconds = system_allocate(BENCH_RUNS * pieces * sizeof(double)),
+                      .piece_count = (int)pieces};
+  double *medians = system_allocate(pieces * sizeof *medians),
+         *times = system_allocate(BENCH_RUNS * sizeof *times);
+  ModelState *state = model_state(bench->model);
+  state->done = bench_piece_done;
+  state->watcher = &watch;
+  double start = system_seconds();
+  for (; watch.run < BENCH_RUNS && (watch.run < 3 || system_seconds() - start < 2); watch.run++) {
+    watch.last = system_seconds();
+    bench_once(bench);
+  }
+  state->done = NULL;
+  for (size_t piece = 0; piece < pieces; piece++) {
+    for (int run = 0; run < watch.run; run++)
+      times[run] = watch.seconds[(size_t)run * pieces + piece];
+    qsort(times, (size_t)watch.run, sizeof *times, bench_compare);
+    medians[piece] = times[watch.run / 2] * 1e3;
+  }
+  free(times);
+  free(watch.seconds);
+  return medians;
+}
+
+static void bench_layers_json(const Bench *bench, const double *ms) {
+  const char *comma = "";
+  fputs(", \"layers\": [", stdout);
+  for (int i = 0; i < bench->info->piece_count; i++) {
+    const ModelPiece *piece = &bench->info->pieces[i];
+    if (ms[i] <= 0)
+      continue;
+    printf("%s\n  {\"layer\": ", comma);
+    console_json_text(stdout, piece->layer);
+    printf(", \"pass\": \"%s\", \"operators\": \"%s\", \"ms\": %.6g, \"flops\": %.6g}",
+           *piece->pass ? piece->pass : "forward", piece->operators, ms[i],
+           piece->image_flops * bench->batch + piece->call_flops);
+    comma = ",";
+  }
+  putchar(']');
+}
+
+static void bench_layers_text(const Bench *bench, const double *ms) {
+  int width = 5;
+  double sum = 0;
+  for (int i = 0; i < bench->info->piece_count; i++) {
+    const ModelPiece *piece = &bench->info->pieces[i];
+    int length = (int)(strlen(piece->layer) + (*piece->pass ? 2 + strlen(piece->pass) : 0));
+    width = ms[i] > 0 && length > width ? length : width;
+    sum += ms[i];
+  }
+  printf("\n%-*s %10s %6s %9s  operators\n", width, "layer", "ms", "share", "GFLOP/s");
+  for (int i = 0; i < bench->info->piece_count; i++) {
+    const ModelPiece *piece = &bench->info->pieces[i];
+    double flops = piece->image_flops * bench->batch + piece->call_flops;
+    if (ms[i] <= 0)
+      continue;
+    int length = printf("%s%s%s", piece->layer, *piece->pass ? ", " : "", piece->pass);
+    printf("%*s %10.3f %5.1f%%", width - length, "", ms[i], 100 * ms[i] / sum);
+    if (flops > 0)
+      printf(" %9.1f", flops / ms[i] * 1e-6);
+    else
+      printf(" %9s", "");
+    printf("  %s\n", piece->operators);
+  }
+  printf("%-*s %10.3f\n", width, "sum", sum);
+}
+
+/* ---- the report ---- */
+
 /* About two seconds of runs, their median and spread. */
-static void bench_report(Bench *bench, bool json, double load_ms, double first_ms) {
-  enum { MOST = 1000 };
-  double *times = system_allocate(MOST * sizeof *times), *prefix = system_allocate(MOST * sizeof *prefix);
+static void bench_report(Bench *bench, bool json, bool layers, double load_ms, double first_ms) {
+  double *times = system_allocate(BENCH_RUNS * sizeof *times),
+         *prefix = system_allocate(BENCH_RUNS * sizeof *prefix);
   double start = system_seconds();
   int count = 0;
-  while (count < MOST && (count < 3 || system_seconds() - start < 2)) {
+  while (count < BENCH_RUNS && (count < 3 || system_seconds() - start < 2)) {
     times[count] = bench_once(bench);
     prefix[count++] = bench->prefix_ms;
   }
   qsort(times, (size_t)count, sizeof *times, bench_compare);
   qsort(prefix, (size_t)count, sizeof *prefix, bench_compare);
-  double median = times[count / 2];
+  double median = times[count / 2], *pieces = layers ? bench_pieces(bench) : NULL;
   const char *what = bench->train ? "training step" : "prediction";
   if (json)
     printf("{\"what\": \"%s\", \"batch\": %d, \"runs\": %d, \"median_ms\": %.6g, \"min_ms\": %.6g, "
            "\"max_ms\": %.6g, "
            "\"prefix_ms\": %.6g, \"load_ms\": %.6g, \"first_ms\": %.6g, \"images_per_s\": %.6g, "
-           "\"memory_bytes\": %zu}\n",
+           "\"memory_bytes\": %zu",
            what, bench->batch, count, median, times[0], times[count - 1], prefix[count / 2], load_ms,
            first_ms, bench->batch * 1e3 / median, system_peak_bytes());
   else
@@ -174,6 +268,13 @@ static void bench_report(Bench *bench, bool json, double load_ms, double first_m
            load_ms, first_ms, console_bytes((double)system_peak_bytes()));
   if (!json && bench->train && bench->info->phases[0].feature_floats)
     printf("of this the frozen part, which a run computes once per image: %.3f ms\n", prefix[count / 2]);
+  if (json && layers)
+    bench_layers_json(bench, pieces);
+  else if (layers)
+    bench_layers_text(bench, pieces);
+  if (json)
+    puts("}");
+  free(pieces);
   free(times);
   free(prefix);
 }
@@ -189,7 +290,7 @@ static int bench_main(const Options *options, const char *program) {
       bench_ready(&bench, load_ms, first_ms);
       bench_worker(&bench);
     } else {
-      bench_report(&bench, options->json, load_ms, first_ms);
+      bench_report(&bench, options->json, options->layers, load_ms, first_ms);
     }
   }
   bench_end(&bench);

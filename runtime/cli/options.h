@@ -22,7 +22,7 @@ typedef struct Options {
   int place_count;
   const char *val, *weights, *save, *log, *report, *cache, *cache_file, *out;
   int64_t epochs, batch, seed, threads, top; /* -1: not given */
-  bool by_name, no_shuffle, resume, strict, check_grad, json, worker, train, quiet, help;
+  bool by_name, no_shuffle, resume, strict, check_grad, json, worker, layers, train, quiet, help;
 } Options;
 
 typedef enum OptionKind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER } OptionKind;
@@ -80,6 +80,8 @@ static const Option options_table[] = {
      "name the K likeliest classes"},
     {"--train", NULL, OPTION_FLAG, OPTIONS_BENCH, offsetof(Options, train), 0, 0,
      "time training steps, not predictions"},
+    {"--layers", NULL, OPTION_FLAG, OPTIONS_BENCH, offsetof(Options, layers), 0, 0,
+     "say how long each layer takes"},
     {"--worker", NULL, OPTION_FLAG, OPTIONS_BENCH, offsetof(Options, worker), 0, 0,
      "take `run N` lines from standard input, answer in JSON"},
     {"--json", NULL, OPTION_FLAG, OPTIONS_EVAL | OPTIONS_PREDICT | OPTIONS_BENCH | OPTIONS_INFO,
@@ -225,6 +227,8 @@ static bool options_check(const Options *options, Fault *fault) {
     return fault_set(fault, "IMAGE or DATA is missing");
   if ((options->command & (OPTIONS_BENCH | OPTIONS_INFO)) && options->place_count)
     return fault_set(fault, "`%.200s` is not wanted here", options->places[0]);
+  if (options->layers && options->worker)
+    return fault_set(fault, "--worker answers in its own way: it takes no --layers");
   if ((options->command & (OPTIONS_EVAL | OPTIONS_PREDICT)) && !options->weights)
     return fault_set(fault, "--weights W.h5 is missing");
   return true;

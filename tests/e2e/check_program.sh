@@ -95,6 +95,28 @@ done
 run ./probe predict data/test/ape data/test/bee/501.jpg --weights a.h5 --json
 check "predict as JSON" 0 '"probability"' '"y": ['
 
+# ---- where the time goes
+run ./sanitized bench --layers
+check "bench --layers" 0 "prediction, batch 1" "operators" "conv2d_1 " "dense_1 " "softmax" "sum "
+run ./sanitized bench --layers --train --batch 5
+check "bench --layers --train" 0 "training step, batch 5" "conv2d_1, backward" "conv2d_bwd_w" "dense, backward" "loss"
+run ./probe bench --layers --train --json
+check "bench --layers --json" 0 '"layer": "conv2d_1", "pass": "backward"'
+/usr/bin/python3 - output <<'PYTHON' && ok || bad "the layers do not add up to the step"
+import json
+import sys
+report = json.load(open(sys.argv[1]))
+layers = report["layers"]
+total = sum(layer["ms"] for layer in layers)
+flops = {(layer["layer"], layer["pass"]): layer["flops"] for layer in layers if "once more" != layer["pass"]}
+backward = sum(layer["flops"] for layer in layers if (layer["layer"], layer["pass"]) == ("dense_1", "backward"))
+# Batch 8; dense_1 takes 12 numbers to 3: its backward work is the gradients of input and weights.
+sys.exit(not (0.3 < total / report["median_ms"] < 3 and flops["dense_1", "forward"] == 8 * 2 * 12 * 3 and
+              backward == 2 * 8 * 2 * 12 * 3))
+PYTHON
+run ./probe bench --layers --worker
+check "--layers with --worker" 2 "--worker" "--layers"
+
 # ---- interrupted and resumed
 run ./probe train data/train --save whole.h5 --log whole.csv --epochs 60
 check "a longer run" 0

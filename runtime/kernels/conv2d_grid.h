@@ -154,7 +154,7 @@ static void conv_grid_tile(const ConvGrid *c, int pixels, int first_tap, int tap
     out.bias = e && e->bias ? e->bias + k : NULL;
     out.residual = e && e->residual ? e->residual + k : NULL;
     const float *b = packed + k / TILE_BLOCK * block + (ptrdiff_t)first_tap * c->depth * TILE_BLOCK;
-    if (first)
+    if (first && all_taps * c->depth > CONV_SHORT_SUM)
       tile_ask_to_write(&out, pixels);
     tile_multiply(pixels, taps, c->depth, a, b, block, asks ? fetch : NULL, &out);
     if (asks)

@@ -35,21 +35,26 @@ suite() {
   one "$@" &
 }
 
-# The compiler is clean under the sanitizers over every accepted and rejected text.
-grammar() {
-  make --no-print-directory -j2 BUILD="$build/sanitized" \
+# No warning from either compiler.  clang's build is the one under sanitizers, which stay silent over every accepted and
+# rejected text.
+warnings_gcc() {
+  make --no-print-directory -j2 BUILD="$build/gcc" CC=gcc EXTRA=-Werror "$build/gcc/netc"
+}
+clang_and_grammar() {
+  make --no-print-directory -j2 BUILD="$build/sanitized" CC=clang EXTRA=-Werror \
     CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" "$build/sanitized/netc" &&
     ASAN_OPTIONS=detect_leaks=0 tests/grammar/run.sh "$build/sanitized/netc"
 }
 
 python=/usr/bin/python3
 suite format make --no-print-directory format-check
-for cc in gcc clang; do # no warning from either compiler
-  suite "warnings-$cc" make --no-print-directory -j2 BUILD="$build/$cc" CC=$cc EXTRA=-Werror "$build/$cc/netc"
-done
 # The long ones first.
 suite kernels make --no-print-directory -j2 check-kernels
-suite grammar grammar
+suite clang-grammar clang_and_grammar
+for name in transfer training; do
+  suite "parity-$name" $python "tests/parity/$name.py" "$build/netc" tests/parity/golden
+done
+suite warnings-gcc warnings_gcc
 suite runtime make --no-print-directory check-runtime
 long=(tests/passes/check_passes.sh tests/passes/check_memory.sh tests/emit/check_isa.sh)
 for script in $(printf '%s\n' "${long[@]}" tests/*/check_*.sh | awk '!seen[$0]++'); do
@@ -57,7 +62,7 @@ for script in $(printf '%s\n' "${long[@]}" tests/*/check_*.sh | awk '!seen[$0]++
 done
 for script in tests/parity/*.py; do
   name=$(basename "$script" .py)
-  [ "$name" = keras_net ] || suite "parity-$name" $python "$script" "$build/netc" tests/parity/golden
+  [[ $name =~ ^(keras_net|transfer|training)$ ]] || suite "parity-$name" $python "$script" "$build/netc" tests/parity/golden
 done
 wait
 

@@ -69,8 +69,8 @@ enum { INSTANCE_BYTES = 512 };
 
 /* The C file and the header, whole. */
 void emit_program(const Module *module, const EmitOptions *options, StrBuf *c_file, StrBuf *h_file);
-/* Pieces of it: functions.c (first: it finds who needs what is prepared), tables.c */
-/* `pieces`: the table of what their parts compute, for ModelInfo. */
+/* Parts of it: functions.c (first: it finds who needs what is prepared), tables.c.  `pieces`: the table of
+ * what functions are made of, for ModelInfo. */
 void emit_functions(const Module *module, StrBuf *out, StrBuf *pieces);
 void emit_tables(const Module *module, const EmitOptions *options, StrBuf *out);
 void emit_schedules(const Module *module, StrBuf *out);

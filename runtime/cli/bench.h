@@ -152,10 +152,12 @@ static int bench_compare(const void *left, const void *right) {
 
 enum { BENCH_RUNS = 1000 }; /* at most */
 
-/* Seconds of each piece in each run. */
+/* Seconds of each piece in each run, and the pieces that were computed, in the order of the first run. */
 typedef struct BenchWatch {
   double *seconds; /* [runs][piece_count] */
-  int piece_count, run;
+  bool *seen;
+  int *order;
+  int piece_count, count, run;
   double last; /* when the piece before was done */
 } BenchWatch;
 
@@ -165,71 +167,79 @@ static void bench_piece_done(void *watcher, int piece) {
   double now = system_seconds();
   watch->seconds[(size_t)watch->run * (size_t)watch->piece_count + (size_t)piece] += now - watch->last;
   watch->last = now;
+  if (!watch->seen[piece])
+    watch->order[watch->count++] = piece;
+  watch->seen[piece] = true;
 }
 
-/* Median milliseconds of each piece, 0 for those of other functions; to be freed. */
-static double *bench_pieces(Bench *bench) {
+/* What a layer takes: median milliseconds of its piece, and operations. */
+typedef struct BenchLayer {
+  const ModelPiece *piece;
+  double ms, flops;
+} BenchLayer;
+
+/* The layers of a prediction or step, in the order of the work; to be freed. */
+static BenchLayer *bench_layers(Bench *bench, int *count) {
   size_t pieces = (size_t)bench->info->piece_count;
   BenchWatch watch = {.seconds = system_allocate(BENCH_RUNS * pieces * sizeof(double)),
+                      .seen = system_allocate(pieces * sizeof(bool)),
+                      .order = system_allocate(pieces * sizeof(int)),
                       .piece_count = (int)pieces};
-  double *medians = system_allocate(pieces * sizeof *medians),
-         *times = system_allocate(BENCH_RUNS * sizeof *times);
   ModelState *state = model_state(bench->model);
   state->done = bench_piece_done;
   state->watcher = &watch;
-  double start = system_seconds();
+  double start = system_seconds(), *times = system_allocate(BENCH_RUNS * sizeof *times);
   for (; watch.run < BENCH_RUNS && (watch.run < 3 || system_seconds() - start < 2); watch.run++) {
     watch.last = system_seconds();
     bench_once(bench);
   }
   state->done = NULL;
-  for (size_t piece = 0; piece < pieces; piece++) {
+  BenchLayer *layers = system_allocate((size_t)watch.count * sizeof *layers);
+  for (int i = 0; i < watch.count; i++) {
+    const ModelPiece *piece = &bench->info->pieces[watch.order[i]];
     for (int run = 0; run < watch.run; run++)
-      times[run] = watch.seconds[(size_t)run * pieces + piece];
+      times[run] = watch.seconds[(size_t)run * pieces + (size_t)watch.order[i]];
     qsort(times, (size_t)watch.run, sizeof *times, bench_compare);
-    medians[piece] = times[watch.run / 2] * 1e3;
+    layers[i] = (BenchLayer){piece, times[watch.run / 2] * 1e3,
+                             piece->image_flops * bench->batch + piece->call_flops};
   }
+  *count = watch.count;
   free(times);
+  free(watch.order);
+  free(watch.seen);
   free(watch.seconds);
-  return medians;
+  return layers;
 }
 
-static void bench_layers_json(const Bench *bench, const double *ms) {
-  const char *comma = "";
+static void bench_layers_json(const BenchLayer *layers, int count) {
   fputs(", \"layers\": [", stdout);
-  for (int i = 0; i < bench->info->piece_count; i++) {
-    const ModelPiece *piece = &bench->info->pieces[i];
-    if (ms[i] <= 0)
-      continue;
-    printf("%s\n  {\"layer\": ", comma);
+  for (int i = 0; i < count; i++) {
+    const ModelPiece *piece = layers[i].piece;
+    printf("%s\n  {\"layer\": ", i ? "," : "");
     console_json_text(stdout, piece->layer);
     printf(", \"pass\": \"%s\", \"operators\": \"%s\", \"ms\": %.6g, \"flops\": %.6g}",
-           *piece->pass ? piece->pass : "forward", piece->operators, ms[i],
-           piece->image_flops * bench->batch + piece->call_flops);
-    comma = ",";
+           *piece->pass ? piece->pass : "forward", piece->operators, layers[i].ms, layers[i].flops);
   }
   putchar(']');
 }
 
-static void bench_layers_text(const Bench *bench, const double *ms) {
+static void bench_layers_text(const BenchLayer *layers, int count) {
   int width = 5;
   double sum = 0;
-  for (int i = 0; i < bench->info->piece_count; i++) {
-    const ModelPiece *piece = &bench->info->pieces[i];
+  for (int i = 0; i < count; i++) {
+    const ModelPiece *piece = layers[i].piece;
     int length = (int)(strlen(piece->layer) + (*piece->pass ? 2 + strlen(piece->pass) : 0));
-    width = ms[i] > 0 && length > width ? length : width;
-    sum += ms[i];
+    width = length > width ? length : width;
+    sum += layers[i].ms;
   }
   printf("\n%-*s %10s %6s %9s  operators\n", width, "layer", "ms", "share", "GFLOP/s");
-  for (int i = 0; i < bench->info->piece_count; i++) {
-    const ModelPiece *piece = &bench->info->pieces[i];
-    double flops = piece->image_flops * bench->batch + piece->call_flops;
-    if (ms[i] <= 0)
-      continue;
+  for (int i = 0; i < count; i++) {
+    const ModelPiece *piece = layers[i].piece;
+    double ms = layers[i].ms;
     int length = printf("%s%s%s", piece->layer, *piece->pass ? ", " : "", piece->pass);
-    printf("%*s %10.3f %5.1f%%", width - length, "", ms[i], 100 * ms[i] / sum);
-    if (flops > 0)
-      printf(" %9.1f", flops / ms[i] * 1e-6);
+    printf("%*s %10.3f %5.1f%%", width - length, "", ms, sum > 0 ? 100 * ms / sum : 0);
+    if (layers[i].flops > 0 && ms > 0)
+      printf(" %9.1f", layers[i].flops / ms * 1e-6);
     else
       printf(" %9s", "");
     printf("  %s\n", piece->operators);
@@ -240,7 +250,7 @@ static void bench_layers_text(const Bench *bench, const double *ms) {
 /* ---- the report ---- */
 
 /* About two seconds of runs, their median and spread. */
-static void bench_report(Bench *bench, bool json, bool layers, double load_ms, double first_ms) {
+static void bench_report(Bench *bench, bool json, bool by_layer, double load_ms, double first_ms) {
   double *times = system_allocate(BENCH_RUNS * sizeof *times),
          *prefix = system_allocate(BENCH_RUNS * sizeof *prefix);
   double start = system_seconds();
@@ -251,7 +261,9 @@ static void bench_report(Bench *bench, bool json, bool layers, double load_ms, d
   }
   qsort(times, (size_t)count, sizeof *times, bench_compare);
   qsort(prefix, (size_t)count, sizeof *prefix, bench_compare);
-  double median = times[count / 2], *pieces = layers ? bench_pieces(bench) : NULL;
+  double median = times[count / 2];
+  int layer_count = 0;
+  BenchLayer *layers = by_layer ? bench_layers(bench, &layer_count) : NULL;
   const char *what = bench->train ? "training step" : "prediction";
   if (json)
     printf("{\"what\": \"%s\", \"batch\": %d, \"runs\": %d, \"median_ms\": %.6g, \"min_ms\": %.6g, "
@@ -269,12 +281,12 @@ static void bench_report(Bench *bench, bool json, bool layers, double load_ms, d
   if (!json && bench->train && bench->info->phases[0].feature_floats)
     printf("of this the frozen part, which a run computes once per image: %.3f ms\n", prefix[count / 2]);
   if (json && layers)
-    bench_layers_json(bench, pieces);
+    bench_layers_json(layers, layer_count);
   else if (layers)
-    bench_layers_text(bench, pieces);
+    bench_layers_text(layers, layer_count);
   if (json)
     puts("}");
-  free(pieces);
+  free(layers);
   free(times);
   free(prefix);
 }

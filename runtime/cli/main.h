@@ -27,7 +27,7 @@ static int main_wrong(const char *program, const char *text) {
   return 2;
 }
 
-static int model_main(int argc, char **argv) {
+static int main_command(int argc, char **argv) {
   const char *program = argc ? argv[0] : "model", *word = argc > 1 ? argv[1] : "--help";
   const OptionsCommand *command = NULL;
   Options options;
@@ -71,5 +71,16 @@ static int model_main(int argc, char **argv) {
   default:
     return info_main(&options);
   }
+}
+
+/* What was printed may have nowhere to go, on a full disk: that is no success. */
+static int model_main(int argc, char **argv) {
+  int status = main_command(argc, argv);
+  bool lost = ferror(stdout), late = fflush(stdout) != 0;
+  if (status || (!lost && !late))
+    return status;
+  fprintf(stderr, "error: cannot write to standard output%s%s\n", late ? ": " : "",
+          late ? strerror(errno) : "");
+  return 1;
 }
 #endif

@@ -114,6 +114,27 @@ backward = sum(layer["flops"] for layer in layers if (layer["layer"], layer["pas
 sys.exit(not (0.3 < total / report["median_ms"] < 3 and flops["dense_1", "forward"] == 8 * 2 * 12 * 3 and
               backward == 2 * 8 * 2 * 12 * 3))
 PYTHON
+cat >frozen.net <<'NET'
+network frozen {
+  input(16x16x1)
+  conv2d(8, 3x3, relu)
+  flatten()
+  dense(3, softmax)
+  freeze "conv2d"
+}
+train frozen { loss categorical_crossentropy; optimizer adam; silence NT001, NT002, NT003 }
+NET
+run "$netc" build frozen.net --cflags -O0
+check "a frozen layer" 0
+run ./frozen bench --layers --train
+awk '/^layer /{getline; print $1; exit}' output >first
+echo conv2d >wanted
+same "the frozen layer comes first" first wanted
+for command in "bench --layers" "info --json" "predict data/test --weights a.h5" "eval data/test --weights a.h5" --help; do
+  ./probe $command >/dev/full 2>output
+  status=$?
+  check "$command onto a full disk" 1 "error: cannot write to standard output"
+done
 run ./probe bench --layers --worker
 check "--layers with --worker" 2 "--worker" "--layers"
 

@@ -229,3 +229,7 @@ Value *node_input(const Node *node, int index) {
 bool node_is(const Node *node, OpKind op) {
   return node && node->op->kind == op;
 }
+
+int node_trailing(const Node *node) {
+  return 2 + (node->attr.max_pool && !node_is(node, OP_conv2d)); /* gradients read the places of maxima */
+}

@@ -64,7 +64,7 @@ typedef struct NodeAttr {
   const Layer *depthwise_layer, *expand_layer;
   bool max_pool; /* the output is a 2 x 2 maximum pooling of the convolution's, with where the maxima were as
                     second output in steps; gradients read that of the pooling, and the places as an input */
-  bool masked;   /* conv2d_bwd_x: the last input is what the clamp `act` made of x */
+  bool masked; /* conv2d_bwd_x: the last input is what the clamp `act` made of x; `act` itself is not done */
   int64_t ints[8];
   double floats[4];
   const Call *call; /* loss or optimizer */
@@ -203,6 +203,8 @@ int64_t value_memory_floats(const Value *root);
 int64_t value_slice_floats(const Value *value);
 Value *node_input(const Node *node, int index); /* aborts where there is none */
 bool node_is(const Node *node, OpKind op);      /* false for NULL */
+/* Of a convolution: the number of its first trailing input (bias, residual, mask). */
+int node_trailing(const Node *node);
 /* FLOPs, per image where batched: 2 per multiply-add, 0 for what only moves memory. */
 int64_t node_flops(const Node *node);
 /* Predictions and features are computed in parts of so many images at most: enough to keep the cores busy,

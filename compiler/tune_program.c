@@ -49,14 +49,12 @@ static void add_kernel(Arena *arena, int k, KernelKey key, StrBuf *functions, St
              *arguments = "x, w, e, y";
   if (key.op == OP_conv2d_bwd_x) {
     parameters = "const float *dy, const float *w, const unsigned char *places, const Epilogue *e, float *dx";
-    arguments = winograd ? "dy, w, places, e, dx" : "dy, w, dx";
+    arguments = winograd ? "dy, w, places, e, dx" : "dy, w, e, dx";
   } else if (key.op == OP_conv2d_bwd_w) {
     parameters = "const float *x, const float *dy, const unsigned char *places, float *dw, float *workspace";
     arguments = winograd ? "x, dy, places, dw, workspace" : "x, dy, dw, workspace";
   }
-  const char *unused = winograd || key.op == OP_conv2d ? ""
-                       : key.op == OP_conv2d_bwd_x     ? "  (void)places;\n  (void)e;\n"
-                                                       : "  (void)places;\n";
+  const char *unused = winograd || key.op == OP_conv2d ? "" : "  (void)places;\n";
   strbuf_printf(
       functions,
       "static void kernel_%d(const Conv2d *g, int n, %s,\n                     const Work *work) {\n"
@@ -111,8 +109,7 @@ static void add_pieces(const TuneWork *work, StrBuf *out) {
     const TunePiece *piece = &work->pieces[p];
     const ConvPiece *is = &piece->found->piece;
     const char *conv = strchr(emit_conv2d(&emitter, &is->conv), '{');
-    const Act *does = is->masks ? &is->mask : &piece->found->node->attr.act;
-    const char *act = strchr(emit_act(&emitter, *does), '{');
+    const char *act = strchr(emit_act(&emitter, piece->found->node->attr.act), '{');
     strbuf_printf(out,
                   "    {.conv = %s, .act = %s, .residual = %d, .pool = %d, .reads_pool = %d, .masks = %d, "
                   ".packs = %d, .first = %d, "
@@ -130,7 +127,7 @@ static void add_pieces(const TuneWork *work, StrBuf *out) {
 /* Floats of every buffer: the most that a piece wants. */
 static void add_plan(const TuneWork *work, StrBuf *out) {
   int64_t input = 0, second = 0, output = 0, apart = 0, weights = 0, packed = 0, workspace = 0, scratch = 0;
-  bool pools = false, reads_pools = false, masks = false;
+  bool pools = false, reads_pools = false;
   for (int p = 0; p < work->piece_count; p++) {
     const TunePiece *piece = &work->pieces[p];
     const ConvPiece *is = &piece->found->piece;
@@ -140,10 +137,11 @@ static void add_plan(const TuneWork *work, StrBuf *out) {
     int64_t w = (int64_t)g->kernel_h * g->kernel_w * (g->in_c / g->groups) * g->out_c;
     input = larger(input, is->op == OP_conv2d ? x : y);
     output = larger(output, is->op == OP_conv2d ? y : is->op == OP_conv2d_bwd_x ? x : w);
-    second = larger(second, is->op == OP_conv2d_bwd_w || is->masks ? x : is->residual ? y : 0);
+    second = larger(second, is->op == OP_conv2d_bwd_w || is->masks ? x
+                            : is->residual && is->op == OP_conv2d  ? y
+                                                                   : 0);
     apart = larger(apart, is->reads_pool ? y : is->pool ? y / 4 : 0);
     reads_pools = reads_pools || is->reads_pool;
-    masks = masks || is->masks;
     weights = larger(weights, w);
     pools = pools || is->pool;
     for (int c = 0; c < piece->count; c++) {
@@ -160,17 +158,16 @@ static void add_plan(const TuneWork *work, StrBuf *out) {
                 "pieces,\n    .candidate_count = %d, .piece_count = %d, .isa = VEC_ISA,\n    .input = %lld, "
                 ".second = %lld, .output = %lld, .apart = %lld, .weights = %lld,\n    .packed = %lld, "
                 ".workspace = %lld, "
-                ".scratch = %lld, .flush = %lld,\n    .pool = %s, .unpool = %s, .mask = %s,\n};\n",
+                ".scratch = %lld, .flush = %lld,\n    .pool = %s, .unpool = %s,\n};\n",
                 work->candidate_count, work->piece_count, (long long)input, (long long)second,
                 (long long)output, (long long)apart, (long long)weights, (long long)packed,
                 (long long)workspace, (long long)scratch, (long long)push_out_bytes() / 4,
-                pools ? "maxpool_fwd" : "NULL", reads_pools ? "maxpool_bwd_places" : "NULL",
-                masks ? "act_bwd" : "NULL");
+                pools ? "maxpool_fwd" : "NULL", reads_pools ? "maxpool_bwd_places" : "NULL");
 }
 
 void tune_program(TuneWork *work, StrBuf *out) {
   static const char *const parts[] = {"kernels/conv2d_direct.h", "kernels/conv2d_direct_w.h",
-                                      "kernels/conv2d_winograd.h", "kernels/pool.h", "kernels/eltwise.h"};
+                                      "kernels/conv2d_winograd.h", "kernels/pool.h"};
   StrBuf tables = {0}, before = {0}, after = {0};
   Stitch *stitch = stitch_new();
   stitch_text(stitch, "#ifndef MODEL_AGAIN\n#define _POSIX_C_SOURCE 200809L\n#define _DEFAULT_SOURCE\n"

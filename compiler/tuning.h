@@ -27,8 +27,7 @@ typedef struct ConvPiece {
   bool pool;       /* a 2 x 2 pooling follows that Winograd's kernels can do */
   bool residual;   /* added before the activation */
   bool reads_pool; /* dy is the gradient of a 2 x 2 pooling, which Winograd's kernels read instead */
-  bool masks;      /* the gradient of a clamp follows, which Winograd's kernels do on the way */
-  Act mask;        /* that clamp */
+  bool masks;      /* the gradient of a clamp is done on the way */
 } ConvPiece;
 
 /* How to compute it. */

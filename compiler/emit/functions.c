@@ -170,8 +170,8 @@ static GroupWork group_work(const Emitter *emitter, const Node *first, const Nod
   StrBuf operators = {0};
   for (const Node *node = first; node != end; node = node->next) {
     strbuf_printf(&operators, "%s%s", node == first ? "" : ", ", node->op->name);
-    *(node->out_count && !node->out[0]->batched && !node->in[0]->batched ? &work.once : &work.per_image) +=
-        node_flops(node);
+    bool batched = !node->out_count || node->out[0]->batched || (node->in_count && node->in[0]->batched);
+    *(batched ? &work.per_image : &work.once) += node_flops(node);
   }
   work.operators = arena_strdup(emitter->arena, operators.text);
   strbuf_free(&operators);

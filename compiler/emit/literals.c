@@ -114,10 +114,10 @@ const char *emit_epilogue(Emitter *emitter, const Node *node, int first) {
   const char *more = "";
   if (node->attr.masked)
     more = arena_printf(emitter->arena, ", .mask = %s", emit_value(emitter, node->in[node->in_count - 1]));
-  else if (node->attr.max_pool && node->out_count > 1)
+  else if (node->attr.max_pool && node_is(node, OP_conv2d) && node->out_count > 1)
     more = arena_printf(emitter->arena, ", .max_pool = true, .places = (unsigned char *)%s",
                         emit_value(emitter, node->out[1]));
-  else if (node->attr.max_pool)
+  else if (node->attr.max_pool && node_is(node, OP_conv2d))
     more = ", .max_pool = true";
   return epilogue(emitter, emit_optional(emitter, node, node->attr.has_bias, first),
                   emit_optional(emitter, node, node->attr.has_residual, first + node->attr.has_bias),

@@ -33,6 +33,12 @@ static void channel_sum_emit(Emitter *e, const Node *node) {
             emit_value(e, node->out[0]));
 }
 
+/* zeros(): a gradient that is known (passes/fuse_norm.c). */
+static void zeros_emit(Emitter *e, const Node *node) {
+  emit_line(e, "memset(%s, 0, %lld * sizeof(float));", emit_value(e, node->out[0]),
+            (long long)value_floats(node->out[0]));
+}
+
 const OpDef op_bias_add = {
     .kind = OP_bias_add,
     .name = "bias_add",
@@ -46,4 +52,11 @@ const OpDef op_channel_sum = {
     .name = "channel_sum",
     .not_differentiable = true,
     .emit = channel_sum_emit,
+};
+
+const OpDef op_zeros = {
+    .kind = OP_zeros,
+    .name = "zeros",
+    .not_differentiable = true,
+    .emit = zeros_emit,
 };

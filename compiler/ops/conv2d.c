@@ -38,7 +38,8 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
   return true;
 }
 
-/* ---- IR: conv2d(x, w [, bias] [, residual]), its two gradients, and packing ---- */
+/* ---- IR: conv2d(x, w [, bias] [, residual]), its two gradients, and packing.  conv2d_bwd_x(dy, w [, places]
+ * [, bias] [, residual] [, mask]), conv2d_bwd_w(x, dy [, places]). ---- */
 
 static Value *conv2d_lower(Builder *builder, const Layer *layer, Value **inputs) {
   Conv2d g = lower_conv(layer, inputs[0]->shape, layer->shape, (int)call_int(&layer->call, "groups"));
@@ -100,21 +101,19 @@ static void conv2d_emit(Emitter *e, const Node *node) {
   forward_emit(e, node, attr->few_below ? "  " : "", attr->algorithm, node->in[1]);
 }
 
-/* Where the maxima of a pooling that was worked in were, and the mask of an activation (see select_pool.c).
- */
+/* Where the maxima of a pooling that was worked in were (see select_pool.c). */
 static const char *places_text(Emitter *e, const Node *node) {
   return node->attr.max_pool ? arena_printf(e->arena, "(const unsigned char *)%s", emit_value(e, node->in[2]))
                              : "NULL";
 }
 
 static void conv2d_bwd_x_emit(Emitter *e, const Node *node) {
-  const char *winograds = conv_tile(node->attr.algorithm)
-                              ? arena_printf(e->arena, ", %s, %s", places_text(e, node),
-                                             node->attr.masked ? emit_epilogue(e, node, 2) : "NULL")
-                              : "";
-  emit_line(e, "conv2d_bwd_x_%s%s, n, %s, %s%s, %s, &m->work);", kernel(e, node, ""),
-            emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
-            winograds, emit_value(e, node->out[0]));
+  const NodeAttr *attr = &node->attr;
+  bool ends = attr->has_bias || attr->has_residual || attr->masked || attr->act.kind != ACT_LINEAR;
+  emit_line(e, "conv2d_bwd_x_%s%s, n, %s, %s%s, %s, %s, &m->work);", kernel(e, node, ""),
+            emit_conv2d(e, &attr->conv), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
+            conv_tile(attr->algorithm) ? arena_printf(e->arena, ", %s", places_text(e, node)) : "",
+            ends ? emit_epilogue(e, node, node_trailing(node)) : "NULL", emit_value(e, node->out[0]));
 }
 
 static void conv2d_bwd_w_emit(Emitter *e, const Node *node) {

@@ -1,14 +1,17 @@
 /* Puts bias, residual addition and activation into the epilogue of the convolution or dense layer they
- * follow, and a dense layer's update into its weight gradient, so that each value moves through memory once;
- * takes gradients of activations before those of a pooling.
+ * follow, the sum with another gradient and the gradient of a clamp into that of a convolution's input, and a
+ * dense layer's update into its weight gradient, so that each value moves through memory once; takes
+ * gradients of activations before those of a pooling.
  *
  * Convolutions add the bias after the sum, as the separate operations do; dense layers start their sums from
  * it, which rounds differently. */
 #include "passes.h"
 #include "fuse.h"
+#include "../kernel_sizes.h"
 
 static bool has_epilogue(const Node *node) {
-  return node_is(node, OP_conv2d) || node_is(node, OP_dense) || node_is(node, OP_depthwise_conv2d);
+  return node_is(node, OP_conv2d) || node_is(node, OP_conv2d_bwd_x) || node_is(node, OP_dense) ||
+         node_is(node, OP_depthwise_conv2d);
 }
 
 /* The node whose only user is `user`, through its input `index`, if it can take on more work. */
@@ -32,12 +35,17 @@ void fuse_take_over(Function *function, Node *producer, Node *user) {
   ir_remove(user);
 }
 
-void fuse_add_input(Node *node, Value *value) {
+void fuse_insert_input(Node *node, int index, Value *value) {
   Value **in = arena_array(node->function->module->arena, Value *, node->in_count + 2);
   for (int i = 0; i < node->in_count; i++)
-    in[i] = node->in[i];
-  in[node->in_count++] = value;
+    in[i + (i >= index)] = node->in[i];
+  in[index] = value;
   node->in = in;
+  node->in_count++;
+}
+
+void fuse_add_input(Node *node, Value *value) {
+  fuse_insert_input(node, node->in_count, value);
 }
 
 static bool fuse_bias(Function *function, Node *bias) {
@@ -69,6 +77,19 @@ static bool fuse_activation(Function *function, Node *activation) {
   Node *producer = feeding(function, activation, 0);
   if (!producer)
     return false;
+  producer->attr.act = activation->attr.act;
+  fuse_take_over(function, producer, activation);
+  return true;
+}
+
+/* activation_bwd(conv2d_bwd_x(dy, w), y) where the activation is a clamp: a mask. */
+static bool fuse_mask(Function *function, Node *activation) {
+  Node *producer = feeding(function, activation, 0);
+  if (!node_is(producer, OP_conv2d_bwd_x) || !producer->backward || activation->attr.ints[0] ||
+      !kernel_act_is_clamp(activation->attr.act))
+    return false;
+  fuse_add_input(producer, activation->in[1]);
+  producer->attr.masked = true;
   producer->attr.act = activation->attr.act;
   fuse_take_over(function, producer, activation);
   return true;
@@ -160,6 +181,8 @@ static bool fuse_node(Function *function, Node *node) {
     return exchange_pool(function, node) || fuse_loss(function, node);
   case OP_softmax_bwd:
     return fuse_loss(function, node);
+  case OP_channel_sum:
+    return fuse_norm_bias(function, node);
   case OP_update:
     return fuse_update(function, node);
   default:
@@ -174,6 +197,11 @@ void pass_fuse(Module *module) {
     for (Node *node = function->first, *next; node; node = next) {
       next = node->next;
       if (fuse_node(function, node))
+        ir_count_uses(function);
+    }
+    for (Node *node = function->first, *next; node; node = next) { /* now that they stand where they stay */
+      next = node->next;
+      if (node_is(node, OP_activation_bwd) && fuse_mask(function, node))
         ir_count_uses(function);
     }
     fuse_pool_places(function);

@@ -1,7 +1,8 @@
 /* What stands around a BatchNorm of a training step goes into it: the sum with a residual and the activation
  * after it into the pass that normalises, the activation's gradient into that of the BatchNorm, which makes
  * what it needs of the activation from its own input again.  So the activation's result is kept only where
- * something else reads it, and passes/recompute can make it again from what the gradient reads anyway. */
+ * something else reads it, and passes/recompute can make it again from what the gradient reads anyway.  A
+ * bias before it has no gradient. */
 #include "passes.h"
 #include "fuse.h"
 
@@ -71,5 +72,25 @@ bool fuse_norm_activation(Function *function, Node *activation) {
     fuse_slope(norm, slope, back);
   norm->attr.act = activation->attr.act;
   fuse_take_over(function, norm, activation);
+  return true;
+}
+
+/* channel_sum(dx of batchnorm_train_bwd) -> zeros: the mean takes back whatever is added to a channel, so the
+ * loss does not depend on a bias before it.  What a sum of rounded terms gives instead is noise, which
+ * optimizers that divide by its size would follow. */
+bool fuse_norm_bias(Function *function, Node *sum) {
+  const Value *dx = sum->in[0];
+  if (dx->kind != VALUE_TEMP || !node_is(dx->def, OP_batchnorm_train_bwd) || dx->def_output ||
+      !shape_equal(dx->shape, dx->def->in[1]->shape))
+    return false;
+  Builder builder = {.module = function->module,
+                     .function = function,
+                     .layer = sum->layer,
+                     .backward = sum->backward,
+                     .phase = function->phase,
+                     .before = sum};
+  Node *zeros = ir_node(&builder, OP_zeros, 0, NULL);
+  ir_replace(function, sum->out[0], ir_output(zeros, sum->out[0]->shape, false, sum->out[0]->name));
+  ir_remove(sum);
   return true;
 }

@@ -42,11 +42,8 @@ void pass_hoist(Module *module);      /* hoist.c */
 void pass_microbatch(Module *module); /* microbatch.c */
 void pass_recompute(Module *module);  /* recompute.c */
 void pass_schedule(Module *module);   /* schedule.c */
-/* select_pool.c: lets the gradients of Winograd convolutions read through what stands between them. */
+/* select_pool.c: lets the gradients of Winograd convolutions read through the pooling between them. */
 void select_through(Function *function);
-/* The gradient of a clamp that a gradient by x could do, were it Winograd's; or NULL.  Uses must be counted.
- */
-Node *select_mask(const Node *conv);
 /* Windows of 2 x 2 pixels side by side. */
 bool pool_is_pairs(const Pool2d *pool);
 /* Moves the updates of one training step forward. */

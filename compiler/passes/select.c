@@ -77,17 +77,16 @@ static Value *add_pack(Node *node, Value *w, ConvAlgorithm algorithm) {
 /* ---- the model ---- */
 
 /* Cost of a choice at n images, with what an algorithm that rounds more must save, and with what its kernels
- * do not do on the way: a pooling, pooled gradients written out and read, a mask applied. */
+ * do not do on the way: a pooling, pooled gradients written out and read. */
 static double choice_cost(const Node *node, ConvChoice choice, int n, bool is_settled) {
   ConvAlgorithm algorithm = n < choice.few_below ? choice.few : choice.algorithm;
   double cost = conv_cost(node->function->module, &node->attr.conv, node->op->kind, algorithm, n, is_settled);
   const Conv2d *conv = &node->attr.conv;
-  double y = (double)conv->out_h * conv->out_w * conv->out_c,
-         x = (double)conv->in_h * conv->in_w * conv->in_c, floats = 0;
+  double y = (double)conv->out_h * conv->out_w * conv->out_c, floats = 0;
   if (node_is(node, OP_conv2d))
     floats = pool_to_take(node) && !tuning_choice_pools(choice) ? 2 * y : 0;
   else if (algorithm == CONV_DIRECT)
-    floats = (reads_pool(node) ? 2 * y : 0) + (select_mask(node) ? 3 * x : 0);
+    floats = reads_pool(node) ? 2 * y : 0;
   cost += n * conv_pass_cost(node->function->module, floats);
   cost /= algorithm == CONV_DIRECT ? 1 : 1 - LEAST_GAIN;
   return conv_tile(algorithm) > 4 ? cost / (1 - LEAST_GAIN_OF_LARGE) : cost;
@@ -167,13 +166,9 @@ static void select_node(Module *module, Node *node) {
                        .conv = node->attr.conv,
                        .settled = !node_is(node, OP_conv2d_bwd_w) && settled(node->function, node->in[1]),
                        .pool = pool != NULL,
-                       .residual = node->attr.has_residual};
-    if (!node_is(node, OP_conv2d)) {
-      const Node *mask = select_mask(node);
-      piece.reads_pool = reads_pool(node);
-      piece.masks = mask != NULL;
-      piece.mask = mask ? mask->attr.act : (Act){ACT_LINEAR, 0, 0, 0};
-    }
+                       .residual = node->attr.has_residual,
+                       .reads_pool = !node_is(node, OP_conv2d) && reads_pool(node),
+                       .masks = node->attr.masked};
     tuning_choose(module->tuning, module->diag, &piece, node, &choice);
   }
   node->attr.algorithm = choice.algorithm;

@@ -1,11 +1,8 @@
-/* What stands between the gradients of Winograd convolutions in a training step goes into them:
- *   - the gradient of a 2 x 2 pooling: tiles are read from the pooling's gradient and the places of the
- * maxima, so that the gradient of the convolution's output, four times as large, is never made;
- *   - the gradient of an activation that is a clamp: tiles are masked as they are stored, in place of what
- * the activation made. */
+/* The gradient of a 2 x 2 pooling between Winograd convolutions in a training step goes into those that read
+ * it: tiles are read from the pooling's gradient and the places of the maxima, so that the gradient of the
+ * convolution's output, four times as large, is never made. */
 #include "passes.h"
 #include "fuse.h"
-#include "../kernel_sizes.h"
 
 bool pool_is_pairs(const Pool2d *g) {
   return g->pool_h == 2 && g->pool_w == 2 && g->stride_h == 2 && g->stride_w == 2 && !g->pad_top &&
@@ -18,7 +15,7 @@ static bool reads_through(const Node *user, const Value *dy) {
     return true;
   return ((node_is(user, OP_conv2d_bwd_w) && user->in[1] == dy && user->in[0] != dy) ||
           (node_is(user, OP_conv2d_bwd_x) && user->in[0] == dy)) &&
-         conv_tile(user->attr.algorithm) && !user->attr.max_pool && !user->attr.masked;
+         conv_tile(user->attr.algorithm) && !user->attr.max_pool;
 }
 
 static bool read_through_pool(Function *function, Node *pool) {
@@ -33,31 +30,10 @@ static bool read_through_pool(Function *function, Node *pool) {
     user->in[node_is(user, OP_conv2d_bwd_w)] = pool->in[0];
     if (node_is(user, OP_channel_sum)) /* all of it goes somewhere, unless its window is empty */
       continue;
-    fuse_add_input(user, pool->in[1]);
+    fuse_insert_input(user, 2, pool->in[1]);
     user->attr.max_pool = true;
   }
   ir_remove(pool);
-  return true;
-}
-
-Node *select_mask(const Node *conv) {
-  const Value *dy = conv->out[0];
-  Node *activation = dy->use_count == 1 ? dy->uses[0] : NULL;
-  return node_is(conv, OP_conv2d_bwd_x) && conv->backward && node_is(activation, OP_activation_bwd) &&
-                 activation->in[0] == dy && !activation->attr.ints[0] &&
-                 kernel_act_is_clamp(activation->attr.act) && !ir_is_result(conv->function, dy)
-             ? activation
-             : NULL;
-}
-
-static bool mask(Function *function, Node *activation) {
-  Node *conv = activation->in[0]->kind == VALUE_TEMP ? activation->in[0]->def : NULL;
-  if (!conv || select_mask(conv) != activation || !conv_tile(conv->attr.algorithm) || conv->attr.masked)
-    return false;
-  fuse_add_input(conv, activation->in[1]);
-  conv->attr.masked = true;
-  conv->attr.act = activation->attr.act;
-  fuse_take_over(function, conv, activation);
   return true;
 }
 
@@ -65,8 +41,7 @@ void select_through(Function *function) {
   ir_count_uses(function);
   for (Node *node = function->first, *next; node; node = next) {
     next = node->next;
-    if (node_is(node, OP_maxpool_bwd) ? read_through_pool(function, node)
-                                      : node_is(node, OP_activation_bwd) && mask(function, node))
+    if (node_is(node, OP_maxpool_bwd) && read_through_pool(function, node))
       ir_count_uses(function);
   }
 }

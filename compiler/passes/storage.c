@@ -166,6 +166,16 @@ static bool dies_into(const Function *function, const Node *node, int k, const i
   return true;
 }
 
+/* Of a convolution: the number of the input that its output may take the place of, though it is not the
+ * first: what is added to it, or with Winograd the mask; or -1. */
+static int written_over(const Node *node) {
+  if (!node_is(node, OP_conv2d) && !node_is(node, OP_conv2d_bwd_x))
+    return -1;
+  if (node->attr.has_residual)
+    return node_trailing(node) + node->attr.has_bias;
+  return node->attr.masked && conv_tile(node->attr.algorithm) ? node->in_count - 1 : -1;
+}
+
 void storage_share(Function *function, bool in_place, int *born, int *last) {
   find_last_uses(function, last);
   for (Node *node = function->first; node; node = node->next)
@@ -202,8 +212,9 @@ void storage_share(Function *function, bool in_place, int *born, int *last) {
     if (node_is(node, OP_maxpool_bwd) && node->in_count == 3 && kernel_pool_windows_apart(&node->attr.pool) &&
         dies_into(function, node, 1, last))
       share(node->out[0], node->in[1], last);
-  for (Node *node = function->first; node; node = node->next)
-    if (node_is(node, OP_conv2d_bwd_x) && node->attr.masked &&
-        dies_into(function, node, node->in_count - 1, last))
-      share(node->out[0], node->in[node->in_count - 1], last);
+  for (Node *node = function->first; node; node = node->next) {
+    int over = written_over(node);
+    if (over >= 0 && dies_into(function, node, over, last))
+      share(node->out[0], node->in[over], last);
+  }
 }

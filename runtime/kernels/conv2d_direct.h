@@ -70,12 +70,10 @@ static void conv2d_fwd_direct(const Conv2d *g, int n, const float *x, const floa
   ConvGrid grid = conv2d_fwd_grid(g);
   size_t group_floats = conv2d_fwd_direct_packed_floats(g) / (size_t)g->groups;
   for (int group = 0; group < g->groups; group++) {
-    Epilogue moved = e ? *e : (Epilogue){0};
-    if (moved.bias)
-      moved.bias += group * grid.channels;
-    if (moved.residual)
-      moved.residual += group * grid.channels;
-    conv_grid_run(&grid, n, x + group * grid.depth, packed + (size_t)group * group_floats, e ? &moved : NULL,
+    Epilogue own;
+    if (e)
+      own = epilogue_from(e, 0, group * grid.channels);
+    conv_grid_run(&grid, n, x + group * grid.depth, packed + (size_t)group * group_floats, e ? &own : NULL,
                   y + group * grid.channels, work);
   }
 }
@@ -180,17 +178,24 @@ static size_t conv2d_bwd_x_direct_scratch_floats(const Conv2d *g) {
   return most;
 }
 
-/* dx = gradient of x for dy, dx overwritten.  With a stride, the pixels of dx fall into stride_h * stride_w
- * phases, each a convolution of dy with the taps that reach it. */
-static void conv2d_bwd_x_direct(const Conv2d *g, int n, const float *dy, const float *packed, float *dx,
-                                const Work *work) {
+/* dx = gradient of x for dy, dx overwritten; with an epilogue `e` (or NULL) what that makes of it, in
+ * channels of x; dx may be e->residual.  With a stride, the pixels of dx fall into stride_h *
+ * stride_w phases, each a convolution of dy with the taps that reach it. */
+static void conv2d_bwd_x_direct(const Conv2d *g, int n, const float *dy, const float *packed,
+                                const Epilogue *e, float *dx, const Work *work) {
+  /* Pixels that no tap reaches become what they are. */
+  bool stays = e && e->residual == dx && !e->bias && !e->mask && e->act.kind == ACT_LINEAR;
   for (int phase = 0; phase < g->stride_h * g->stride_w; phase++) {
     ConvPhase h, w;
     ConvGrid grid = conv2d_bwd_x_grid(g, phase / g->stride_w, phase % g->stride_w, &h, &w);
     size_t group_floats = conv_blocks_floats(grid.channels) * (size_t)(h.taps * w.taps) * (size_t)grid.depth;
-    for (int group = 0; group < g->groups; group++)
-      conv_grid_run(&grid, n, dy + group * grid.depth, packed + (size_t)group * group_floats, NULL,
+    for (int group = 0; group < g->groups && !(stays && h.taps * w.taps == 0); group++) {
+      Epilogue own;
+      if (e)
+        own = epilogue_from(e, 0, group * grid.channels);
+      conv_grid_run(&grid, n, dy + group * grid.depth, packed + (size_t)group * group_floats, e ? &own : NULL,
                     dx + group * grid.channels, work);
+    }
     packed += (size_t)g->groups * group_floats;
   }
 }

@@ -138,37 +138,56 @@ static TileFetch conv_ahead(const ConvGrid *c, const ConvTask *task, int k_end, 
                     channels * taps * c->depth, (int)tiles * lines);
 }
 
+/* What the tiles of a convolution share. */
+typedef struct ConvTiles {
+  const ConvGrid *grid;
+  const float *x, *packed;
+  EpilogueEnd end;
+  float *y;
+} ConvTiles;
+
+/* What a tile of channels [k, k_end), at most TILE_COLUMNS of them, does with its sums.  first, last: its
+ * products are the first and the last of these sums. */
+static inline TileOut conv_tile_out(const ConvTiles *t, const ptrdiff_t *at, int k, int k_end, bool first,
+                                    bool last) {
+  const Epilogue *e = t->end.e;
+  return (TileOut){.at = at,
+                   .y = t->y + k,
+                   .columns = k_end - k < TILE_COLUMNS ? k_end - k : TILE_COLUMNS,
+                   .bias = e && e->bias ? e->bias + k : NULL,
+                   .residual = e && e->residual ? e->residual + k : NULL,
+                   .accumulate = !first,
+                   .low = last ? t->end.low : -INFINITY,
+                   .high = last ? t->end.high : INFINITY};
+}
+
 /* One tile of pixels times channels [first_channel, last_channel), first_channel a multiple of TILE_COLUMNS.
  */
-static void conv_grid_tile(const ConvGrid *c, int pixels, int first_tap, int taps, const float *const *a,
-                           const ptrdiff_t *at, const float *packed, TileFetch *fetch, const Epilogue *e,
-                           bool clamp, float low, float high, int first_channel, int last_channel, float *y) {
-  int all_taps = c->taps_h * c->taps_w;
-  ptrdiff_t block = (ptrdiff_t)all_taps * c->depth * TILE_BLOCK;
+static void conv_grid_tile(const ConvTiles *t, int pixels, int first_tap, int taps, const float *const *a,
+                           const ptrdiff_t *at, TileFetch *fetch, int first_channel, int last_channel) {
+  int depth = t->grid->depth, all_taps = t->grid->taps_h * t->grid->taps_w;
+  ptrdiff_t block = (ptrdiff_t)all_taps * depth * TILE_BLOCK;
   bool first = first_tap == 0, last = first_tap + taps == all_taps, asks = fetch && fetch->place;
-  TileOut out = {
-      .at = at, .accumulate = !first, .low = last ? low : -INFINITY, .high = last ? high : INFINITY};
   for (int k = first_channel; k < last_channel; k += TILE_COLUMNS) {
-    out.columns = last_channel - k < TILE_COLUMNS ? last_channel - k : TILE_COLUMNS;
-    out.y = y + k;
-    out.bias = e && e->bias ? e->bias + k : NULL;
-    out.residual = e && e->residual ? e->residual + k : NULL;
-    const float *b = packed + k / TILE_BLOCK * block + (ptrdiff_t)first_tap * c->depth * TILE_BLOCK;
-    if (first && all_taps * c->depth > CONV_SHORT_SUM)
+    TileOut out = conv_tile_out(t, at, k, last_channel, first, last);
+    const float *b = t->packed + k / TILE_BLOCK * block + (ptrdiff_t)first_tap * depth * TILE_BLOCK;
+    if (first && all_taps * depth > CONV_SHORT_SUM)
       tile_ask_to_write(&out, pixels);
-    tile_multiply(pixels, taps, c->depth, a, b, block, asks ? fetch : NULL, &out);
+    if (last)
+      epilogue_ask(&t->end, k, at, pixels, out.columns);
+    tile_multiply(pixels, taps, depth, a, b, block, asks ? fetch : NULL, &out);
     if (asks)
-      fetch->place += taps * c->depth * fetch->step;
-    if (last && !clamp)
-      epilogue_activate(&e->act, out.y, at, pixels, out.columns);
+      fetch->place += taps * depth * fetch->step;
+    if (last && t->end.rest)
+      epilogue_rest(t->end.e, t->y, k, at, pixels, out.columns);
   }
 }
 
 /* The tile of `pixels` rows from pixel `first` on, channels [d0, d1) of the input and [k, k_end) of the
  * output, in a flat grid; fetch.place may be NULL. */
-static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, int d0, int d1, int k, int k_end,
-                           const float *x, const float *packed, TileFetch fetch, const Epilogue *e,
-                           bool clamp, float low, float high, float *y) {
+static void conv_flat_tile(const ConvTiles *t, int64_t first, int pixels, int d0, int d1, int k, int k_end,
+                           TileFetch fetch) {
+  const ConvGrid *c = t->grid;
   float copy[TILE_ROWS * (CONV_FLAT_DEPTH + TILE_BLOCK)];
   bool copies = conv_flat_copies(c);
   int step = copies ? CONV_FLAT_DEPTH : d1 - d0;
@@ -179,30 +198,26 @@ static void conv_flat_tile(const ConvGrid *c, int64_t first, int pixels, int d0,
     bool last = d + depth == c->depth;
     for (int r = 0; r < TILE_ROWS; r++) {
       ptrdiff_t pixel = (ptrdiff_t)first + (r < pixels ? r : 0);
-      a[r] = x + pixel * c->in_ld + d;
+      a[r] = t->x + pixel * c->in_ld + d;
       at[r] = pixel * c->out_ld;
       if (copies && r < pixels)
-        a[r] = memcpy(copy + (ptrdiff_t)r * (CONV_FLAT_DEPTH + TILE_BLOCK), a[r], (size_t)depth * sizeof *x);
+        a[r] =
+            memcpy(copy + (ptrdiff_t)r * (CONV_FLAT_DEPTH + TILE_BLOCK), a[r], (size_t)depth * sizeof *t->x);
       else if (copies)
         a[r] = copy;
     }
     for (int column = k; column < k_end; column += TILE_COLUMNS) {
-      TileOut out = {.at = at,
-                     .y = y + column,
-                     .columns = k_end - column < TILE_COLUMNS ? k_end - column : TILE_COLUMNS,
-                     .bias = e && e->bias ? e->bias + column : NULL,
-                     .residual = e && e->residual ? e->residual + column : NULL,
-                     .accumulate = d > 0,
-                     .low = last ? low : -INFINITY,
-                     .high = last ? high : INFINITY};
+      TileOut out = conv_tile_out(t, at, column, k_end, d == 0, last);
       if (d == 0)
         tile_ask_to_write(&out, pixels);
-      tile_multiply(pixels, 1, depth, a, packed + column / TILE_BLOCK * block + (ptrdiff_t)d * TILE_BLOCK,
+      if (last)
+        epilogue_ask(&t->end, column, at, pixels, out.columns);
+      tile_multiply(pixels, 1, depth, a, t->packed + column / TILE_BLOCK * block + (ptrdiff_t)d * TILE_BLOCK,
                     block, fetch.place ? &fetch : NULL, &out);
       if (fetch.place)
         fetch.place += depth * fetch.step;
-      if (last && !clamp)
-        epilogue_activate(&e->act, out.y, at, pixels, out.columns);
+      if (last && t->end.rest)
+        epilogue_rest(t->end.e, t->y, column, at, pixels, out.columns);
     }
   }
 }
@@ -218,18 +233,18 @@ static inline TileFetch conv_soon(const ConvGrid *c, const ConvTask *task) {
 
 /* conv_grid_task for a flat grid, where pixels need not be looked for; near: x is in a cache that is not
  * shared. */
-static void conv_flat_task(const ConvGrid *c, const ConvTask *task, bool near, const float *x,
-                           const float *packed, const Epilogue *e, bool clamp, float low, float high,
-                           float *y) {
+static void conv_flat_task(const ConvTiles *t, const ConvTask *task, bool near) {
+  const ConvGrid *c = t->grid;
+  const Epilogue *e = t->end.e;
   int group = conv_channel_group(c, task);
   int part = conv_flat_depth(c, task);
   TileFetch soon = conv_soon(c, task);
   for (int k = task->k0; k < task->k1; k += group) {
     int k_end = k + group < task->k1 ? k + group : task->k1;
     int lines = part * conv_ceil(k_end - k, TILE_COLUMNS);
-    TileFetch ahead = conv_ahead(c, task, k_end, lines, packed);
+    TileFetch ahead = conv_ahead(c, task, k_end, lines, t->packed);
     /* Where weights need not be asked for, what the next tile reads. */
-    const float *rows = e && e->residual ? e->residual : !near && c->in_ld < 2 * c->depth ? x : NULL;
+    const float *rows = e && e->residual ? e->residual : !near && c->in_ld < 2 * c->depth ? t->x : NULL;
     int ld = e && e->residual ? c->out_ld : c->in_ld;
     TileFetch pixels = tile_fetch(NULL, TILE_ROWS * ld, lines);
     for (int d = 0; d < c->depth; d += part) {
@@ -237,8 +252,8 @@ static void conv_flat_task(const ConvGrid *c, const ConvTask *task, bool near, c
       for (int64_t tile = task->begin; tile < task->end; tile += TILE_ROWS) {
         int64_t left = task->end - tile;
         pixels.place = rows && !d && left > TILE_ROWS ? rows + (ptrdiff_t)(tile + TILE_ROWS) * ld : NULL;
-        conv_flat_tile(c, tile, left < TILE_ROWS ? (int)left : TILE_ROWS, d, d_end, k, k_end, x, packed,
-                       ahead.place ? ahead : (soon.place ? soon : pixels), e, clamp, low, high, y);
+        conv_flat_tile(t, tile, left < TILE_ROWS ? (int)left : TILE_ROWS, d, d_end, k, k_end,
+                       ahead.place ? ahead : (soon.place ? soon : pixels));
         if (ahead.place)
           ahead.place += lines * ahead.step;
         else if (soon.place)
@@ -249,13 +264,11 @@ static void conv_flat_task(const ConvGrid *c, const ConvTask *task, bool near, c
 }
 
 /* zero: a pixel of zeros. */
-static void conv_grid_task(const ConvGrid *c, const ConvTask *task, const float *x, const float *zero,
-                           const float *packed, const Epilogue *e, float *y) {
-  float low = -INFINITY, high = INFINITY;
-  bool clamp = e ? act_is_clamp(&e->act, &low, &high) : true;
+static void conv_grid_task(const ConvTiles *t, const ConvTask *task, const float *zero) {
+  const ConvGrid *c = t->grid;
   int all_taps = c->taps_h * c->taps_w;
   if (conv_grid_flat(c)) {
-    conv_flat_task(c, task, false, x, packed, e, clamp, low, high, y);
+    conv_flat_task(t, task, false);
     return;
   }
   const float *a[TILE_TAPS * TILE_ROWS];
@@ -264,7 +277,7 @@ static void conv_grid_task(const ConvGrid *c, const ConvTask *task, const float 
   for (int k = task->k0; k < task->k1; k += group) {
     int k_end = k + group < task->k1 ? k + group : task->k1;
     TileFetch ahead =
-        conv_ahead(c, task, k_end, all_taps * c->depth * conv_ceil(k_end - k, TILE_COLUMNS), packed);
+        conv_ahead(c, task, k_end, all_taps * c->depth * conv_ceil(k_end - k, TILE_COLUMNS), t->packed);
     for (int64_t tile = task->begin; tile < task->end; tile += TILE_ROWS) {
       int pixels = task->end - tile < TILE_ROWS ? (int)(task->end - tile) : TILE_ROWS;
       int64_t row = tile / c->columns;
@@ -277,11 +290,11 @@ static void conv_grid_task(const ConvGrid *c, const ConvTask *task, const float 
         ptrdiff_t image2 = image;
         for (int r = 0; r < TILE_ROWS; r++) {
           if (r >= pixels) {
-            for (int t = 0; t < taps; t++)
-              a[t * TILE_ROWS + r] = a[t * TILE_ROWS];
+            for (int u = 0; u < taps; u++)
+              a[u * TILE_ROWS + r] = a[u * TILE_ROWS];
             continue;
           }
-          const float *from = x + image2 * c->in_h * c->in_w * c->in_ld;
+          const float *from = t->x + image2 * c->in_h * c->in_w * c->in_ld;
           conv_grid_pointers(c, from, zero, i2, j2, first, taps, a + r);
           at[r] = ((image2 * c->out_h + i2 * c->out_step_h + c->out_h0) * c->out_w + j2 * c->out_step_w +
                    c->out_w0) *
@@ -294,7 +307,7 @@ static void conv_grid_task(const ConvGrid *c, const ConvTask *task, const float 
             }
           }
         }
-        conv_grid_tile(c, pixels, first, taps, a, at, packed, &ahead, e, clamp, low, high, k, k_end, y);
+        conv_grid_tile(t, pixels, first, taps, a, at, &ahead, k, k_end);
         first += TILE_TAPS;
       } while (first < all_taps);
     }
@@ -324,23 +337,23 @@ static inline void conv_ask_to_write(const ConvGrid *c, int pixels, const float 
       VEC_FETCH_TO_WRITE(y + (ptrdiff_t)r * c->out_ld + k);
 }
 
-/* The narrow path: copies the rows under grid rows [i0, i1) of one image with their padding, then takes each
- * kernel row as one tap.  `copy` has conv_grid_scratch_floats. */
-static void conv_grid_narrow_rows(const ConvGrid *c, int i0, int i1, const float *image, float *copy,
-                                  const float *packed, const Epilogue *e, float *y) {
+/* The narrow path: copies the rows under grid rows [i0, i1) of one image, which t->x and t->y are of, with
+ * their padding, then takes each kernel row as one tap.  `copy` has conv_grid_scratch_floats. */
+static void conv_grid_narrow_rows(const ConvTiles *t, int i0, int i1, float *copy) {
+  const ConvGrid *c = t->grid;
   int width = conv_narrow_width(c), depth = c->depth;
   int h0 = i0 * c->step_h + c->tap_h;
   int input_rows = (i1 - i0 - 1) * c->step_h + (c->taps_h - 1) * c->tap_step_h + 1;
   for (int h = 0; h < input_rows; h++) {
     bool outside = h0 + h < 0 || h0 + h >= c->in_h;
-    conv_narrow_copy(c, outside ? NULL : image + (ptrdiff_t)(h0 + h) * c->in_w * c->in_ld, c->tap_w, width,
+    conv_narrow_copy(c, outside ? NULL : t->x + (ptrdiff_t)(h0 + h) * c->in_w * c->in_ld, c->tap_w, width,
                      copy + (ptrdiff_t)h * width * depth);
   }
-  float low = -INFINITY, high = INFINITY;
-  bool clamp = e ? act_is_clamp(&e->act, &low, &high) : true;
   ConvGrid rows = *c;
   rows.depth = c->taps_w * depth;
   rows.taps_w = 1;
+  ConvTiles tiles = *t;
+  tiles.grid = &rows;
   const float *a[TILE_TAPS * TILE_ROWS];
   ptrdiff_t at[TILE_ROWS], line = (ptrdiff_t)c->tap_step_h * width * depth;
   int pixels = (i1 - i0) * c->columns, i = 0, j = 0;
@@ -361,15 +374,15 @@ static void conv_grid_narrow_rows(const ConvGrid *c, int i0, int i1, const float
       place[r] = place[0];
     if (asks) {
       int left = pixels - tile - used;
-      conv_ask_to_write(c, left < TILE_ROWS ? left : TILE_ROWS, y + at[0] + (ptrdiff_t)used * c->out_ld);
+      conv_ask_to_write(c, left < TILE_ROWS ? left : TILE_ROWS, t->y + at[0] + (ptrdiff_t)used * c->out_ld);
     }
     int first = 0;
     do { /* once even where no tap reaches the grid */
       int taps = c->taps_h - first < TILE_TAPS ? c->taps_h - first : TILE_TAPS;
-      for (int t = 0; t < taps; t++)
+      for (int u = 0; u < taps; u++)
         for (int r = 0; r < TILE_ROWS; r++)
-          a[t * TILE_ROWS + r] = place[r] + (first + t) * line;
-      conv_grid_tile(&rows, used, first, taps, a, at, packed, NULL, e, clamp, low, high, 0, c->channels, y);
+          a[u * TILE_ROWS + r] = place[r] + (first + u) * line;
+      conv_grid_tile(&tiles, used, first, taps, a, at, NULL, 0, c->channels);
       first += TILE_TAPS;
     } while (first < c->taps_h);
   }
@@ -406,22 +419,27 @@ static ConvSplit conv_grid_split(const ConvGrid *c, int64_t tiles, int column_ti
   return best;
 }
 
-/* n images.  x, y (and e->residual, e->bias) point at the first channel of the group. */
+/* n images.  x, y and what `e` names point at the first channel of the group. */
 static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float *packed, const Epilogue *e,
                           float *y, const Work *work) {
   if (c->rows <= 0 || c->columns <= 0)
     return;
+  const ConvTiles whole = {.grid = c, .x = x, .packed = packed, .end = epilogue_end(e), .y = y};
   if (conv_grid_narrow(c)) {
     int task_rows = conv_narrow_rows(c), tasks = conv_ceil(c->rows, task_rows);
     WORK_TASKS(work, turn, (int64_t)n * tasks) {
       ptrdiff_t image = (ptrdiff_t)(turn.task / tasks);
       int i0 = (int)(turn.task % tasks) * task_rows, i1 = i0 + task_rows < c->rows ? i0 + task_rows : c->rows;
-      Epilogue moved = e ? *e : (Epilogue){0};
       ptrdiff_t y_image = image * c->out_h * c->out_w * c->out_ld;
-      if (moved.residual)
-        moved.residual += y_image;
-      conv_grid_narrow_rows(c, i0, i1, x + image * c->in_h * c->in_w * c->in_ld, work_scratch(work), packed,
-                            e ? &moved : NULL, y + y_image);
+      Epilogue own;
+      ConvTiles of_image = whole;
+      of_image.x += image * c->in_h * c->in_w * c->in_ld;
+      of_image.y += y_image;
+      if (e) {
+        own = epilogue_from(e, y_image, 0);
+        of_image.end.e = &own;
+      }
+      conv_grid_narrow_rows(&of_image, i0, i1, work_scratch(work));
     }
     return;
   }
@@ -457,7 +475,7 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
                     .fresh = turn.task - turn.first < parts};
     if (turn.task + 1 - turn.first < parts)
       own.then = packed + column_tiles * ((part + 1) % parts) / parts * TILE_COLUMNS * weights;
-    conv_grid_task(c, &own, x, zero, packed, e, y);
+    conv_grid_task(&whole, &own, zero);
   }
 }
 #endif

@@ -80,8 +80,8 @@ static size_t conv2d_bwd_x_winograd_scratch_floats(int m, const Conv2d *g, bool 
 }
 
 /* dx = gradient of x for dy, dx overwritten.  `places` (or NULL): dy is that of the 2 x 2 maxima of the
- * convolution's output, [n, out_h / 2, out_w / 2, out_ld], which were at these places (Epilogue.places).  `e`
- * (or NULL) with a mask: only what passes the activation that made x. */
+ * convolution's output, [n, out_h / 2, out_w / 2, out_ld], which were at these places (Epilogue.places). With
+ * an epilogue `e` (or NULL) what that makes of the gradient, in channels of x. */
 static void conv2d_bwd_x_winograd(int m, const Conv2d *g, int n, const float *dy, const float *packed,
                                   const unsigned char *places, const Epilogue *e, float *dx,
                                   const Work *work) {

@@ -91,9 +91,8 @@ static void depthwise_flat(const Conv2d *g, int in_ld, int out_ld, const ConvTas
                    .channels = g->out_c,
                    .out_step_h = 1,
                    .out_step_w = 1};
-  float low, high;
-  bool clamp = act_is_clamp(&e->act, &low, &high);
-  conv_flat_task(&grid, task, near, x, packed, e, clamp, low, high, y);
+  const ConvTiles tiles = {.grid = &grid, .x = x, .packed = packed, .end = epilogue_end(e), .y = y};
+  conv_flat_task(&tiles, task, near);
 }
 
 /* Output rows [begin, end) of the n * out_h; `middle` takes what the depthwise convolution makes.  Of `task`

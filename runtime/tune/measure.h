@@ -31,7 +31,7 @@ typedef struct TuneKernel {
                          const Epilogue *e, float *dx, const Work *work);
   void (*weight_gradient)(const Conv2d *g, int n, const float *x, const float *dy,
                           const unsigned char *places, float *dw, float *workspace, const Work *work);
-  bool through; /* gradients take a pooling (`places`) and a clamp (`e`) on the way; else both are NULL */
+  bool through; /* gradients take a pooling on the way (`places`); else that is NULL */
   void (*pack)(const Conv2d *g, const float *w, float *packed, const Work *work); /* NULL: takes w itself */
 } TuneKernel;
 
@@ -43,10 +43,10 @@ typedef struct TuneCandidate {
 
 typedef struct TunePiece {
   Conv2d conv;
-  Act act; /* of the convolution, or of the clamp whose gradient follows */
+  Act act; /* of the convolution, or the clamp whose gradient is done on the way */
   bool residual, pool;
   bool reads_pool;  /* dy is to be made of that of 2 x 2 maxima, or the kernel reads those */
-  bool masks;       /* the clamp's gradient follows, or the kernel does it */
+  bool masks;       /* by what the clamp made */
   bool packs;       /* weights change between calls: packing is part of the work */
   int first, count; /* candidates */
   int images[TUNE_IMAGES], image_count;
@@ -63,8 +63,6 @@ typedef struct TunePlan {
   void (*pool)(const Pool2d *g, int n, const float *x, float *y, const Work *work);
   void (*unpool)(const Pool2d *g, int n, const unsigned char *places, const float *dy, float *dx,
                  const Work *work);
-  void (*mask)(const Act *act, int64_t count, const float *x, const float *y, const float *dy, float *dx,
-               const Work *work);
 } TunePlan;
 
 typedef struct TuneTimes {
@@ -181,7 +179,9 @@ static void tune_gradient(TuneRun *run, const TunePiece *piece, const TuneKernel
   const Pool2d pool = tune_pool(g);
   const unsigned char *places = piece->reads_pool ? run->places : NULL;
   const float *dy = run->input;
-  Epilogue e = {.mask = run->second, .act = piece->act};
+  Epilogue e = {.residual = piece->residual ? run->output : NULL,
+                .mask = piece->masks ? run->second : NULL,
+                .act = piece->act};
   if (places && !kernel->through) {
     run->plan->unpool(&pool, n, places, dy, run->apart, &run->work);
     dy = run->apart;
@@ -190,11 +190,7 @@ static void tune_gradient(TuneRun *run, const TunePiece *piece, const TuneKernel
   if (kernel->weight_gradient)
     kernel->weight_gradient(g, n, run->second, dy, places, run->output, run->workspace, &run->work);
   else
-    kernel->input_gradient(g, n, dy, weights, places, piece->masks && kernel->through ? &e : NULL,
-                           run->output, &run->work);
-  if (piece->masks && !kernel->through)
-    run->plan->mask(&piece->act, (int64_t)n * g->in_h * g->in_w * g->in_c, NULL, run->second, run->output,
-                    run->output, &run->work);
+    kernel->input_gradient(g, n, dy, weights, places, &e, run->output, &run->work);
 }
 
 static void tune_call(TuneRun *run, const TunePiece *piece, const TuneCandidate *candidate, int n) {

@@ -58,25 +58,27 @@ typedef struct Kernel {
   Pass pass;
   int m;
   bool raw; /* from Keras's weights */
+  bool sum; /* with another gradient that is added, and a mask: 1x1 convolutions where branches meet */
 } Kernel;
 
 static const Kernel kernels[] = {
-    {"fwd", FORWARD, 0, false},
-    {"fwd_w2", FORWARD, 2, false},
-    {"fwd_w4", FORWARD, 4, false},
-    {"fwd_w4_raw", FORWARD, 4, true},
-    {"fwd_w5", FORWARD, 5, false},
-    {"fwd_w5_raw", FORWARD, 5, true},
-    {"fwd_w6", FORWARD, 6, false},
-    {"fwd_w6_raw", FORWARD, 6, true},
-    {"bwd_x", INPUT_GRADIENT, 0, false},
-    {"bwd_x_w4", INPUT_GRADIENT, 4, false},
-    {"bwd_x_w5", INPUT_GRADIENT, 5, false},
-    {"bwd_x_w6", INPUT_GRADIENT, 6, false},
-    {"bwd_w", WEIGHT_GRADIENT, 0, false},
-    {"bwd_w_w4", WEIGHT_GRADIENT, 4, false},
-    {"bwd_w_w5", WEIGHT_GRADIENT, 5, false},
-    {"bwd_w_w6", WEIGHT_GRADIENT, 6, false},
+    {"fwd", FORWARD, 0},
+    {"fwd_w2", FORWARD, 2},
+    {"fwd_w4", FORWARD, 4},
+    {"fwd_w4_raw", FORWARD, 4, .raw = true},
+    {"fwd_w5", FORWARD, 5},
+    {"fwd_w5_raw", FORWARD, 5, .raw = true},
+    {"fwd_w6", FORWARD, 6},
+    {"fwd_w6_raw", FORWARD, 6, .raw = true},
+    {"bwd_x", INPUT_GRADIENT, 0},
+    {"bwd_x_sum", INPUT_GRADIENT, 0, .sum = true},
+    {"bwd_x_w4", INPUT_GRADIENT, 4},
+    {"bwd_x_w5", INPUT_GRADIENT, 5},
+    {"bwd_x_w6", INPUT_GRADIENT, 6},
+    {"bwd_w", WEIGHT_GRADIENT, 0},
+    {"bwd_w_w4", WEIGHT_GRADIENT, 4},
+    {"bwd_w_w5", WEIGHT_GRADIENT, 5},
+    {"bwd_w_w6", WEIGHT_GRADIENT, 6},
 };
 
 typedef struct Bench {
@@ -84,7 +86,7 @@ typedef struct Bench {
   const Kernel *kernel;
   int n;
   Work work;
-  float *x, *w, *y, *packed, *bias, *dw, *workspace;
+  float *x, *w, *y, *packed, *bias, *dw, *workspace, *mask;
   Epilogue epilogue;
   Update update;
   int in, out;
@@ -92,7 +94,7 @@ typedef struct Bench {
 
 static bool kernel_fits(const Kernel *k, const Conv2d *g) {
   return (!k->m || conv2d_winograd_fits(g)) && (!k->raw || conv2d_fwd_winograd_takes_raw(k->m, g)) &&
-         (k->pass != INPUT_GRADIENT || g->in_c > 3);
+         (k->pass != INPUT_GRADIENT || g->in_c > 3) && (!k->sum || g->kernel_h * g->kernel_w == 1);
 }
 
 static size_t kernel_packed(const Kernel *k, const Conv2d *g) {
@@ -133,6 +135,7 @@ static size_t kernel_workspace(const Kernel *k, const Conv2d *g) {
 static void run_kernel(void *p) {
   Bench *b = p;
   int m = b->kernel->m;
+  const Epilogue sum = {.residual = b->x, .mask = b->mask, .act = b->epilogue.act};
   switch (b->kernel->pass) {
   case FORWARD:
     if (b->kernel->raw)
@@ -146,7 +149,7 @@ static void run_kernel(void *p) {
     if (m)
       conv2d_bwd_x_winograd(m, &b->g, b->n, b->y, b->packed, NULL, NULL, b->x, &b->work);
     else
-      conv2d_bwd_x_direct(&b->g, b->n, b->y, b->packed, b->x, &b->work);
+      conv2d_bwd_x_direct(&b->g, b->n, b->y, b->packed, b->kernel->sum ? &sum : NULL, b->x, &b->work);
     break;
   case WEIGHT_GRADIENT:
     if (m)
@@ -184,6 +187,7 @@ static void bench_layer(const Layer *l, int images, int threads, const char *onl
     b.work.scratch = bench_floats(b.work.scratch_floats * (size_t)threads);
     b.workspace = bench_floats(kernel_workspace(k, &b.g) + 16);
     b.packed = packs ? bench_floats(kernel_packed(k, &b.g)) : NULL;
+    b.mask = k->sum ? bench_floats((size_t)b.n * (size_t)(l->size * l->size) * (size_t)l->in_c) : NULL;
     if (packs)
       kernel_pack(&b);
     BenchTime time = bench_run(run_kernel, &b, threads, budget);
@@ -192,6 +196,7 @@ static void bench_layer(const Layer *l, int images, int threads, const char *onl
            rate * 1e-9, 100.0 * rate / time.peak);
     fflush(stdout);
     free(b.packed);
+    free(b.mask);
     free(b.workspace);
     free(b.work.scratch);
   }

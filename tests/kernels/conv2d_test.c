@@ -156,7 +156,7 @@ Test(conv2d, gradient_by_input) {
         float *packed = test_blank((int64_t)conv2d_bwd_x_direct_packed_floats(&t.g)),
               *dx = test_blank(t.x_span);
         conv2d_bwd_x_direct_pack(&t.g, t.w, packed, &work);
-        conv2d_bwd_x_direct(&t.g, n, t.dy, packed, dx, &work);
+        conv2d_bwd_x_direct(&t.g, n, t.dy, packed, NULL, dx, &work);
         test_rows_close(t.name, t.in_pixels, t.g.in_c, dx, t.g.in_ld, want,
                         conv_tolerance(conv_window(&t.g)));
         test_gaps_untouched(t.name, t.in_pixels, t.g.in_c, dx, t.g.in_ld);
@@ -168,6 +168,55 @@ Test(conv2d, gradient_by_input) {
       TEST_FREE(first, want);
       conv_case_free(&t);
     }
+}
+
+/* The gradient of the input with what may follow it: a sum with another gradient and the mask of the clamp
+ * that made x, in place of the former; or bias and activation, as a transposed convolution has them. */
+Test(conv2d, gradient_by_input_epilogue) {
+  const Act clamps[] = {
+      {.kind = ACT_RELU, .a = INFINITY}, {.kind = ACT_RELU6}, {.kind = ACT_RELU, .a = 0.5f}};
+  for (int i = 0; i < 4 * CONV_SHAPES; i++) {
+    int n = 1 + i % 2, form = i % 4;
+    ConvCase t = conv_case(conv_shapes[i / 4], n, i % 3);
+    int c = t.g.in_c, ld = t.g.in_ld;
+    int64_t terms = (int64_t)t.g.kernel_h * t.g.kernel_w * t.g.out_c / t.g.groups; /* of a sum */
+    float *bias = test_tensor(c), *other = test_tensor(t.x_span);
+    Epilogue e = {.act = clamps[i % 3]};
+    double *want = test_doubles(t.in_pixels * c);
+    reference_conv2d_bwd_x(&t.g, n, t.dy, t.w, want);
+    for (int64_t k = 0; k < t.in_pixels * c; k++) {
+      int64_t at = k / c * ld + k % c;
+      float low, high;
+      act_is_clamp(&e.act, &low, &high);
+      want[k] += form == 3 ? (double)bias[k % c] : form ? (double)other[at] : 0;
+      if (form == 3)
+        want[k] = fmin((double)high, fmax((double)low, want[k]));
+      else if (form != 1 && !(t.x[at] > low && t.x[at] < high))
+        want[k] = 0;
+    }
+    float *first = NULL;
+    for (int threads = 1; threads <= 3; threads++) {
+      Work work = test_work(threads, conv2d_bwd_x_direct_scratch_floats(&t.g));
+      float *packed = test_blank((int64_t)conv2d_bwd_x_direct_packed_floats(&t.g)), *dx;
+      conv2d_bwd_x_direct_pack(&t.g, t.w, packed, &work);
+      bool sum = form == 1 || form == 2;
+      dx = sum ? test_copy(other, t.x_span) : test_blank(t.x_span);
+      e.residual = sum ? dx : NULL;
+      e.mask = form == 0 || form == 2 ? t.x : NULL;
+      e.bias = form == 3 ? bias : NULL;
+      e.act = form == 1 ? (Act){.kind = ACT_LINEAR} : clamps[i % 3];
+      conv2d_bwd_x_direct(&t.g, n, t.dy, packed, &e, dx, &work);
+      test_rows_close(t.name, t.in_pixels, c, dx, ld, want, conv_tolerance(terms));
+      if (!sum)
+        test_gaps_untouched(t.name, t.in_pixels, c, dx, ld);
+      if (first)
+        test_same_bits(t.name, t.x_span, dx, first);
+      TEST_FREE(packed, work.scratch, first);
+      first = dx;
+    }
+    TEST_FREE(first, want, bias, other);
+    conv_case_free(&t);
+  }
 }
 
 Test(conv2d, gradient_by_weights) {

@@ -227,7 +227,15 @@ Test(winograd, gradient_of_input) {
       float *raw = test_blank(in);
       conv2d_bwd_x_winograd_raw(f->m, &g, s[0], dy, w, NULL, NULL, raw, &raw_work);
       test_same_bits(f->name, in, raw, dx);
-      TEST_FREE(work.scratch, raw_work.scratch, packed, first, raw);
+      /* A sum with what the gradient takes the place of, then a mask. */
+      float *other = test_tensor(in), *x = test_tensor(in), *sum = test_copy(other, in);
+      const Epilogue e = {.residual = sum, .mask = x, .act = {.kind = ACT_RELU6}};
+      conv2d_bwd_x_winograd(f->m, &g, s[0], dy, packed, NULL, &e, sum, &work);
+      for (int64_t pixel = 0; pixel < pixels; pixel++)
+        for (int64_t at = pixel * g.in_ld; at < pixel * g.in_ld + g.in_c; at++)
+          cr_assert(sum[at] == (x[at] > 0 && x[at] < 6 ? dx[at] + other[at] : 0), "%s: sum at %lld", f->name,
+                    (long long)at);
+      TEST_FREE(work.scratch, raw_work.scratch, packed, first, raw, other, x, sum);
       first = dx;
     }
     TEST_FREE(dy, w, first, want);

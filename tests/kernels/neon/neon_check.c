@@ -83,7 +83,7 @@ static void check_convolution(const Conv2d *g, bool depthwise, bool winograd) {
     conv2d_fwd_direct_pack(g, w, packed, &work);
     conv2d_fwd_direct(g, N, x, packed, &e, y, &work);
     conv2d_bwd_x_direct_pack(g, w, packed, &work);
-    conv2d_bwd_x_direct(g, N, dy, packed, dx, &work);
+    conv2d_bwd_x_direct(g, N, dy, packed, NULL, dx, &work);
     conv2d_bwd_w_direct(g, N, x, dy, dw, space, &work);
   }
   const char *name = depthwise ? "depthwise" : "direct";

@@ -119,6 +119,27 @@ network pools {
 }
 train pools { loss categorical_crossentropy; optimizer sgd(1e-2); batch 5; epochs 2; shuffle false; MEMORY }
 """
+# Gradients that meet: behind residuals, with a stride in both branches, of four branches; through clamps and another activation,
+# into a BatchNorm whose convolution has a bias; a transposed convolution.
+MEET = """
+network meet {
+  input(21x19x3)
+  a = conv2d(24, 3x3, same, relu)
+  b = a -> conv2d(16, 1x1) -> batchnorm() -> relu() -> conv2d(24, 3x3, same) -> batchnorm()
+  c = add(a, b) -> relu()
+  d = c -> conv2d(40, 1x1, strides = 2)
+  e = c -> conv2d(20, 1x1, strides = 2, activation = relu6) -> conv2d(40, 3x3, same) -> batchnorm()
+  f = add(d, e) -> relu6()
+  g = f -> conv2d(8, 1x1, relu)
+  h = f -> conv2d(12, 3x3, same, tanh) -> conv2d(9, 5x5, same)
+  i = f -> maxpool(3x3, strides = 1, padding = same) -> conv2d(7, 1x1)
+  j = f -> depthwise_conv2d(3x3, same) -> conv2d(6, 1x1)
+  concat(g, h, i, j) -> relu()
+  conv2d_transpose(14, 3x3, strides = 2, activation = swish) -> conv2d(10, 3x3, groups = 2)
+  global_avgpool() -> dense(3, softmax)
+}
+train meet { loss categorical_crossentropy; optimizer sgd(0.05); batch 5; epochs 2; shuffle false; memory unlimited }
+"""
 # Values too large for a cache on both sides of a layer rich in weights: two runs of micro-batches, a value that the first hands
 # to the second, branches of a concatenation inside one, values that a run reads first and others that it makes last.
 WIDE = """
@@ -238,6 +259,15 @@ with tempfile.TemporaryDirectory() as folder:
         worst = float(np.abs(results[0] - results[1]).max())
         check(f"{network} without {name}", np.array_equal(*results) and np.ptp(results[0]) > 0, f"off by {worst:.3g}")
 
+    def weights_of(program, images, threads=2):
+        """The weights that a program has trained on images.h5."""
+        run(f"{folder}/{program}", "train", f"{folder}/{images}.h5", "--save", f"{folder}/trained.h5", "--threads", str(threads),
+            "--seed", "3")
+        weights = {}
+        with h5py.File(f"{folder}/trained.h5") as f:
+            f.visititems(lambda key, item: weights.__setitem__(key, item[()]) if isinstance(item, h5py.Dataset) else None)
+        return {k: v for k, v in weights.items() if k.split("/")[0] not in ("netc", "training_state")}
+
     log, pred = outcome()
     for threads in (1, 3):
         other_log, other = outcome(threads=threads)
@@ -268,19 +298,29 @@ with tempfile.TemporaryDirectory() as folder:
     trained = {}
     for name in ways:
         for threads in (1, 2, 3) if name == "default" else (2,):
-            run(f"{folder}/{name}", "train", f"{folder}/pools.h5", "--save", f"{folder}/pools_out.h5", "--threads", str(threads),
-                "--seed", "3")
-            with h5py.File(f"{folder}/pools_out.h5") as f:
-                weights = {}
-                f.visititems(lambda key, item: weights.__setitem__(key, item[()]) if isinstance(item, h5py.Dataset) else None)
-            weights = {k: v for k, v in weights.items() if k.split("/")[0] not in ("netc", "training_state")}
-            trained[f"{name}, {threads} threads"] = weights
+            trained[f"{name}, {threads} threads"] = weights_of(name, "pools", threads)
     base = trained["default, 2 threads"]
     check("pools: there are weights", len(base) >= 14, str(len(base)))
     for name, weights in trained.items():
         worst = max(float(np.abs(weights[key] - base[key]).max()) for key in base)
         same = name.startswith(("default", "all kept"))
         check(f"pools: {name}", worst == 0 if same else worst < 2e-4, f"off by {worst:.3g}")
+    with h5py.File(f"{folder}/meet.h5", "w") as f:
+        f["x"] = rng.uniform(-1, 1, (10, 21, 19, 3)).astype(np.float32)
+        f["y"] = rng.randint(0, 3, 10).astype(np.int32)
+    with open(f"{folder}/meet.net", "w") as f:
+        f.write(MEET)
+    ways = {"default": [], "exact": ["--exact"], "not planned": ["--disable-pass", "plan"], "not fused": ["--disable-pass", "fuse"]}
+    build([(f"{folder}/meet.net", f"{folder}/{name}", ["--verify-each", *options]) for name, options in ways.items()])
+    trained = [weights_of(name, "meet") for name in ways]
+    for name, weights in zip(ways, trained):
+        worst = max(float(np.abs(weights[key] - trained[0][key]).max()) for key in weights)
+        check(f"meet: {name}", len(weights) >= 30 and (worst == 0 if name in ("default", "not planned") else worst < 1e-4), f"off by {worst:.3g}")
+    text = subprocess.run([netc, "dump", f"{folder}/meet.net", "--after", "fuse"], capture_output=True, text=True).stdout
+    step = text[text.index("function step"):]
+    meets = [line for line in step.splitlines() if "conv2d_bwd_x" in line and "residual" in line]
+    check("gradients that meet", (len(meets), sum("masked" in line for line in meets)) == (4, 3) and step.count(" = zeros()") == 3,
+          "\n".join(meets))
     # Cross-entropies take their gradient through the softmax or sigmoid before them, and only where that is what it is.
     for head, loss, through in (("dense(3, softmax)", "categorical_crossentropy", 1), ("dense(3) -> softmax()", "sparse_categorical_crossentropy", 1),
                                 ("dense(1, sigmoid)", "binary_crossentropy(label_smoothing = 0.1)", 1), ("dense(3, softmax)", "mse", 0),

@@ -51,7 +51,8 @@ suite format make --no-print-directory format-check
 # The long ones first.
 suite kernels make --no-print-directory -j2 check-kernels
 suite clang-grammar clang_and_grammar
-for name in transfer training; do
+long_parity=(transfer training)
+for name in "${long_parity[@]}"; do
   suite "parity-$name" $python "tests/parity/$name.py" "$build/netc" tests/parity/golden
 done
 suite warnings-gcc warnings_gcc
@@ -62,7 +63,7 @@ for script in $(printf '%s\n' "${long[@]}" tests/*/check_*.sh | awk '!seen[$0]++
 done
 for script in tests/parity/*.py; do
   name=$(basename "$script" .py)
-  [[ $name =~ ^(keras_net|transfer|training)$ ]] || suite "parity-$name" $python "$script" "$build/netc" tests/parity/golden
+  [[ " keras_net ${long_parity[*]} " == *" $name "* ]] || suite "parity-$name" $python "$script" "$build/netc" tests/parity/golden
 done
 wait
 

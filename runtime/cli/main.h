@@ -79,8 +79,8 @@ static int model_main(int argc, char **argv) {
   bool lost = ferror(stdout), late = fflush(stdout) != 0;
   if (status || (!lost && !late))
     return status;
-  fprintf(stderr, "error: cannot write to standard output%s%s\n", late ? ": " : "",
-          late ? strerror(errno) : "");
-  return 1;
+  Fault fault;
+  fault_set(&fault, "cannot write to standard output%s%s", late ? ": " : "", late ? strerror(errno) : "");
+  return console_fail(&fault);
 }
 #endif

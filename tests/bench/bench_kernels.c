@@ -62,23 +62,23 @@ typedef struct Kernel {
 } Kernel;
 
 static const Kernel kernels[] = {
-    {"fwd", FORWARD, 0},
-    {"fwd_w2", FORWARD, 2},
-    {"fwd_w4", FORWARD, 4},
-    {"fwd_w4_raw", FORWARD, 4, .raw = true},
-    {"fwd_w5", FORWARD, 5},
-    {"fwd_w5_raw", FORWARD, 5, .raw = true},
-    {"fwd_w6", FORWARD, 6},
-    {"fwd_w6_raw", FORWARD, 6, .raw = true},
-    {"bwd_x", INPUT_GRADIENT, 0},
-    {"bwd_x_sum", INPUT_GRADIENT, 0, .sum = true},
-    {"bwd_x_w4", INPUT_GRADIENT, 4},
-    {"bwd_x_w5", INPUT_GRADIENT, 5},
-    {"bwd_x_w6", INPUT_GRADIENT, 6},
-    {"bwd_w", WEIGHT_GRADIENT, 0},
-    {"bwd_w_w4", WEIGHT_GRADIENT, 4},
-    {"bwd_w_w5", WEIGHT_GRADIENT, 5},
-    {"bwd_w_w6", WEIGHT_GRADIENT, 6},
+    {.name = "fwd", .pass = FORWARD},
+    {.name = "fwd_w2", .pass = FORWARD, .m = 2},
+    {.name = "fwd_w4", .pass = FORWARD, .m = 4},
+    {.name = "fwd_w4_raw", .pass = FORWARD, .m = 4, .raw = true},
+    {.name = "fwd_w5", .pass = FORWARD, .m = 5},
+    {.name = "fwd_w5_raw", .pass = FORWARD, .m = 5, .raw = true},
+    {.name = "fwd_w6", .pass = FORWARD, .m = 6},
+    {.name = "fwd_w6_raw", .pass = FORWARD, .m = 6, .raw = true},
+    {.name = "bwd_x", .pass = INPUT_GRADIENT},
+    {.name = "bwd_x_sum", .pass = INPUT_GRADIENT, .sum = true},
+    {.name = "bwd_x_w4", .pass = INPUT_GRADIENT, .m = 4},
+    {.name = "bwd_x_w5", .pass = INPUT_GRADIENT, .m = 5},
+    {.name = "bwd_x_w6", .pass = INPUT_GRADIENT, .m = 6},
+    {.name = "bwd_w", .pass = WEIGHT_GRADIENT},
+    {.name = "bwd_w_w4", .pass = WEIGHT_GRADIENT, .m = 4},
+    {.name = "bwd_w_w5", .pass = WEIGHT_GRADIENT, .m = 5},
+    {.name = "bwd_w_w6", .pass = WEIGHT_GRADIENT, .m = 6},
 };
 
 typedef struct Bench {
@@ -305,9 +305,12 @@ int main(int argc, char **argv) {
       only = value;
     }
   }
+  double peaks[BENCH_ROUNDS];
+  for (int i = 0; i < BENCH_ROUNDS; i++)
+    peaks[i] = bench_peak(threads);
   printf("%d threads, vectors of %d floats, %.1f GFLOP/s of multiply-adds\n"
          "%% are of such multiply-adds, timed in turn with the kernel\n",
-         threads, VEC_WIDTH, bench_peak(threads) * 1e-9);
+         threads, VEC_WIDTH, bench_median(peaks, BENCH_ROUNDS) * 1e-9);
   for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
     for (int s = first; s <= argc; s++)
       if (s == argc ? first == argc : strcmp(argv[s], layers[i].set) == 0) {

@@ -3,6 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+Builder ir_builder_before(Node *node) {
+  return (Builder){.module = node->function->module,
+                   .function = node->function,
+                   .layer = node->layer,
+                   .backward = node->backward,
+                   .phase = node->function->phase,
+                   .before = node};
+}
+
 Function *ir_function(Module *module, FunctionKind kind, const char *name, int phase) {
   Function *function = arena_new(module->arena, Function);
   function->kind = kind;

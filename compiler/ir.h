@@ -64,6 +64,9 @@ typedef struct NodeAttr {
   const Layer *depthwise_layer, *expand_layer;
   bool max_pool; /* the output is a 2 x 2 maximum pooling of the convolution's, with where the maxima were as
                     second output in steps; gradients read that of the pooling, and the places as an input */
+  bool mapped; /* in[0] is read through a ChannelMap: scale and offset are the last inputs, its clamp map_act
+                */
+  Act map_act;
   bool masked; /* conv2d_bwd_x: the last input is what the clamp `act` made of x; `act` itself is not done */
   int64_t ints[8];
   double floats[4];
@@ -167,6 +170,8 @@ struct Builder {
   Node *before; /* new nodes go before it; NULL: at the end */
 };
 
+/* For nodes before `node`, which they come from: of its layer, direction and phase. */
+Builder ir_builder_before(Node *node);
 Function *ir_function(Module *module, FunctionKind kind, const char *name, int phase);
 /* Adds a node whose outputs are added by ir_output; inputs are copied. */
 Node *ir_node(Builder *builder, OpKind op, int in_count, Value *const *in);

@@ -55,6 +55,31 @@ int64_t kernel_conv2d_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm
   }
 }
 
+bool kernel_conv2d_maps(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
+  switch (op) {
+  case OP_conv2d:
+    return algorithm == CONV_DIRECT && conv2d_fwd_direct_maps(conv);
+  case OP_conv2d_bwd_w:
+    return algorithm == CONV_DIRECT && conv->groups == 1;
+  case OP_depthwise_conv2d:
+  case OP_depthwise_conv2d_bwd_w:
+    return depthwise_conv2d_maps(conv);
+  default:
+    return false;
+  }
+}
+
+int64_t kernel_conv2d_mapped_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
+  switch (op) {
+  case OP_depthwise_conv2d:
+    return (int64_t)depthwise_conv2d_fwd_mapped_scratch_floats(conv);
+  case OP_depthwise_conv2d_bwd_w:
+    return (int64_t)depthwise_conv2d_bwd_w_mapped_scratch_floats(conv);
+  default:
+    return kernel_conv2d_scratch_floats(conv, algorithm, op);
+  }
+}
+
 int64_t kernel_depthwise_pointwise_scratch_floats(const Conv2d *depthwise, bool expands) {
   return (int64_t)depthwise_pointwise_fwd_scratch_floats(depthwise, expands);
 }

@@ -12,6 +12,10 @@ int64_t kernel_conv2d_packed_floats(const Conv2d *conv, ConvAlgorithm algorithm,
 bool kernel_conv2d_pack_pays(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op, int n);
 /* Per thread; also for the depthwise operators. */
 int64_t kernel_conv2d_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
+/* Whether a convolution or a gradient of weights, also depthwise, can read x through a ChannelMap; and its
+ * scratch, per thread, when it does. */
+bool kernel_conv2d_maps(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
+int64_t kernel_conv2d_mapped_scratch_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
 /* Of a depthwise convolution and the 1x1 convolution after it, together, and the one before it if `expands`.
  */
 int64_t kernel_depthwise_pointwise_scratch_floats(const Conv2d *depthwise, bool expands);

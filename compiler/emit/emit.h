@@ -40,6 +40,10 @@ const char *emit_optional(Emitter *emitter, const Node *node, bool present, int 
 const char *emit_conv2d(Emitter *emitter, const Conv2d *conv);
 const char *emit_pool2d(Emitter *emitter, const Pool2d *pool);
 const char *emit_act(Emitter *emitter, Act act);
+/* The ChannelMap of a node that is mapped, as an argument with a comma before it; else nothing. */
+const char *emit_channel_map(Emitter *emitter, const Node *node);
+/* "_mapped" of such a node's kernel, or "". */
+const char *emit_mapped(const Node *node);
 /* `&(const Epilogue){...}` of a fused node whose fixed inputs are `first` many. */
 const char *emit_epilogue(Emitter *emitter, const Node *node, int first);
 /* An Epilogue of a bias, input `index` where there is one, and an activation. */

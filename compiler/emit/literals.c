@@ -101,11 +101,28 @@ const char *emit_act(Emitter *emitter, Act act) {
                                           : arena_printf(emitter->arena, ".kind = %s", act_name(act.kind)));
 }
 
+/* As a field of a struct. */
+static const char *act_field(Emitter *emitter, Act act) {
+  return has_parameters(act) ? arena_printf(emitter->arena, ".act = {%s}", act_fields(emitter, act))
+                             : arena_printf(emitter->arena, ".act.kind = %s", act_name(act.kind));
+}
+
+const char *emit_mapped(const Node *node) {
+  return node->attr.mapped ? "_mapped" : "";
+}
+
+const char *emit_channel_map(Emitter *emitter, const Node *node) {
+  if (!node->attr.mapped)
+    return "";
+  return arena_printf(emitter->arena, ", &(const ChannelMap){.scale = %s, .offset = %s, %s}",
+                      emit_value(emitter, node->in[node->in_count - 2]),
+                      emit_value(emitter, node->in[node->in_count - 1]),
+                      act_field(emitter, node->attr.map_act));
+}
+
 static const char *epilogue(Emitter *emitter, const char *bias, const char *residual, Act act,
                             const char *more) {
-  const char *fields = has_parameters(act)
-                           ? arena_printf(emitter->arena, ".act = {%s}", act_fields(emitter, act))
-                           : arena_printf(emitter->arena, ".act.kind = %s", act_name(act.kind));
+  const char *fields = act_field(emitter, act);
   return arena_printf(emitter->arena, "&(const Epilogue){.bias = %s, .residual = %s, %s%s}", bias, residual,
                       fields, more);
 }
@@ -114,11 +131,11 @@ const char *emit_epilogue(Emitter *emitter, const Node *node, int first) {
   const char *more = "";
   if (node->attr.masked)
     more = arena_printf(emitter->arena, ", .mask = %s", emit_value(emitter, node->in[node->in_count - 1]));
-  else if (node->attr.max_pool && node_is(node, OP_conv2d) && node->out_count > 1)
-    more = arena_printf(emitter->arena, ", .max_pool = true, .places = (unsigned char *)%s",
-                        emit_value(emitter, node->out[1]));
   else if (node->attr.max_pool && node_is(node, OP_conv2d))
-    more = ", .max_pool = true";
+    more = node->out_count == 1
+               ? ", .max_pool = true"
+               : arena_printf(emitter->arena, ", .max_pool = true, .places = (unsigned char *)%s",
+                              emit_value(emitter, node->out[1]));
   return epilogue(emitter, emit_optional(emitter, node, node->attr.has_bias, first),
                   emit_optional(emitter, node, node->attr.has_residual, first + node->attr.has_bias),
                   node->attr.act, more);

@@ -153,6 +153,19 @@ static void again_emit(Emitter *e, const Node *node) {
             emit_value(e, node->out[0]));
 }
 
+/* batchnorm_deferred(x [, gamma] [, beta], mean, variance) -> the batch's mean and invstd, scale, offset:
+ * batchnorm_train whose y its readers make (passes/defer.c). */
+static void deferred_emit(Emitter *e, const Node *node) {
+  NormInputs in = norm_inputs(e, node, 1, true);
+  emit_line(e,
+            "batchnorm_train_deferred((int64_t)n * %lld, %d, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
+            "&m->work);",
+            norm_rows(node->in[0]), norm_channels(node->in[0]), emit_value(e, node->in[0]), in.gamma, in.beta,
+            emit_float(e, node->attr.floats[0]), emit_float(e, node->attr.floats[1]), in.mean, in.variance,
+            emit_value(e, node->out[0]), emit_value(e, node->out[1]), emit_value(e, node->out[2]),
+            emit_value(e, node->out[3]));
+}
+
 /* batchnorm_train_bwd(dy, x, batch mean, batch invstd [, gamma] [, beta]): beta with an activation only;
  * ints[2]: it is there */
 static void train_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
@@ -196,7 +209,7 @@ static void fold_emit(Emitter *e, const Node *node) {
 
 static int64_t norm_scratch(const Node *node, int batch) {
   (void)batch;
-  const Value *x = node->out[0];
+  const Value *x = node->out[0]; /* or what else has its channels */
   return kernel_batchnorm_scratch_floats(norm_channels(x));
 }
 
@@ -293,6 +306,16 @@ const OpDef op_batchnorm_again = {
     .in_place = true,
     .scratch_floats = norm_scratch,
     .emit = again_emit,
+    .print_attrs = norm_print,
+};
+
+const OpDef op_batchnorm_deferred = {
+    .kind = OP_batchnorm_deferred,
+    .name = "batchnorm_deferred",
+    .has_effect = true,
+    .not_differentiable = true,
+    .scratch_floats = norm_scratch,
+    .emit = deferred_emit,
     .print_attrs = norm_print,
 };
 

@@ -39,7 +39,8 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
 }
 
 /* ---- IR: conv2d(x, w [, bias] [, residual]), its two gradients, and packing.  conv2d_bwd_x(dy, w [, places]
- * [, bias] [, residual] [, mask]), conv2d_bwd_w(x, dy [, places]). ---- */
+ * [, bias] [, residual] [, mask]), conv2d_bwd_w(x, dy [, places]).  Mapped (passes/defer.c), conv2d and
+ * conv2d_bwd_w end with scale and offset. ---- */
 
 static Value *conv2d_lower(Builder *builder, const Layer *layer, Value **inputs) {
   Conv2d g = lower_conv(layer, inputs[0]->shape, layer->shape, (int)call_int(&layer->call, "groups"));
@@ -86,8 +87,9 @@ static const char *kernel(Emitter *e, const Node *node, const char *what) {
 
 static void forward_emit(Emitter *e, const Node *node, const char *indent, ConvAlgorithm algorithm,
                          const Value *weights) {
-  emit_line(e, "%sconv2d_fwd_%s%s, n, %s, %s, %s, %s, &m->work);", indent, conv_call(algorithm, "", e->arena),
-            emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, weights),
+  emit_line(e, "%sconv2d_fwd_%s%s, n, %s%s, %s, %s, %s, &m->work);", indent,
+            conv_call(algorithm, emit_mapped(node), e->arena), emit_conv2d(e, &node->attr.conv),
+            emit_value(e, node->in[0]), emit_channel_map(e, node), emit_value(e, weights),
             emit_epilogue(e, node, 2), emit_value(e, node->out[0]));
 }
 
@@ -119,9 +121,9 @@ static void conv2d_bwd_x_emit(Emitter *e, const Node *node) {
 static void conv2d_bwd_w_emit(Emitter *e, const Node *node) {
   const char *winograds =
       conv_tile(node->attr.algorithm) ? arena_printf(e->arena, ", %s", places_text(e, node)) : "";
-  emit_line(e, "conv2d_bwd_w_%s%s, n, %s, %s%s, %s, %s, &m->work);", kernel(e, node, ""),
-            emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_value(e, node->in[1]),
-            winograds, emit_value(e, node->out[0]),
+  emit_line(e, "conv2d_bwd_w_%s%s, n, %s%s, %s%s, %s, %s, &m->work);", kernel(e, node, emit_mapped(node)),
+            emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_channel_map(e, node),
+            emit_value(e, node->in[1]), winograds, emit_value(e, node->out[0]),
             node->out_count > 1 ? emit_value(e, node->out[1]) : "NULL");
 }
 
@@ -151,6 +153,8 @@ static void conv2d_print(const Node *node, void *out) {
     strbuf_puts(out, ", max pool 2x2");
   if (node->attr.masked)
     strbuf_puts(out, ", masked");
+  if (node->attr.mapped)
+    strbuf_puts(out, ", mapped");
   if (node->attr.few_below)
     strbuf_printf(out, ", %s below %d images", conv_algorithm_names[node->attr.few], node->attr.few_below);
 }

@@ -37,7 +37,8 @@ static bool infer(Layer *layer, Arena *arena, Diag *diag) {
   return true;
 }
 
-/* ---- IR: depthwise_conv2d(x, w [, bias]) and its gradients; w is (R, S, C, M), output channel c * M + m
+/* ---- IR: depthwise_conv2d(x, w [, bias]) and its gradients, mapped as those of conv2d.c; w is (R, S, C, M),
+ * output channel c * M + m
  * ---- */
 
 Value *lower_depthwise(Builder *builder, const Layer *layer, Value *x, Value *weight) {
@@ -73,24 +74,27 @@ static int64_t depthwise_flops(const Node *node) {
 }
 
 static void depthwise_emit(Emitter *e, const Node *node) {
-  emit_line(e, "depthwise_conv2d_fwd(%s, n, %s, %s, %s, %s, &m->work);", emit_conv2d(e, &node->attr.conv),
-            emit_value(e, node->in[0]), emit_value(e, node->in[1]), emit_epilogue(e, node, 2),
-            emit_value(e, node->out[0]));
+  emit_line(e, "depthwise_conv2d_fwd%s(%s, n, %s%s, %s, %s, %s, &m->work);", emit_mapped(node),
+            emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_channel_map(e, node),
+            emit_value(e, node->in[1]), emit_epilogue(e, node, 2), emit_value(e, node->out[0]));
 }
 
 static void depthwise_bwd_emit(Emitter *e, const Node *node) {
-  emit_line(e, "%s(%s, n, %s, %s, %s, &m->work);", node->op->name, emit_conv2d(e, &node->attr.conv),
-            emit_value(e, node->in[0]), emit_value(e, node->in[1]), emit_value(e, node->out[0]));
+  emit_line(e, "%s%s(%s, n, %s%s, %s, %s, &m->work);", node->op->name, emit_mapped(node),
+            emit_conv2d(e, &node->attr.conv), emit_value(e, node->in[0]), emit_channel_map(e, node),
+            emit_value(e, node->in[1]), emit_value(e, node->out[0]));
 }
 
 static int64_t depthwise_scratch(const Node *node, int batch) {
   (void)batch;
-  return kernel_conv2d_scratch_floats(&node->attr.conv, CONV_DIRECT, node->op->kind);
+  return node->attr.mapped
+             ? kernel_conv2d_mapped_scratch_floats(&node->attr.conv, CONV_DIRECT, node->op->kind)
+             : kernel_conv2d_scratch_floats(&node->attr.conv, CONV_DIRECT, node->op->kind);
 }
 
 static void depthwise_print(const Node *node, void *out) {
   conv_print(&node->attr.conv, out);
-  strbuf_printf(out, ", act %d", node->attr.act.kind);
+  strbuf_printf(out, ", act %d%s", node->attr.act.kind, node->attr.mapped ? ", mapped" : "");
 }
 
 const OpDef op_depthwise_conv2d = {

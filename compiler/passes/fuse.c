@@ -105,12 +105,8 @@ static void fuse_data_gradient(Function *function, Node *update) {
         data = node;
   if (!node_is(data, OP_dense_bwd_x) || data->in[0] != update->in[2])
     return;
-  Builder builder = {.module = function->module,
-                     .function = function,
-                     .layer = update->layer,
-                     .backward = true,
-                     .phase = function->phase,
-                     .before = data};
+  Builder builder = ir_builder_before(data);
+  builder.layer = update->layer;
   Node *both = ir_node(&builder, OP_dense_update, 3, update->in);
   both->attr = update->attr;
   Value *dx = ir_output(both, data->out[0]->shape, true, data->out[0]->name);
@@ -125,12 +121,7 @@ static bool fuse_update(Function *function, Node *update) {
   Node *grad = update->in[1]->def;
   if (!node_is(grad, OP_dense_bwd_w) || update->in[1]->use_count != 1 || update->in_count != 2)
     return false;
-  Builder builder = {.module = function->module,
-                     .function = function,
-                     .layer = update->layer,
-                     .backward = true,
-                     .phase = function->phase,
-                     .before = update};
+  Builder builder = ir_builder_before(update);
   Node *fused = ir_node(&builder, OP_dense_update, 3, (Value *[]){update->in[0], grad->in[0], grad->in[1]});
   fused->attr = update->attr;
   ir_remove(update);
@@ -155,12 +146,8 @@ static bool exchange_pool(Function *function, Node *activation) {
   if (!node_is(pool, OP_maxpool_bwd) || through->use_count != 1 || ir_is_result(function, through) ||
       activation->in[1] != pool->in[1] || !never_falls(activation))
     return false;
-  Builder builder = {.module = function->module,
-                     .function = function,
-                     .layer = activation->layer,
-                     .backward = activation->backward,
-                     .phase = function->phase,
-                     .before = pool};
+  Builder builder = ir_builder_before(pool);
+  builder.layer = activation->layer;
   Node *earlier = ir_node(&builder, OP_activation_bwd, 2, (Value *[]){pool->in[0], pool->in[2]});
   earlier->attr = activation->attr;
   pool->in[0] = ir_output(earlier, pool->in[0]->shape, true, activation->out[0]->name);

@@ -83,12 +83,7 @@ bool fuse_norm_bias(Function *function, Node *sum) {
   if (dx->kind != VALUE_TEMP || !node_is(dx->def, OP_batchnorm_train_bwd) || dx->def_output ||
       !shape_equal(dx->shape, dx->def->in[1]->shape))
     return false;
-  Builder builder = {.module = function->module,
-                     .function = function,
-                     .layer = sum->layer,
-                     .backward = sum->backward,
-                     .phase = function->phase,
-                     .before = sum};
+  Builder builder = ir_builder_before(sum);
   Node *zeros = ir_node(&builder, OP_zeros, 0, NULL);
   ir_replace(function, sum->out[0], ir_output(zeros, sum->out[0]->shape, false, sum->out[0]->name));
   ir_remove(sum);

@@ -15,12 +15,7 @@ static Node *made_for(const Function *function, const Node *reader, OpKind op) {
 }
 
 static void pair(Function *function, Node *expand, Node *depthwise, Node *pointwise) {
-  Builder builder = {.module = function->module,
-                     .function = function,
-                     .layer = pointwise->layer,
-                     .backward = pointwise->backward,
-                     .phase = function->phase,
-                     .before = pointwise};
+  Builder builder = ir_builder_before(pointwise);
   Value *in[8] = {expand ? expand->in[0] : depthwise->in[0], depthwise->in[1], pointwise->in[1]};
   int count = 3;
   for (int i = 1; expand && i < expand->in_count; i++)

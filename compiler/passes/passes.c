@@ -16,6 +16,8 @@ const Pass pass_table[] = {
     {"select", "choose an algorithm for each convolution and pack its weights", pass_select, true},
     {"pair", "compute a depthwise convolution and the 1x1 convolution after it a band of rows at a time",
      pass_pair, false},
+    {"defer", "let convolutions of a training step normalise what they read, rather than keep it", pass_defer,
+     false},
     {"hoist", "compute what depends on unchanging weights once, before the first step", pass_hoist, false},
     {"microbatch", "compute layers of large values a few images at a time in predictions", pass_microbatch,
      false},

@@ -38,6 +38,7 @@ void pass_fuse(Module *module);       /* fuse.c */
 void pass_dce(Module *module);        /* dce.c */
 void pass_select(Module *module);     /* select.c */
 void pass_pair(Module *module);       /* pair.c */
+void pass_defer(Module *module);      /* defer.c */
 void pass_hoist(Module *module);      /* hoist.c */
 void pass_microbatch(Module *module); /* microbatch.c */
 void pass_recompute(Module *module);  /* recompute.c */

@@ -1,10 +1,11 @@
 /* What is made again where no limit is set: as much as saves memory at little cost.
  *
- * A plan is judged by both, as log(bytes) + WORTH * (time it adds / time of the step), the times predicted:
- * one percent of time must save WORTH percent of the memory of an instance.  Values are dropped cheapest
- * first, as many as are worth it; then runs of them, in that order and in the network's, are dropped or kept
- * again where that is better.  (What is cheap is what moves through memory once: activations and
- * normalizations with known statistics, padding, dropout, first layers.) */
+ * A plan is judged by both, as log(bytes + GROUND) + WORTH * (time it adds / time of the step), the times
+ * predicted: one percent of time must save WORTH percent of the memory of an instance and of the ground, what
+ * a process has anyway and nobody asks for.  Values are dropped cheapest first, as many as are worth it; then
+ * runs of them, in that order and in the network's, are dropped or kept again where that is better.  (What is
+ * cheap is what moves through memory once: activations and normalizations with known statistics, padding,
+ * dropout, first layers.) */
 #include "recompute.h"
 #include <math.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 
 enum { PREFIX_TRIALS = 16, FLIP_TRIALS = 250, FLIP_WORK = 500000 };
 
-static const double worth = 6, most_time = .06;
+static const double worth = 6, most_time = .06, ground = 400e6 /* bytes */;
 
 typedef struct Worth {
   Search *search;
@@ -38,7 +39,7 @@ static double cost_of_step(const Search *search) {
 static bool improves(Worth *w, const bool *keep) {
   Verdict verdict = recompute_measure(w->search, keep, false);
   double time = verdict.cost / w->step_cost;
-  double value = log((double)verdict.bytes / w->bytes) + worth * time;
+  double value = log((ground + (double)verdict.bytes) / (ground + w->bytes)) + worth * time;
   w->trials--;
   if (time > most_time || value > w->best - 1e-5)
     return false;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* A float that moves through memory takes as long as so many FLOPs, about, on two cores with AVX2. */
-enum { FLOPS_PER_FLOAT = 20 };
+enum { FLOPS_PER_FLOAT = 30 };
 
 void rewrite_begin(Rewrite *rewrite, Function *function) {
   *rewrite = (Rewrite){.function = function, .value_count = function->value_count};
@@ -125,11 +125,9 @@ static Node *repeat_node(Rewrite *rewrite, const Node *node, const bool *keep, N
     in[mean] = node->out[1];
     in[mean + 1] = node->out[2];
   }
-  Builder builder = {.module = function->module,
-                     .function = function,
-                     .layer = node->layer,
-                     .phase = function->phase,
-                     .before = before};
+  Builder builder = ir_builder_before(before);
+  builder.layer = node->layer;
+  builder.backward = false;
   Node *copy = ir_node(&builder, norm ? OP_batchnorm_again : node->op->kind, node->in_count, in);
   copy->attr = node->attr;
   copy->again = true;

@@ -60,11 +60,7 @@ static void take_pool(Node *node, Node *pool) {
 
 static Value *add_pack(Node *node, Value *w, ConvAlgorithm algorithm) {
   Module *module = node->function->module;
-  Builder builder = {.module = module,
-                     .function = node->function,
-                     .layer = node->layer,
-                     .backward = node->backward,
-                     .before = node};
+  Builder builder = ir_builder_before(node);
   Node *pack = ir_node(&builder, OP_conv2d_pack, 1, &w);
   pack->attr.conv = node->attr.conv;
   pack->attr.algorithm = algorithm;

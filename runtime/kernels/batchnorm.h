@@ -218,15 +218,21 @@ static void batchnorm_infer(int64_t rows, int c, const float *x, const float *ga
   batchnorm_affine(rows, c, &map, x, y, work);
 }
 
-/* gamma (x - mean) invstd + beta as scale and offset, in scratch. */
-static BatchnormMap batchnorm_train_map(int c, const float *gamma, const float *beta, const float *save_mean,
-                                        const float *save_invstd, const Act *act, const Work *work) {
-  float *scale = batchnorm_floats(work, c, 0), *offset = batchnorm_floats(work, c, 1);
+/* gamma (x - mean) invstd + beta as x * scale + offset. */
+static void batchnorm_train_factors(int c, const float *gamma, const float *beta, const float *save_mean,
+                                    const float *save_invstd, float *scale, float *offset) {
   for (int i = 0; i < c; i++) {
     double slope = (gamma ? (double)gamma[i] : 1) * (double)save_invstd[i];
     scale[i] = (float)slope;
     offset[i] = (float)((beta ? (double)beta[i] : 0) - (double)save_mean[i] * slope);
   }
+}
+
+/* The same in scratch. */
+static BatchnormMap batchnorm_train_map(int c, const float *gamma, const float *beta, const float *save_mean,
+                                        const float *save_invstd, const Act *act, const Work *work) {
+  float *scale = batchnorm_floats(work, c, 0), *offset = batchnorm_floats(work, c, 1);
+  batchnorm_train_factors(c, gamma, beta, save_mean, save_invstd, scale, offset);
   return batchnorm_map(act, scale, offset);
 }
 
@@ -241,14 +247,13 @@ static void batchnorm_train_apply(int64_t rows, int c, const float *x, const flo
   batchnorm_affine(rows, c, &map, x, y, work);
 }
 
-/* On the batch's own statistics: save_mean and save_invstd [c] are kept for the gradient; the moving ones
- * become moving * momentum + batch * (1 - momentum), with the population variance.  Both sums are taken in
- * one reading of x, around the mean of a few rows, so that a mean far from zero does not drown the variance.
- * y as batchnorm_train_apply.  Scratch. */
-static void batchnorm_train_fwd(int64_t rows, int c, const float *x, const float *gamma, const float *beta,
-                                float epsilon, float momentum, float *moving_mean, float *moving_var,
-                                float *save_mean, float *save_invstd, const Act *act, const float *residual,
-                                float *y, const Work *work) {
+/* The batch's own statistics: save_mean and save_invstd [c] are kept for the gradient; the moving ones become
+ * moving * momentum + batch * (1 - momentum), with the population variance.  Both sums are taken in one
+ * reading of x, around the mean of a few rows, so that a mean far from zero does not drown the variance.
+ * Scratch. */
+static void batchnorm_train_statistics(int64_t rows, int c, const float *x, float epsilon, float momentum,
+                                       float *moving_mean, float *moving_var, float *save_mean,
+                                       float *save_invstd, const Work *work) {
   int64_t samples = rows < BATCHNORM_SAMPLES ? rows : BATCHNORM_SAMPLES;
   float *shift = batchnorm_floats(work, c, 0);
   for (int i = 0; i < c; i++)
@@ -267,7 +272,26 @@ static void batchnorm_train_fwd(int64_t rows, int c, const float *x, const float
     moving_mean[i] = moving_mean[i] * momentum + (float)mean * (1 - momentum);
     moving_var[i] = moving_var[i] * momentum + (float)var * (1 - momentum);
   }
+}
+
+/* batchnorm_train_statistics, and y as batchnorm_train_apply. */
+static void batchnorm_train_fwd(int64_t rows, int c, const float *x, const float *gamma, const float *beta,
+                                float epsilon, float momentum, float *moving_mean, float *moving_var,
+                                float *save_mean, float *save_invstd, const Act *act, const float *residual,
+                                float *y, const Work *work) {
+  batchnorm_train_statistics(rows, c, x, epsilon, momentum, moving_mean, moving_var, save_mean, save_invstd,
+                             work);
   batchnorm_train_apply(rows, c, x, gamma, beta, save_mean, save_invstd, act, residual, y, work);
+}
+
+/* The same where y is not made: readers of x make it of scale and offset [c] (channel_map.h). */
+static void batchnorm_train_deferred(int64_t rows, int c, const float *x, const float *gamma,
+                                     const float *beta, float epsilon, float momentum, float *moving_mean,
+                                     float *moving_var, float *save_mean, float *save_invstd, float *scale,
+                                     float *offset, const Work *work) {
+  batchnorm_train_statistics(rows, c, x, epsilon, momentum, moving_mean, moving_var, save_mean, save_invstd,
+                             work);
+  batchnorm_train_factors(c, gamma, beta, save_mean, save_invstd, scale, offset);
 }
 
 /* dy times the slope of an activation that is no clamp, from values made again. */

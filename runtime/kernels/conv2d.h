@@ -34,6 +34,6 @@ typedef struct Epilogue {
   unsigned char *places; /* with max_pool: which of each block it was, as maxpool_fwd_places; or NULL */
   const float *mask; /* like y, or NULL; gradients of x: what the clamp `act` made of x.  The sum, with the
                         residual, passes where the mask is inside the clamp; y may be the mask with
-                            Winograd only */
+                        Winograd only */
 } Epilogue;
 #endif

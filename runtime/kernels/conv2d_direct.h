@@ -64,10 +64,17 @@ static size_t conv2d_fwd_direct_scratch_floats(const Conv2d *g) {
   return conv_grid_scratch_floats(&grid);
 }
 
-/* y = act(x * w + bias + residual), y overwritten; `e` may be NULL.  y may be e->residual. */
-static void conv2d_fwd_direct(const Conv2d *g, int n, const float *x, const float *packed, const Epilogue *e,
-                              float *y, const Work *work) {
+/* Whether x can be read through a ChannelMap: 1x1, pixels as they lie. */
+static bool conv2d_fwd_direct_maps(const Conv2d *g) {
   ConvGrid grid = conv2d_fwd_grid(g);
+  return g->groups == 1 && conv_grid_flat(&grid);
+}
+
+/* y = act(map(x) * w + bias + residual), y overwritten; `map` and `e` may be NULL.  y may be e->residual. */
+static void conv2d_fwd_direct_mapped(const Conv2d *g, int n, const float *x, const ChannelMap *map,
+                                     const float *packed, const Epilogue *e, float *y, const Work *work) {
+  ConvGrid grid = conv2d_fwd_grid(g);
+  grid.map = map;
   size_t group_floats = conv2d_fwd_direct_packed_floats(g) / (size_t)g->groups;
   for (int group = 0; group < g->groups; group++) {
     Epilogue own;
@@ -76,6 +83,11 @@ static void conv2d_fwd_direct(const Conv2d *g, int n, const float *x, const floa
     conv_grid_run(&grid, n, x + group * grid.depth, packed + (size_t)group * group_floats, e ? &own : NULL,
                   y + group * grid.channels, work);
   }
+}
+
+static void conv2d_fwd_direct(const Conv2d *g, int n, const float *x, const float *packed, const Epilogue *e,
+                              float *y, const Work *work) {
+  conv2d_fwd_direct_mapped(g, n, x, NULL, packed, e, y, work);
 }
 
 /* ---- gradient of the input ---- */

@@ -7,7 +7,7 @@
  * over its rows in chunks that fit the caches and adds a chunk's products to every tile of its block: panel
  * by panel of output channels, whose dy is copied into the first-level cache, and the tiles of x for each.  x
  * is read where it is, but for few channels, whose rows are copied with their padding so that a kernel row is
- * one tap, and for pixels that would push each other out of the cache.
+ * one tap, for pixels that would push each other out of the cache, and for those that become something else.
  *
  * Where there are too few blocks to share out, rows are split into parts whose sums meet in a workspace and
  * are added in order; the number of parts follows from the geometry alone. */
@@ -32,13 +32,16 @@ typedef struct ConvWPlan {
   int width, copy_step,
       step; /* pixels of a copied row of x; pixels of x and of the copy from one to the next */
   int chunk_rows;
+  const ChannelMap *map; /* what becomes of x as it is copied, or NULL; not with groups */
 } ConvWPlan;
 
-static ConvWPlan conv_w_plan(const Conv2d *g) {
-  ConvWPlan p = {.depth = g->in_c / g->groups, .channels = g->out_c / g->groups, .taps_h = g->kernel_h};
+static ConvWPlan conv_w_plan(const Conv2d *g, const ChannelMap *map) {
+  ConvWPlan p = {
+      .depth = g->in_c / g->groups, .channels = g->out_c / g->groups, .taps_h = g->kernel_h, .map = map};
   p.narrow = p.depth < CONV_NARROW_DEPTH && g->kernel_w > 1 && g->dilation_w == 1;
   /* Lines that push each other out cost the more the more tiles share one. */
-  p.in_place = !p.narrow && (VEC_WIDTH >= TILE_BLOCK || g->stride_w * g->in_ld % CONV_SAME_SET_FLOATS != 0);
+  p.in_place =
+      !map && !p.narrow && (VEC_WIDTH >= TILE_BLOCK || g->stride_w * g->in_ld % CONV_SAME_SET_FLOATS != 0);
   p.taps_w = p.narrow ? 1 : g->kernel_w;
   p.rows_a = p.narrow ? g->kernel_w * p.depth : p.depth;
   p.block = g->kernel_h * g->kernel_w == 1 ? 2 * CONV_W_BLOCK : CONV_W_BLOCK;
@@ -78,13 +81,13 @@ static inline size_t conv_w_dy_floats(const Conv2d *g, const ConvWPlan *p) {
 
 /* Scratch per thread: the panels of a chunk. */
 static size_t conv2d_bwd_w_direct_scratch_floats(const Conv2d *g) {
-  ConvWPlan p = conv_w_plan(g);
+  ConvWPlan p = conv_w_plan(g, NULL);
   return (conv_w_dy_floats(g, &p) + conv_w_x_floats(g, &p) + 15) / 16 * 16;
 }
 
 /* The workspace: one copy of dw for each part. */
 static size_t conv2d_bwd_w_direct_workspace_floats(const Conv2d *g) {
-  ConvWPlan p = conv_w_plan(g);
+  ConvWPlan p = conv_w_plan(g, NULL);
   return p.parts > 1 ? (size_t)p.parts * (size_t)(g->kernel_h * g->kernel_w * p.depth) * (size_t)g->out_c : 0;
 }
 
@@ -110,8 +113,8 @@ VEC_INLINE void conv_w_copy(const float *from, ptrdiff_t ld, int pixels, int siz
 }
 
 /* One padded row of x, `size` channels of each pixel, to lines of `pitch` floats. */
-static void conv_w_copy_row(const Conv2d *g, const ConvWPlan *p, const float *image, int h, int size,
-                            float *to, int pitch) {
+static void conv_w_copy_row(const Conv2d *g, const ConvWPlan *p, const float *image, const ChannelMap *map,
+                            int h, int size, float *to, int pitch) {
   size_t line = (size_t)pitch * sizeof *to;
   if (h < 0 || h >= g->in_h) {
     memset(to, 0, (size_t)p->width * line);
@@ -122,16 +125,21 @@ static void conv_w_copy_row(const Conv2d *g, const ConvWPlan *p, const float *im
   left = left < p->width ? left : p->width;
   end = end < p->width ? (end > left ? end : left) : p->width;
   const float *from = image + ((ptrdiff_t)h * g->in_w + left * p->copy_step - g->pad_left) * g->in_ld;
+  ptrdiff_t ld = (ptrdiff_t)g->in_ld * p->copy_step;
+  float *inside = to + (ptrdiff_t)left * pitch;
   memset(to, 0, (size_t)left * line);
-  conv_w_copy(from, (ptrdiff_t)g->in_ld * p->copy_step, end - left, size, to + (ptrdiff_t)left * pitch,
-              pitch);
+  if (map)
+    channel_map_pixels(map, end - left, size, from, ld, inside, pitch);
+  else
+    conv_w_copy(from, ld, end - left, size, inside, pitch);
   memset(to + (ptrdiff_t)end * pitch, 0, (size_t)(p->width - end) * line);
 }
 
 /* Copies what output rows [begin, end) of the flat list of n * out_h see of x, `size` channels, to lines of
- * `pitch` floats, and says for each at which copied row its window begins. */
+ * `pitch` floats, and says for each at which copied row its window begins.  map: of these channels, or NULL.
+ */
 static void conv_w_copy_x(const Conv2d *g, const ConvWPlan *p, int64_t begin, int64_t end, const float *x,
-                          int size, float *to, int pitch, int *first) {
+                          const ChannelMap *map, int size, float *to, int pitch, int *first) {
   int rows = 0, last_h = 0;
   int64_t last_image = -1;
   for (int64_t row = begin; row < end; row++) {
@@ -146,7 +154,7 @@ static void conv_w_copy_x(const Conv2d *g, const ConvWPlan *p, int64_t begin, in
       last_h = h0 - 1; /* rows that no window covers */
     first[row - begin] = rows + h0 - last_h - 1;
     for (int h = last_h + 1; h <= h1; h++, rows++)
-      conv_w_copy_row(g, p, x + image * g->in_h * g->in_w * g->in_ld, h, size,
+      conv_w_copy_row(g, p, x + image * g->in_h * g->in_w * g->in_ld, map, h, size,
                       to + (ptrdiff_t)rows * p->width * pitch, pitch);
     if (h1 > last_h)
       last_h = h1;
@@ -216,8 +224,10 @@ static int conv_w_segments(const Conv2d *g, const ConvWPlan *p, const ConvWChunk
  * call of the tile asks for one line of the cache, TILE_BLOCK channels, of each pixel. */
 typedef struct ConvWAhead {
   const float *dy;
-  ptrdiff_t x; /* floats from a chunk's first channels to what is asked for */
-  int dy_lines, x_lines;
+  ptrdiff_t x;         /* in place: floats from a chunk's first channels to what is asked for */
+  const float *copied; /* else: the next chunk's, of kernels of one pixel */
+  ptrdiff_t copied_ld;
+  int dy_lines, x_lines, copied_lines;
 } ConvWAhead;
 
 /* dy: the panel after that of channels [k, k + TILE_COLUMNS), NULL after the last. */
@@ -233,6 +243,14 @@ static void conv_w_ahead_x(const Conv2d *g, const ConvWChunk *chunk, const ConvW
   ahead->x_lines = conv_ceil(channels, TILE_BLOCK);
 }
 
+/* x: the first channels of the block. */
+static void conv_w_ahead_copied(const Conv2d *g, const ConvWChunk *next, const float *x, int channels,
+                                ConvWAhead *ahead) {
+  ahead->copied = x + conv_w_row_at(g, next, 0, 0);
+  ahead->copied_ld = (ptrdiff_t)g->stride_w * g->in_ld;
+  ahead->copied_lines = conv_ceil(channels, TILE_BLOCK);
+}
+
 /* The share of a call whose first channel is number `channel` of the block. */
 static void conv_w_ask(ConvWAhead *ahead, const Conv2d *g, bool asks_x, int channel, TilePanel *panel) {
   panel->fetch = (TileFetch){NULL, 0};
@@ -240,6 +258,10 @@ static void conv_w_ask(ConvWAhead *ahead, const Conv2d *g, bool asks_x, int chan
     panel->fetch = (TileFetch){ahead->dy, g->out_ld};
     ahead->dy += TILE_BLOCK;
     ahead->dy_lines--;
+  } else if (ahead->copied_lines > 0) {
+    panel->fetch = (TileFetch){ahead->copied, ahead->copied_ld};
+    ahead->copied += TILE_BLOCK;
+    ahead->copied_lines--;
   }
   panel->ahead = 0;
   if (asks_x && ahead->x_lines > 0) {
@@ -257,6 +279,9 @@ static void conv_w_task(const Conv2d *g, const ConvWPlan *p, int64_t begin, int6
   int taps = p->taps_h * p->taps_w;
   /* The narrow path copies whole pixels, and a block's rows of dw begin inside their windows. */
   int copied = p->narrow ? p->depth : a1 - a0, pitch = conv_w_pitch(p, copied);
+  ChannelMap map;
+  if (p->map)
+    map = channel_map_from(p->map, p->narrow ? 0 : a0);
   const float *block = p->in_place ? x + a0 : (p->narrow ? x_copy + a0 : x_copy);
   TileSegment segment[CONV_W_SEGMENTS];
   int segments[CONV_W_SEGMENTS];
@@ -275,10 +300,15 @@ static void conv_w_task(const Conv2d *g, const ConvWPlan *p, int64_t begin, int6
     const float *dy_rows = dy + row * g->out_w * g->out_ld;
     conv_w_rows(g, row, rows, &chunk);
     if (!p->in_place) {
-      conv_w_copy_x(g, p, row, row + rows, p->narrow ? x : x + a0, copied, x_copy, pitch, chunk.top);
+      conv_w_copy_x(g, p, row, row + rows, p->narrow ? x : x + a0, p->map ? &map : NULL, copied, x_copy,
+                    pitch, chunk.top);
     } else if (!last_chunk) {
       conv_w_rows(g, row + rows, 1, &next);
       conv_w_ahead_x(g, &chunk, &next, a1 - a0, &ahead);
+    }
+    if (!p->in_place && !last_chunk && taps == 1 && !p->narrow) {
+      conv_w_rows(g, row + rows, 1, &next);
+      conv_w_ahead_copied(g, &next, x + a0, a1 - a0, &ahead);
     }
     int group = CONV_W_SEGMENTS / (rows > 0 ? rows : 1);
     for (int first = 0; first < taps; first += group) {
@@ -313,10 +343,11 @@ static void conv_w_task(const Conv2d *g, const ConvWPlan *p, int64_t begin, int6
   } while (row < end);
 }
 
-/* dw overwritten, in Keras's layout.  workspace: conv2d_bwd_w_direct_workspace_floats. */
-static void conv2d_bwd_w_direct(const Conv2d *g, int n, const float *x, const float *dy, float *dw,
-                                float *workspace, const Work *work) {
-  ConvWPlan p = conv_w_plan(g);
+/* dw overwritten, in Keras's layout, for map(x); `map` may be NULL, and is with groups.  workspace:
+ * conv2d_bwd_w_direct_workspace_floats. */
+static void conv2d_bwd_w_direct_mapped(const Conv2d *g, int n, const float *x, const ChannelMap *map,
+                                       const float *dy, float *dw, float *workspace, const Work *work) {
+  ConvWPlan p = conv_w_plan(g, map);
   int64_t rows = (int64_t)n * g->out_h, dw_floats = (int64_t)g->kernel_h * g->kernel_w * p.depth * g->out_c;
   int blocks = p.blocks_a * p.blocks_k;
   WORK_TASKS(work, turn, (int64_t)g->groups * p.parts * blocks) {
@@ -342,5 +373,10 @@ static void conv2d_bwd_w_direct(const Conv2d *g, int n, const float *x, const fl
       vec_store_upto(dw + j, sum, end - j);
     }
   }
+}
+
+static void conv2d_bwd_w_direct(const Conv2d *g, int n, const float *x, const float *dy, float *dw,
+                                float *workspace, const Work *work) {
+  conv2d_bwd_w_direct_mapped(g, n, x, NULL, dy, dw, workspace, work);
 }
 #endif

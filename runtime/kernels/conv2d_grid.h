@@ -9,6 +9,7 @@
  */
 #ifndef NETC_KERNELS_CONV2D_GRID_H
 #define NETC_KERNELS_CONV2D_GRID_H
+#include "channel_map.h"
 #include "conv2d.h"
 #include "epilogue.h"
 #include "tile.h"
@@ -22,6 +23,7 @@ typedef struct ConvGrid {
   int taps_h, taps_w, tap_h, tap_w, tap_step_h, tap_step_w;
   int out_h, out_w, out_ld, channels; /* channels: computed per pixel */
   int out_h0, out_w0, out_step_h, out_step_w;
+  const ChannelMap *map; /* what becomes of x as it is read, or NULL; flat grids only */
 } ConvGrid;
 
 #define CONV_CACHE_FLOATS 98304 /* of the second-level cache that one of x, weights may fill: 384 KiB */
@@ -98,12 +100,12 @@ typedef struct ConvTask {
   int soon_floats;   /* meanwhile; or NULL */
 } ConvTask;
 
-/* Where pixels of a tile would push each other out of the first-level cache they are copied, so many channels
- * at a time. */
+/* Where pixels of a tile would push each other out of the first-level cache, or become something else, they
+ * are copied, so many channels at a time. */
 #define CONV_FLAT_DEPTH 512
 
 static inline bool conv_flat_copies(const ConvGrid *c) {
-  return c->in_ld % CONV_SAME_SET_FLOATS == 0;
+  return c->map || c->in_ld % CONV_SAME_SET_FLOATS == 0;
 }
 
 /* Channels of the input that the tiles of a task on a flat grid take before the next ones.  Where they are
@@ -196,11 +198,18 @@ static void conv_flat_tile(const ConvTiles *t, int64_t first, int pixels, int d0
   for (int d = d0; d < d1; d += step) {
     int depth = d1 - d < step ? d1 - d : step;
     bool last = d + depth == c->depth;
+    if (c->map) {
+      ChannelMap map = channel_map_from(c->map, d);
+      channel_map_pixels(&map, pixels, depth, t->x + (ptrdiff_t)first * c->in_ld + d, c->in_ld, copy,
+                         CONV_FLAT_DEPTH + TILE_BLOCK);
+    }
     for (int r = 0; r < TILE_ROWS; r++) {
       ptrdiff_t pixel = (ptrdiff_t)first + (r < pixels ? r : 0);
       a[r] = t->x + pixel * c->in_ld + d;
       at[r] = pixel * c->out_ld;
-      if (copies && r < pixels)
+      if (c->map)
+        a[r] = copy + (ptrdiff_t)(r < pixels ? r : 0) * (CONV_FLAT_DEPTH + TILE_BLOCK);
+      else if (copies && r < pixels)
         a[r] =
             memcpy(copy + (ptrdiff_t)r * (CONV_FLAT_DEPTH + TILE_BLOCK), a[r], (size_t)depth * sizeof *t->x);
       else if (copies)

@@ -3,12 +3,14 @@
  */
 #ifndef NETC_KERNELS_DEPTHWISE_H
 #define NETC_KERNELS_DEPTHWISE_H
+#include "channel_map.h"
 #include "depthwise_run.h"
 #include "work.h"
 #include <string.h>
 
 /* Gradients of weights are summed in this many parts of the output rows, whatever the number of threads. */
 enum { DEPTHWISE_PARTS = 8 };
+enum { DEPTHWISE_NEAR_FLOATS = 131072 }; /* 512 KiB */
 
 static inline size_t depthwise_weights(const Conv2d *g) {
   return (size_t)g->kernel_h * (size_t)g->kernel_w * (size_t)g->out_c;
@@ -37,6 +39,90 @@ static void depthwise_spread(const Conv2d *g, const float *image, int top, int r
     }
 }
 
+/* Whether x of n images is more than a core's own cache keeps from one kernel to the next. */
+static inline bool depthwise_is_far(const Conv2d *g, int64_t n) {
+  return n * g->in_h * g->in_w * g->in_ld >= DEPTHWISE_NEAR_FLOATS;
+}
+
+/* Input rows under `rows` output rows. */
+static inline int depthwise_input_rows(const Conv2d *g, int rows) {
+  return (rows - 1) * g->stride_h + (g->kernel_h - 1) * g->dilation_h + 1;
+}
+
+/* The first row of x that output rows row, row + 1, ... `rows` do not see and the next does; there may be
+ * none, for it is only asked for. */
+static inline const float *depthwise_next_row(const Conv2d *g, int64_t row, int rows, const float *x) {
+  int64_t h = row / g->out_h * g->in_h + row % g->out_h * g->stride_h - g->pad_top;
+  return x + (h + depthwise_input_rows(g, rows)) * g->in_w * g->in_ld;
+}
+
+/* ---- x that is read through a ChannelMap: mapped a band of rows at a time, in the second-level cache ----
+ */
+
+enum { DEPTHWISE_MAPPED_FLOATS = 49152 }; /* of a band, about: 192 KiB */
+
+/* No multiplier. */
+static inline bool depthwise_conv2d_maps(const Conv2d *g) {
+  return g->out_c == g->in_c;
+}
+
+/* Output rows of a band. */
+static inline int depthwise_mapped_rows(const Conv2d *g) {
+  int64_t most = DEPTHWISE_MAPPED_FLOATS / ((int64_t)g->in_w * g->in_c);
+  int64_t rows = (most - depthwise_input_rows(g, 1)) / g->stride_h + 1;
+  return rows < 2 ? 2 : rows > g->out_h ? g->out_h : (int)rows;
+}
+
+static inline size_t depthwise_mapped_floats(const Conv2d *g) {
+  return ((size_t)depthwise_input_rows(g, depthwise_mapped_rows(g)) * (size_t)g->in_w * (size_t)g->in_c +
+          15) /
+         16 * 16;
+}
+
+/* Mapped rows [from, to) of an image, dense. */
+typedef struct DepthwiseMapped {
+  float *rows;
+  int from, to;
+} DepthwiseMapped;
+
+/* Maps what output rows [begin, begin + rows) of an image see of it and the band before, above in the same
+ * image, did not.  Returns the convolution of the band as an image of its own. */
+static Conv2d depthwise_mapped_take(const Conv2d *g, const ChannelMap *map, const float *image, int begin,
+                                    int rows, DepthwiseMapped *band) {
+  ptrdiff_t line = (ptrdiff_t)g->in_w * g->in_c;
+  int top = begin * g->stride_h - g->pad_top, to = top + depthwise_input_rows(g, rows);
+  to = to < 0 ? 0 : to < g->in_h ? to : g->in_h;
+  int from = top < 0 ? 0 : top < to ? top : to, known = band->to > from ? band->to : from;
+  if (known > from)
+    memmove(band->rows, band->rows + (from - band->from) * line,
+            (size_t)((known - from) * line) * sizeof *band->rows);
+  channel_map_pixels(map, (int64_t)(to - known) * g->in_w, g->in_c,
+                     image + (ptrdiff_t)known * g->in_w * g->in_ld, g->in_ld,
+                     band->rows + (known - from) * line, g->in_c);
+  band->from = from;
+  band->to = to;
+  Conv2d part = *g;
+  part.in_h = to - from;
+  part.in_ld = g->in_c;
+  part.pad_top = from - top;
+  part.out_h = rows;
+  return part;
+}
+
+/* The row of the image that is asked for while row `row` of a band is worked on: one of the band below. */
+static inline const float *depthwise_mapped_next(const Conv2d *g, const float *image, int row,
+                                                 const DepthwiseMapped *band) {
+  return g->in_ld == g->in_c ? image + (ptrdiff_t)(band->to + row * g->stride_h) * g->in_w * g->in_ld : NULL;
+}
+
+/* Per thread. */
+static inline size_t depthwise_conv2d_fwd_mapped_scratch_floats(const Conv2d *g) {
+  return depthwise_mapped_floats(g);
+}
+static inline size_t depthwise_conv2d_bwd_w_mapped_scratch_floats(const Conv2d *g) {
+  return DEPTHWISE_PARTS * ((depthwise_weights(g) + 15) / 16 * 16) + depthwise_mapped_floats(g);
+}
+
 /* Where the run of output row `row` finds x: rows of taps that lie inside, spread if there is a multiplier.
  */
 static const float *depthwise_rows(const Conv2d *g, int64_t row, const float *x, float *spread,
@@ -63,7 +149,8 @@ static const float *depthwise_rows(const Conv2d *g, int64_t row, const float *x,
   run->first = 0;
   run->end = INT_MAX;
   run->two = false;
-  run->y_row = 0;
+  run->y_row = (ptrdiff_t)g->out_w * g->out_ld;
+  run->next = NULL;
   return from;
 }
 
@@ -79,9 +166,10 @@ static inline int depthwise_rows_at_once(const Conv2d *g, int64_t row, int64_t e
 }
 
 /* `rows` rows, as depthwise_rows_at_once has it, from row `row` of the n * out_h output rows on, written to
- * y [rows, out_w, out_ld]; e->residual is of these rows too.  spread: depthwise_conv2d_fwd_scratch_floats. */
-static void depthwise_fwd_rows(const Conv2d *g, int64_t row, int rows, const float *x, const float *w,
-                               const Epilogue *e, float *spread, float *y) {
+ * y [rows, out_w, out_ld]; e->residual is of these rows too.  spread: depthwise_conv2d_fwd_scratch_floats.
+ * next: the row of x that is asked for meanwhile, or NULL. */
+static void depthwise_fwd_rows(const Conv2d *g, int64_t row, int rows, const float *x, const float *next_row,
+                               const float *w, const Epilogue *e, float *spread, float *y) {
   DepthwiseRun run;
   DepthwiseEnd end;
   bool clamp = act_is_clamp(&e->act, &end.low, &end.high);
@@ -89,7 +177,6 @@ static void depthwise_fwd_rows(const Conv2d *g, int64_t row, int rows, const flo
   const float *from = depthwise_rows(g, row, x, spread, &run, &r);
   bool whole = g->dilation_w == 1 && g->stride_w <= 2; /* the row is one run */
   run.two = rows == 2;
-  run.y_row = (ptrdiff_t)g->out_w * g->out_ld;
   for (int q = 0, next; q < g->out_w; q = next) {
     if (whole) {
       next = g->out_w;
@@ -105,6 +192,7 @@ static void depthwise_fwd_rows(const Conv2d *g, int64_t row, int rows, const flo
     run.columns = s_end - s;
     const float *place = from + q * run.x_step - g->pad_left * (run.x_step / g->stride_w) + s * run.x_column;
     ptrdiff_t at = (ptrdiff_t)q * g->out_ld;
+    run.next = next_row ? next_row + (place - from) : NULL;
     run.x = place;
     run.w = w + r * run.w_row + s * run.w_column;
     end.bias = e->bias;
@@ -120,6 +208,7 @@ static void depthwise_conv2d_fwd(const Conv2d *g, int n, const float *x, const f
                                  float *y, const Work *work) {
   /* Rows 0, 1 and 2, 3 and 4, ...: with one row of padding all but the edges are two. */
   int pairs = g->out_h / 2 + 1;
+  bool far = depthwise_is_far(g, n) && g->out_c == g->in_c;
   WORK_PARALLEL_CALLS(work)
   for (int64_t pair = 0; pair < (int64_t)n * pairs; pair++) {
     int64_t image = pair / pairs * g->out_h, first = pair % pairs * 2 - 1;
@@ -131,8 +220,49 @@ static void depthwise_conv2d_fwd(const Conv2d *g, int n, const float *x, const f
       if (moved.residual)
         moved.residual += at;
       rows = depthwise_rows_at_once(g, row, end);
-      depthwise_fwd_rows(g, row, rows, x, w, &moved, work_scratch(work), y + at);
+      depthwise_fwd_rows(g, row, rows, x, far ? depthwise_next_row(g, row, rows, x) : NULL, w, &moved,
+                         work_scratch(work), y + at);
     }
+  }
+}
+
+/* Output rows [begin, end) of one image, which x, y and e->residual are of. */
+static void depthwise_fwd_mapped_rows(const Conv2d *g, int begin, int end, const float *x,
+                                      const ChannelMap *map, const float *w, const Epilogue *e,
+                                      float *scratch, float *y) {
+  DepthwiseMapped band = {scratch, 0, 0};
+  for (int p = begin, size; p < end; p += size) {
+    size = depthwise_mapped_rows(g) < end - p ? depthwise_mapped_rows(g) : end - p;
+    Conv2d part = depthwise_mapped_take(g, map, x, p, size, &band);
+    for (int row = 0, rows; row < size; row += rows) {
+      ptrdiff_t at = (ptrdiff_t)(p + row) * g->out_w * g->out_ld;
+      Epilogue moved = *e;
+      if (moved.residual)
+        moved.residual += at;
+      rows = depthwise_rows_at_once(&part, row, size);
+      depthwise_fwd_rows(&part, row, rows, band.rows, depthwise_mapped_next(g, x, row, &band), w, &moved,
+                         NULL, y + at);
+    }
+  }
+}
+
+/* depthwise_conv2d_fwd of map(x); depthwise_conv2d_maps. */
+static void depthwise_conv2d_fwd_mapped(const Conv2d *g, int n, const float *x, const ChannelMap *map,
+                                        const float *w, const Epilogue *e, float *y, const Work *work) {
+  /* Parts of an image where images are few: each maps the rows at its edges for itself. */
+  int parts = n < 2 * work->threads ? (2 * work->threads + n - 1) / (n > 0 ? n : 1) : 1,
+      most = g->out_h / g->kernel_h + 1;
+  parts = parts < most ? parts : most;
+  ptrdiff_t x_image = (ptrdiff_t)g->in_h * g->in_w * g->in_ld,
+            y_image = (ptrdiff_t)g->out_h * g->out_w * g->out_ld;
+  WORK_TASKS(work, turn, (int64_t)n * parts) {
+    ptrdiff_t image = (ptrdiff_t)(turn.task / parts);
+    int part = (int)(turn.task % parts);
+    Epilogue moved = *e;
+    if (moved.residual)
+      moved.residual += image * y_image;
+    depthwise_fwd_mapped_rows(g, g->out_h * part / parts, g->out_h * (part + 1) / parts, x + image * x_image,
+                              map, w, &moved, work_scratch(work), y + image * y_image);
   }
 }
 
@@ -206,6 +336,7 @@ static void depthwise_back_pixel(const Conv2d *g, const DepthwiseRun *run, const
 static void depthwise_conv2d_bwd_x(const Conv2d *g, int n, const float *dy, const float *w, float *dx,
                                    const Work *work) {
   (void)work;
+  bool far = depthwise_is_far(g, n);
   WORK_PARALLEL_FOR(work)
   for (int64_t row = 0; row < (int64_t)n * g->in_h; row++) {
     DepthwiseBack v =
@@ -242,41 +373,65 @@ static void depthwise_conv2d_bwd_x(const Conv2d *g, int n, const float *dy, cons
           continue;
         }
         run.x = from;
+        run.next = far ? from - run.x_row : NULL; /* the row below gathers from one row further */
         run.w = taps;
         depthwise_sum(&run, &end, to);
       }
   }
 }
 
-/* The share of one part of the output rows: sums [R][S][out_c], overwritten. */
-static void depthwise_part(const Conv2d *g, int n, int part, const float *x, const float *dy, float *spread,
-                           float *sums) {
-  int64_t rows = (int64_t)n * g->out_h;
-  memset(sums, 0, depthwise_weights(g) * sizeof(float));
-  for (int64_t row = rows * part / DEPTHWISE_PARTS; row < rows * (part + 1) / DEPTHWISE_PARTS; row++) {
-    DepthwiseRun run;
-    int r, s, s_end;
-    const float *from = depthwise_rows(g, row, x, spread, &run, &r);
-    for (int q = 0, next; q < g->out_w; q = next) {
-      next = depthwise_same_taps(q, g->out_w, g->stride_w, g->pad_left, g->dilation_w, g->kernel_w, g->in_w,
-                                 &s, &s_end);
-      run.pixels = next - q;
-      run.columns = s_end - s;
-      const float *place =
-          from + q * run.x_step - g->pad_left * (run.x_step / g->stride_w) + s * run.x_column;
-      run.x = place;
-      depthwise_gather(&run, dy + (row * g->out_w + q) * g->out_ld, sums + r * run.w_row + s * run.w_column);
-    }
+/* The products of output row `row`, which dy is of: added to sums [R][S][out_c]. */
+static void depthwise_gather_row(const Conv2d *g, int64_t row, const float *x, const float *next_row,
+                                 const float *dy, float *spread, float *sums) {
+  DepthwiseRun run;
+  int r, s, s_end;
+  const float *from = depthwise_rows(g, row, x, spread, &run, &r);
+  for (int q = 0, next; q < g->out_w; q = next) {
+    next = depthwise_same_taps(q, g->out_w, g->stride_w, g->pad_left, g->dilation_w, g->kernel_w, g->in_w, &s,
+                               &s_end);
+    run.pixels = next - q;
+    run.columns = s_end - s;
+    ptrdiff_t place = q * run.x_step - g->pad_left * (run.x_step / g->stride_w) + s * run.x_column;
+    run.x = from + place;
+    run.next = next_row ? next_row + place : NULL;
+    depthwise_gather(&run, dy + (ptrdiff_t)q * g->out_ld, sums + r * run.w_row + s * run.w_column);
   }
 }
 
-/* dw (R, S, C, M), overwritten. */
-static void depthwise_conv2d_bwd_w(const Conv2d *g, int n, const float *x, const float *dy, float *dw,
-                                   const Work *work) {
+/* The share of one part of the output rows: sums [R][S][out_c], overwritten.  own: of the thread. */
+static void depthwise_part(const Conv2d *g, int n, int part, const float *x, const ChannelMap *map,
+                           const float *dy, float *own, float *sums) {
+  int64_t all = (int64_t)n * g->out_h, begin = all * part / DEPTHWISE_PARTS,
+          end = all * (part + 1) / DEPTHWISE_PARTS;
+  ptrdiff_t line = (ptrdiff_t)g->out_w * g->out_ld;
+  bool far = depthwise_is_far(g, n) && g->out_c == g->in_c;
+  memset(sums, 0, depthwise_weights(g) * sizeof(float));
+  for (int64_t row = begin; !map && row < end; row++)
+    depthwise_gather_row(g, row, x, far ? depthwise_next_row(g, row, 1, x) : NULL, dy + row * line, own,
+                         sums);
+  DepthwiseMapped band = {own, 0, 0};
+  for (int64_t row = begin, rows; map && row < end; row += rows) {
+    int p = (int)(row % g->out_h);
+    rows = depthwise_mapped_rows(g);
+    rows = rows < g->out_h - p ? rows : g->out_h - p;
+    rows = rows < end - row ? rows : end - row;
+    if (p == 0)
+      band.from = band.to = 0;
+    const float *image = x + row / g->out_h * g->in_h * g->in_w * g->in_ld;
+    Conv2d piece = depthwise_mapped_take(g, map, image, p, (int)rows, &band);
+    for (int r = 0; r < rows; r++)
+      depthwise_gather_row(&piece, r, band.rows, depthwise_mapped_next(g, image, r, &band),
+                           dy + (row + r) * line, NULL, sums);
+  }
+}
+
+/* dw (R, S, C, M), overwritten, for map(x); `map` may be NULL, and is where depthwise_conv2d_maps is not. */
+static void depthwise_conv2d_bwd_w_mapped(const Conv2d *g, int n, const float *x, const ChannelMap *map,
+                                          const float *dy, float *dw, const Work *work) {
   size_t count = depthwise_weights(g), pitch = (count + 15) / 16 * 16;
   WORK_PARALLEL_FOR(work)
   for (int part = 0; part < DEPTHWISE_PARTS; part++)
-    depthwise_part(g, n, part, x, dy, work_scratch(work) + DEPTHWISE_PARTS * pitch,
+    depthwise_part(g, n, part, x, map, dy, work_scratch(work) + DEPTHWISE_PARTS * pitch,
                    work->scratch + (size_t)part * pitch);
   for (size_t i = 0; i < count; i++) {
     float sum = work->scratch[i];
@@ -284,5 +439,10 @@ static void depthwise_conv2d_bwd_w(const Conv2d *g, int n, const float *x, const
       sum += work->scratch[part * pitch + i];
     dw[i] = sum;
   }
+}
+
+static void depthwise_conv2d_bwd_w(const Conv2d *g, int n, const float *x, const float *dy, float *dw,
+                                   const Work *work) {
+  depthwise_conv2d_bwd_w_mapped(g, n, x, NULL, dy, dw, work);
 }
 #endif

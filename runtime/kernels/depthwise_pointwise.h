@@ -59,11 +59,6 @@ static inline int depthwise_band_rows(const Conv2d *depthwise, bool expands) {
   return rows < 1 ? 1 : rows > depthwise->out_h && expands ? depthwise->out_h : (int)rows;
 }
 
-/* Input rows under `rows` output rows. */
-static inline int depthwise_input_rows(const Conv2d *depthwise, int rows) {
-  return (rows - 1) * depthwise->stride_h + (depthwise->kernel_h - 1) * depthwise->dilation_h + 1;
-}
-
 static inline size_t depthwise_band_floats(const Conv2d *depthwise, bool expands) {
   return (size_t)depthwise_band_rows(depthwise, expands) * (size_t)depthwise->out_w *
          (size_t)depthwise_band_ld(depthwise);
@@ -106,7 +101,7 @@ static void depthwise_pointwise_band(const Conv2d *depthwise, const Conv2d *poin
   ptrdiff_t row_floats = (ptrdiff_t)band.out_w * band.out_ld;
   for (int64_t row = begin, rows; row < end; row += rows) {
     rows = depthwise_rows_at_once(&band, row, end);
-    depthwise_fwd_rows(&band, row, (int)rows, x, w, between, spread,
+    depthwise_fwd_rows(&band, row, (int)rows, x, NULL, w, between, spread,
                        middle + (ptrdiff_t)(row - begin) * row_floats);
   }
   ptrdiff_t at = (ptrdiff_t)begin * pointwise->out_w * pointwise->out_ld;

@@ -30,6 +30,8 @@ typedef struct DepthwiseRun {
   int first, end; /* columns [first, end), counted from x, are there; all are: 0, INT_MAX */
   bool two;       /* the run below as well: it sees x from x_row on, and its y lies y_row further */
   ptrdiff_t y_row;
+  const float *next; /* what is asked for meanwhile: like x, first of the next rows that come from memory; or
+                        NULL */
 } DepthwiseRun;
 
 /* What follows the sum: a clamp, for the activations that are one. */
@@ -45,6 +47,18 @@ VEC_INLINE Vec depthwise_end(const DepthwiseEnd *end, Vec sum, ptrdiff_t at, int
   return vec_min(vec_set(end->high), vec_max(vec_set(end->low), sum));
 }
 
+/* Asks for so many rows of run->next, of `pixels` pixels from `at` floats on.  pixels, lines and stride (1 or
+ * 2) are constants where this is called. */
+VEC_INLINE void depthwise_ask(const DepthwiseRun *run, ptrdiff_t at, int pixels, int lines, int stride) {
+  const float *next = run->next + at;
+  VEC_UNROLL
+  for (int r = 0; r < lines; r++, next += run->x_row) {
+    VEC_UNROLL
+    for (int j = 0; j < pixels * stride; j++)
+      VEC_FETCH_FAR(next + j * run->x_column);
+  }
+}
+
 /* `pixels` sums side by side for channels from k on, with `two` as many of the run below: pixels, rows,
  * columns, stride and two are constants where this is called, so that sum[], weight[] and line[] are
  * registers.  stride: x_step / x_column where that is 1 or 2: then pixels see the same columns of x, and each
@@ -55,6 +69,8 @@ VEC_INLINE void depthwise_sum_pixels(const DepthwiseRun *run, const Vec *weight,
   const float *x = run->x + pixel * run->x_step + k;
   ptrdiff_t x_column = run->x_column, x_step = run->x_step, y_step = run->y_step, at = pixel * y_step + k;
   Vec sum[2 * DEPTHWISE_PIXELS];
+  if (run->next && stride)
+    depthwise_ask(run, pixel * x_step + k, pixels, two || stride == 2 ? 2 : 1, stride);
   VEC_UNROLL
   for (int i = 0; i < (1 + two) * pixels; i++)
     sum[i] = start;
@@ -241,9 +257,14 @@ VEC_INLINE void depthwise_gather_fixed(const DepthwiseRun *run, const float *dy,
       VEC_UNROLL
     for (int s = 0; s < columns; s++)
       sum[r * columns + s] = vec_load(dw + r * own.w_row + s * own.w_column + k);
-    const float *x = own.x + k, *slopes = dy + k;
+    const float *x = own.x + k, *slopes = dy + k, *next = own.next ? own.next + k : NULL;
     for (int pixel = 0; pixel < own.pixels; pixel++, x += own.x_step, slopes += own.y_step) {
       Vec slope = vec_load(slopes);
+      if (own.next) {
+        VEC_FETCH_FAR(slopes + own.y_row);
+        VEC_FETCH_FAR(next);
+        next += own.x_step;
+      }
       VEC_UNROLL
       for (int r = 0; r < rows; r++)
         VEC_UNROLL

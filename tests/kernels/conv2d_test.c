@@ -115,6 +115,54 @@ static void check_output(const ConvCase *t, const Epilogue *e, const float *y) {
   TEST_FREE(want, dense);
 }
 
+/* A map of the channels of x, and what it makes of x. */
+typedef struct MappedCase {
+  float *scale, *offset, *x;
+  ChannelMap map;
+} MappedCase;
+
+static MappedCase mapped_case(const ConvCase *t, ActKind act) {
+  const Conv2d *g = &t->g;
+  MappedCase m = {.scale = test_tensor(g->in_c), .offset = test_tensor(g->in_c), .x = test_blank(t->x_span)};
+  m.map = (ChannelMap){m.scale, m.offset, {.kind = act}};
+  channel_map_pixels(&m.map, t->in_pixels, g->in_c, t->x, g->in_ld, m.x, g->in_ld);
+  float low, high;
+  act_is_clamp(&m.map.act, &low, &high);
+  double *want = test_doubles(t->in_pixels * g->in_c);
+  for (int64_t i = 0; i < t->in_pixels * g->in_c; i++) {
+    int c = (int)(i % g->in_c);
+    double value = (double)t->x[i / g->in_c * g->in_ld + c] * (double)m.scale[c] + (double)m.offset[c];
+    want[i] = fmin((double)high, fmax((double)low, value));
+  }
+  test_rows_close(t->name, t->in_pixels, g->in_c, m.x, g->in_ld, want, 1e-6);
+  test_gaps_untouched(t->name, t->in_pixels, g->in_c, m.x, g->in_ld);
+  free(want);
+  return m;
+}
+
+/* What reads x through a map computes the bits that it computes of values that were mapped before. */
+static void check_mapped(const ConvCase *t, int threads) {
+  const Conv2d *g = &t->g;
+  MappedCase m = mapped_case(t, g->in_c % 2 ? ACT_RELU6 : ACT_LINEAR);
+  size_t by_w = conv2d_bwd_w_direct_scratch_floats(g), fwd = conv2d_fwd_direct_scratch_floats(g);
+  Work work = test_work(threads, by_w > fwd ? by_w : fwd);
+  float *workspace = test_blank((int64_t)conv2d_bwd_w_direct_workspace_floats(g));
+  float *want = test_blank(t->w_count), *dw = test_blank(t->w_count);
+  conv2d_bwd_w_direct(g, t->n, m.x, t->dy, want, workspace, &work);
+  conv2d_bwd_w_direct_mapped(g, t->n, t->x, &m.map, t->dy, dw, workspace, &work);
+  test_same_bits(t->name, t->w_count, dw, want);
+  if (conv2d_fwd_direct_maps(g)) {
+    float *packed = test_blank((int64_t)conv2d_fwd_direct_packed_floats(g));
+    float *want_y = test_blank(t->y_span), *y = test_blank(t->y_span);
+    conv2d_fwd_direct_pack(g, t->w, packed, &work);
+    conv2d_fwd_direct(g, t->n, m.x, packed, NULL, want_y, &work);
+    conv2d_fwd_direct_mapped(g, t->n, t->x, &m.map, packed, NULL, y, &work);
+    test_same_bits(t->name, t->y_span, y, want_y);
+    TEST_FREE(packed, want_y, y);
+  }
+  TEST_FREE(workspace, want, dw, work.scratch, m.scale, m.offset, m.x);
+}
+
 static void check_fwd(const ConvCase *t, const Epilogue *e) {
   float *first = NULL;
   for (int threads = 1; threads <= 3; threads++) {
@@ -242,6 +290,19 @@ Test(conv2d, gradient_by_weights) {
     }
 }
 
+Test(conv2d, mapped) {
+  int forward = 0;
+  for (int i = 0; i < CONV_SHAPES; i++)
+    for (int n = 1; n <= 3; n += 2) {
+      ConvCase t = conv_case(conv_shapes[i], n, n == 3 ? i % 3 : 0);
+      for (int threads = 1; threads <= 3 && t.g.groups == 1; threads++)
+        check_mapped(&t, threads);
+      forward += conv2d_fwd_direct_maps(&t.g);
+      conv_case_free(&t);
+    }
+  cr_assert_geq(forward, 8);
+}
+
 /* {in_h, in_w, in_c, multiplier, kernel, stride, dilation, same} */
 static const int depthwise_shapes[][8] = {
     {1, 1, 1, 1, 3, 1, 1, 1},    {7, 8, 4, 1, 3, 1, 1, 1},    {7, 8, 4, 1, 3, 2, 1, 0},
@@ -291,6 +352,37 @@ Test(conv2d, depthwise) {
         y1 = y, dx1 = dx, dw1 = dw;
       }
       TEST_FREE(y1, dx1, dw1, want_x, want_w);
+      conv_case_free(&t);
+    }
+}
+
+Test(conv2d, depthwise_mapped) {
+  for (size_t i = 0; i < sizeof depthwise_shapes / sizeof depthwise_shapes[0]; i++)
+    for (int n = 1; n <= 4; n++) {
+      const int *s = depthwise_shapes[i];
+      int as_groups[12] = {s[0], s[1], s[2], s[2] * s[3], s[4], s[4], s[5], s[5], s[6], s[6], s[2], s[7]};
+      ConvCase t = conv_case(as_groups, n, n == 3 ? (int)i % 3 : 0);
+      if (!depthwise_conv2d_maps(&t.g)) {
+        conv_case_free(&t);
+        continue;
+      }
+      MappedCase m = mapped_case(&t, n % 2 ? ACT_RELU6 : ACT_LINEAR);
+      Epilogue e = {.bias = i % 2 ? t.bias : NULL, .residual = i % 3 == 1 ? t.residual : NULL};
+      float *want = test_blank(t.y_span), *want_dw = test_blank(t.w_count);
+      Work plain = test_work(1, depthwise_conv2d_bwd_w_scratch_floats(&t.g));
+      depthwise_conv2d_fwd(&t.g, n, m.x, t.w, &e, want, &plain);
+      depthwise_conv2d_bwd_w(&t.g, n, m.x, t.dy, want_dw, &plain);
+      for (int threads = 1; threads <= 3; threads++) {
+        Work fwd = test_work(threads, depthwise_conv2d_fwd_mapped_scratch_floats(&t.g)),
+             bwd = test_work(threads, depthwise_conv2d_bwd_w_mapped_scratch_floats(&t.g));
+        float *y = test_blank(t.y_span), *dw = test_blank(t.w_count);
+        depthwise_conv2d_fwd_mapped(&t.g, n, t.x, &m.map, t.w, &e, y, &fwd);
+        test_same_bits(t.name, t.y_span, y, want);
+        depthwise_conv2d_bwd_w_mapped(&t.g, n, t.x, &m.map, t.dy, dw, &bwd);
+        test_same_bits(t.name, t.w_count, dw, want_dw);
+        TEST_FREE(y, dw, fwd.scratch, bwd.scratch);
+      }
+      TEST_FREE(want, want_dw, plain.scratch, m.scale, m.offset, m.x);
       conv_case_free(&t);
     }
 }

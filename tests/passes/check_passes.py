@@ -84,6 +84,23 @@ network inverted_blocks {
 }
 train inverted_blocks { loss mse; optimizer sgd; epochs 1 }
 """
+# BatchNorms whose readers normalise what they read: all but those before a swish, a sum and a 3x3 convolution.
+DEFERRED = """
+network deferred {
+  input(33x29x3)
+  conv2d(24, 3x3, same) -> batchnorm() -> relu6()
+  depthwise_conv2d(3x3, same) -> batchnorm() -> relu()
+  a = conv2d(40, 1x1)
+  b = a -> batchnorm() -> relu6() -> zero_padding(1) -> depthwise_conv2d(3x3, strides = 2) -> batchnorm(scale = false)
+  c = b -> conv2d(18, 1x1) -> batchnorm()
+  d = b -> depthwise_conv2d(5x5, same) -> batchnorm(center = false) -> swish() -> conv2d(18, 1x1) -> batchnorm()
+  add(c, d) -> relu()
+  conv2d(12, 1x1) -> batchnorm() -> relu() -> conv2d(5, 3x3)
+  flatten()
+  dense(3)
+}
+train deferred { loss mse; optimizer adam(1e-2); epochs 2; batch 4 }
+"""
 # The same network twice: padding by layers of its own, and by the layers that read it.
 PADDED = """
 network padded {{
@@ -340,6 +357,11 @@ with tempfile.TemporaryDirectory() as folder:
     text = open(f"{folder}/inverted_blocks.c").read()
     pairs, wide = text.count("  depthwise_pointwise_fwd("), text.count("&(const Expansion){")
     check("convolutions that go together", (pairs, wide) == (3, 2), f"{pairs}, {wide} with an expansion")
+    same_without("defer", DEFERRED, rng.uniform(-1, 1, (11, 33, 29, 3)), 3)
+    run(netc, "emit", f"{folder}/deferred.net", "-o", folder)
+    text = open(f"{folder}/deferred.c").read()
+    counts = text.count("  batchnorm_train_deferred("), text.count("  batchnorm_train_fwd("), len(re.findall("_mapped\\(&", text))
+    check("BatchNorms that their readers make", counts == (4, 4, 10), str(counts))
     same_without("microbatch", WIDE, rng.uniform(-1, 1, (21, 64, 64, 3)), 5)
     run(netc, "emit", f"{folder}/wide.net", "-o", folder, "--infer")
     runs = open(f"{folder}/wide.c").read().count("  for (m->image = 0; m->image < n; m->image += part) {")
@@ -379,7 +401,7 @@ with tempfile.TemporaryDirectory() as folder:
     light = subprocess.run([netc, "summary", f"{folder}/light.net"], capture_output=True, text=True).stdout
     check("nothing heavy is frozen: no cache", "training step" in light and "once per image" not in light, light)
     check("a layer without trainable weights", re.search(r"^normalization .* 7  no ", light, re.M) is not None, light)
-    for name in ("freeze", "lower", "autodiff", "fold", "fuse", "dce", "select", "pair", "hoist", "microbatch", "recompute", "schedule", "plan"):
+    for name in ("freeze", "lower", "autodiff", "fold", "fuse", "dce", "select", "pair", "defer", "hoist", "microbatch", "recompute", "schedule", "plan"):
         done = subprocess.run([netc, "dump", source, "--after", name], capture_output=True, text=True)
         check(f"dump {name}", done.returncode == 0 and (name == "freeze" or "function forward" in done.stdout))
 print(f"passes: {passed} passed, {failed} failed")

@@ -128,7 +128,8 @@ static const char *epilogue(Emitter *emitter, const char *bias, const char *resi
 }
 
 const char *emit_epilogue(Emitter *emitter, const Node *node, int first) {
-  const char *more = "";
+  bool late = node->function->kind == FUNCTION_STEP && !node_is(node, OP_dense);
+  const char *more = late ? ", .late = true" : "";
   if (node->attr.masked)
     more = arena_printf(emitter->arena, ", .mask = %s", emit_value(emitter, node->in[node->in_count - 1]));
   else if (node->attr.max_pool && node_is(node, OP_conv2d))

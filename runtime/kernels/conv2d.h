@@ -32,6 +32,7 @@ typedef struct Epilogue {
   bool max_pool; /* y is the maximum of each 2 x 2 block, [out_h / 2, out_w / 2]; only Winograd forward
                     convolutions with a clamp as activation and without residual do this */
   unsigned char *places; /* with max_pool: which of each block it was, as maxpool_fwd_places; or NULL */
+  bool late;         /* y is read late, as in the steps of training: streamed where it outgrows the caches */
   const float *mask; /* like y, or NULL; gradients of x: what the clamp `act` made of x.  The sum, with the
                         residual, passes where the mask is inside the clamp; y may be the mask with
                         Winograd only */

@@ -146,6 +146,7 @@ typedef struct ConvTiles {
   const float *x, *packed;
   EpilogueEnd end;
   float *y;
+  bool far; /* y outgrows the caches: sums that are stored once are streamed */
 } ConvTiles;
 
 /* What a tile of channels [k, k_end), at most TILE_COLUMNS of them, does with its sums.  first, last: its
@@ -159,6 +160,7 @@ static inline TileOut conv_tile_out(const ConvTiles *t, const ptrdiff_t *at, int
                    .bias = e && e->bias ? e->bias + k : NULL,
                    .residual = e && e->residual ? e->residual + k : NULL,
                    .accumulate = !first,
+                   .far = t->far && first && last,
                    .low = last ? t->end.low : -INFINITY,
                    .high = last ? t->end.high : INFINITY};
 }
@@ -381,7 +383,7 @@ static void conv_grid_narrow_rows(const ConvTiles *t, int i0, int i1, float *cop
     }
     for (int r = used; r < TILE_ROWS; r++)
       place[r] = place[0];
-    if (asks) {
+    if (asks && !t->far) {
       int left = pixels - tile - used;
       conv_ask_to_write(c, left < TILE_ROWS ? left : TILE_ROWS, t->y + at[0] + (ptrdiff_t)used * c->out_ld);
     }
@@ -433,7 +435,9 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
                           float *y, const Work *work) {
   if (c->rows <= 0 || c->columns <= 0)
     return;
-  const ConvTiles whole = {.grid = c, .x = x, .packed = packed, .end = epilogue_end(e), .y = y};
+  ConvTiles whole = {.grid = c, .x = x, .packed = packed, .end = epilogue_end(e), .y = y};
+  whole.far = (int64_t)n * c->out_h * c->out_w * c->out_ld >= VEC_FAR_FLOATS && vec_streams(y, c->out_ld) &&
+              c->channels % TILE_BLOCK == 0 && !whole.end.rest && !(e && (e->residual == y || !e->late));
   if (conv_grid_narrow(c)) {
     int task_rows = conv_narrow_rows(c), tasks = conv_ceil(c->rows, task_rows);
     WORK_TASKS(work, turn, (int64_t)n * tasks) {
@@ -449,6 +453,8 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
         of_image.end.e = &own;
       }
       conv_grid_narrow_rows(&of_image, i0, i1, work_scratch(work));
+      if (whole.far)
+        vec_stream_end();
     }
     return;
   }
@@ -485,6 +491,8 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
     if (turn.task + 1 - turn.first < parts)
       own.then = packed + column_tiles * ((part + 1) % parts) / parts * TILE_COLUMNS * weights;
     conv_grid_task(&whole, &own, zero);
+    if (whole.far)
+      vec_stream_end();
   }
 }
 #endif

@@ -49,6 +49,11 @@ static inline int depthwise_input_rows(const Conv2d *g, int rows) {
   return (rows - 1) * g->stride_h + (g->kernel_h - 1) * g->dilation_h + 1;
 }
 
+/* Whether y, or dx, of so many pixels is streamed where it is read late. */
+static inline bool depthwise_streams(const float *y, int ld, int64_t pixels) {
+  return VEC_WIDTH == 16 && pixels * ld >= VEC_FAR_FLOATS && vec_streams(y, ld);
+}
+
 /* The first row of x that output rows row, row + 1, ... `rows` do not see and the next does; there may be
  * none, for it is only asked for. */
 static inline const float *depthwise_next_row(const Conv2d *g, int64_t row, int rows, const float *x) {
@@ -167,11 +172,12 @@ static inline int depthwise_rows_at_once(const Conv2d *g, int64_t row, int64_t e
 
 /* `rows` rows, as depthwise_rows_at_once has it, from row `row` of the n * out_h output rows on, written to
  * y [rows, out_w, out_ld]; e->residual is of these rows too.  spread: depthwise_conv2d_fwd_scratch_floats.
- * next: the row of x that is asked for meanwhile, or NULL. */
+ * next_row: of x, asked for meanwhile, or NULL.  e->late: y is streamed. */
 static void depthwise_fwd_rows(const Conv2d *g, int64_t row, int rows, const float *x, const float *next_row,
                                const float *w, const Epilogue *e, float *spread, float *y) {
   DepthwiseRun run;
   DepthwiseEnd end;
+  end.far = e->late;
   bool clamp = act_is_clamp(&e->act, &end.low, &end.high);
   int r, s, s_end;
   const float *from = depthwise_rows(g, row, x, spread, &run, &r);
@@ -199,6 +205,8 @@ static void depthwise_fwd_rows(const Conv2d *g, int64_t row, int rows, const flo
     end.residual = e->residual ? e->residual + at : NULL;
     depthwise_sum(&run, &end, y + at);
   }
+  if (end.far)
+    vec_stream_end();
   for (int q = 0; !clamp && q < rows * g->out_w; q++)
     act_run(&e->act, g->out_c, y + (ptrdiff_t)q * g->out_ld, y + (ptrdiff_t)q * g->out_ld);
 }
@@ -208,7 +216,8 @@ static void depthwise_conv2d_fwd(const Conv2d *g, int n, const float *x, const f
                                  float *y, const Work *work) {
   /* Rows 0, 1 and 2, 3 and 4, ...: with one row of padding all but the edges are two. */
   int pairs = g->out_h / 2 + 1;
-  bool far = depthwise_is_far(g, n) && g->out_c == g->in_c;
+  bool far = depthwise_is_far(g, n) && g->out_c == g->in_c,
+       late = e->late && depthwise_streams(y, g->out_ld, (int64_t)n * g->out_h * g->out_w);
   WORK_PARALLEL_CALLS(work)
   for (int64_t pair = 0; pair < (int64_t)n * pairs; pair++) {
     int64_t image = pair / pairs * g->out_h, first = pair % pairs * 2 - 1;
@@ -217,6 +226,7 @@ static void depthwise_conv2d_fwd(const Conv2d *g, int n, const float *x, const f
     for (int rows; row < end; row += rows) {
       ptrdiff_t at = (ptrdiff_t)row * g->out_w * g->out_ld;
       Epilogue moved = *e;
+      moved.late = late;
       if (moved.residual)
         moved.residual += at;
       rows = depthwise_rows_at_once(g, row, end);
@@ -259,6 +269,7 @@ static void depthwise_conv2d_fwd_mapped(const Conv2d *g, int n, const float *x, 
     ptrdiff_t image = (ptrdiff_t)(turn.task / parts);
     int part = (int)(turn.task % parts);
     Epilogue moved = *e;
+    moved.late = e->late && depthwise_streams(y, g->out_ld, (int64_t)n * g->out_h * g->out_w);
     if (moved.residual)
       moved.residual += image * y_image;
     depthwise_fwd_mapped_rows(g, g->out_h * part / parts, g->out_h * (part + 1) / parts, x + image * x_image,
@@ -346,7 +357,8 @@ static void depthwise_conv2d_bwd_x(const Conv2d *g, int n, const float *dy, cons
                         .y_step = (ptrdiff_t)g->stride_w * g->in_ld,
                         .channels = g->in_c,
                         .end = INT_MAX};
-    DepthwiseEnd end = {NULL, NULL, -INFINITY, INFINITY};
+    DepthwiseEnd end = {NULL, NULL, -INFINITY, INFINITY,
+                        depthwise_streams(dx, g->in_ld, (int64_t)n * g->in_h * g->in_w)};
     run.x_row = -(ptrdiff_t)v.step * g->out_w * g->out_ld;
     run.w_row = (ptrdiff_t)v.tap_step * g->kernel_w * g->out_c;
     for (int phase = 0; phase < g->stride_w; phase++)
@@ -377,6 +389,8 @@ static void depthwise_conv2d_bwd_x(const Conv2d *g, int n, const float *dy, cons
         run.w = taps;
         depthwise_sum(&run, &end, to);
       }
+    if (end.far)
+      vec_stream_end();
   }
 }
 

@@ -39,7 +39,15 @@ typedef struct DepthwiseEnd {
   const float *bias;     /* of the first channel, or NULL */
   const float *residual; /* of the first pixel, or NULL */
   float low, high;
+  bool far; /* y outgrows the caches: it is streamed, in whole lines */
 } DepthwiseEnd;
+
+VEC_INLINE void depthwise_store(const DepthwiseEnd *end, float *to, Vec v) {
+  if (end->far)
+    vec_stream(to, v);
+  else
+    vec_store(to, v);
+}
 
 VEC_INLINE Vec depthwise_end(const DepthwiseEnd *end, Vec sum, ptrdiff_t at, int count) {
   if (end->residual)
@@ -100,9 +108,10 @@ VEC_INLINE void depthwise_sum_pixels(const DepthwiseRun *run, const Vec *weight,
   }
   VEC_UNROLL
   for (int i = 0; i < pixels; i++, at += y_step) {
-    vec_store(y + at, depthwise_end(end, sum[i], at, VEC_WIDTH));
+    depthwise_store(end, y + at, depthwise_end(end, sum[i], at, VEC_WIDTH));
     if (two)
-      vec_store(y + at + run->y_row, depthwise_end(end, sum[pixels + i], at + run->y_row, VEC_WIDTH));
+      depthwise_store(end, y + at + run->y_row,
+                      depthwise_end(end, sum[pixels + i], at + run->y_row, VEC_WIDTH));
     VEC_ADDED(at);
   }
 }

@@ -58,6 +58,7 @@ typedef struct TileOut {
   const ptrdiff_t *at;
   int columns;     /* valid ones, at most TILE_COLUMNS */
   bool accumulate; /* start from what y holds; then bias and residual are not looked at */
+  bool far;        /* whole columns are streamed (vec_streams) */
   float low,
       high; /* sums are clamped to this range before they are stored (-INFINITY, INFINITY: not at all) */
 } TileOut;
@@ -103,6 +104,8 @@ static inline int tile_calls(int rows) {
 /* Asks for the lines that `rows` rows will be stored to, before their sums are begun: a store waits for its
  * line, and those behind it wait in turn. */
 static inline void tile_ask_to_write(const TileOut *out, int rows) {
+  if (out->far)
+    return;
   for (int r = 0; r < rows; r++)
     for (int column = 0; column < out->columns; column += TILE_BLOCK)
       VEC_FETCH_TO_WRITE(out->y + out->at[r] + column);
@@ -204,7 +207,11 @@ VEC_INLINE void tile_end(int rows, int vecs, int used, const TileOut *out, Vec (
   for (int r = 0; r < rows; r++) {
     if (r < used) {
       float *y = out->y + out->at[r];
-      if (whole) {
+      if (whole && out->far) {
+        VEC_UNROLL
+        for (int v = 0; v < vecs; v++)
+          vec_stream(y + v * VEC_WIDTH, sum[r][v]);
+      } else if (whole) {
         VEC_UNROLL
         for (int v = 0; v < vecs; v++)
           vec_store(y + v * VEC_WIDTH, sum[r][v]);

@@ -73,6 +73,9 @@ VEC_INLINE Vec vec_load(const float *from) {
 VEC_INLINE void vec_store(float *to, Vec v) {
   _mm512_storeu_ps(to, v);
 }
+VEC_INLINE void vec_stream(float *to, Vec v) {
+  _mm512_stream_ps(to, v);
+}
 /* The first `count` lanes, 0 <= count <= VEC_WIDTH; the others read as zero. */
 VEC_INLINE Vec vec_load_part(const float *from, int count) {
   return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
@@ -161,6 +164,9 @@ VEC_INLINE Vec vec_load(const float *from) {
 }
 VEC_INLINE void vec_store(float *to, Vec v) {
   _mm256_storeu_ps(to, v);
+}
+VEC_INLINE void vec_stream(float *to, Vec v) {
+  _mm256_stream_ps(to, v);
 }
 VEC_INLINE Vec vec_load_part(const float *from, int count) {
   return _mm256_maskload_ps(from, vec_lane_mask(count));
@@ -435,6 +441,27 @@ VEC_INLINE Vec vec_split_exponent(Vec a, Vec *mantissa) {
 
 VEC_INLINE Vec vec_zero(void) {
   return vec_set(0.0f);
+}
+/* vec_stream stores past the caches, to an address that is a multiple of the vector's size: a line that is
+ * overwritten as a whole need not be read first.  For arrays of VEC_FAR_FLOATS or more, of which nothing
+ * would be left in the caches when it is read.  vec_stream_end comes before another thread may read them. */
+#ifndef VEC_FAR_FLOATS
+#define VEC_FAR_FLOATS 6000000
+#endif
+#if VEC_ISA == ISA_AVX512 || VEC_ISA == ISA_AVX2
+VEC_INLINE void vec_stream_end(void) {
+  _mm_sfence();
+}
+#else
+VEC_INLINE void vec_stream(float *to, Vec v) {
+  vec_store(to, v);
+}
+VEC_INLINE void vec_stream_end(void) {
+}
+#endif
+/* Whether rows of c floats each from `to` on can be streamed, vector by vector. */
+static inline bool vec_streams(const float *to, int64_t c) {
+  return c % VEC_WIDTH == 0 && (uintptr_t)to % (VEC_WIDTH * sizeof(float)) == 0;
 }
 /* As many lanes as are left, 1 <= count; VEC_WIDTH of them where there are more. */
 VEC_INLINE Vec vec_load_upto(const float *from, int64_t count) {

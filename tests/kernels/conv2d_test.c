@@ -1,5 +1,6 @@
 /* Convolutions, their gradients and depthwise ones against reference.h, over shapes that divide by nothing.
  */
+#define VEC_FAR_FLOATS 2000 /* that large results are streamed */
 #include "kernels/channel_sum.h"
 #include "kernels/conv2d_direct.h"
 #include "kernels/conv2d_direct_w.h"
@@ -385,6 +386,56 @@ Test(conv2d, depthwise_mapped) {
       TEST_FREE(want, want_dw, plain.scratch, m.scale, m.offset, m.x);
       conv_case_free(&t);
     }
+}
+
+/* NaN, at the start of a cache line. */
+static float *aligned_blank(int64_t count) {
+  float *x = aligned_alloc(64, (size_t)(count + 15) / 16 * 64);
+  for (int64_t i = 0; i < count; i++)
+    x[i] = NAN;
+  return x;
+}
+
+/* Results that outgrow the caches and are read late are streamed: the same bits. */
+Test(conv2d, streamed) {
+  static const int shapes[][12] = {
+      {13, 17, 40, 64, 1, 1, 1, 1, 1, 1, 1, 0}, {31, 30, 3, 32, 3, 3, 2, 2, 1, 1, 1, 1},
+      {9, 11, 33, 48, 3, 3, 1, 1, 1, 1, 1, 1},  {12, 7, 600, 32, 1, 1, 1, 1, 1, 1, 1, 0},
+      {10, 9, 48, 16, 7, 7, 1, 1, 1, 1, 1, 1},  {15, 14, 32, 32, 3, 3, 1, 1, 1, 1, 32, 1},
+      {16, 15, 64, 64, 3, 3, 2, 2, 1, 1, 64, 1}};
+  int streamed = 0;
+  for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+    for (int threads = 1; threads <= 3; threads++) {
+      ConvCase t = conv_case(shapes[i], 3, 0);
+      const Conv2d *g = &t.g;
+      Epilogue e = {.bias = t.bias, .act.kind = ACT_RELU6}, late = e;
+      late.late = true;
+      size_t scratch = conv2d_fwd_direct_scratch_floats(g), back = conv2d_bwd_x_direct_scratch_floats(g);
+      Work work = test_work(threads, scratch > back ? scratch : back);
+      float *packed = test_blank((int64_t)conv2d_fwd_direct_packed_floats(g)),
+            *packed_back = test_blank((int64_t)conv2d_bwd_x_direct_packed_floats(g));
+      float *y = aligned_blank(t.y_span), *want = test_blank(t.y_span + 1), *dx = aligned_blank(t.x_span),
+            *want_dx = test_blank(t.x_span + 1);
+      if (g->groups == 1) {
+        conv2d_fwd_direct_pack(g, t.w, packed, &work);
+        conv2d_fwd_direct(g, 3, t.x, packed, &e, want + 1, &work);
+        conv2d_fwd_direct(g, 3, t.x, packed, &late, y, &work);
+        conv2d_bwd_x_direct_pack(g, t.w, packed_back, &work);
+        conv2d_bwd_x_direct(g, 3, t.dy, packed_back, NULL, want_dx + 1, &work);
+        conv2d_bwd_x_direct(g, 3, t.dy, packed_back, NULL, dx, &work);
+      } else {
+        depthwise_conv2d_fwd(g, 3, t.x, t.w, &e, want + 1, &work);
+        depthwise_conv2d_fwd(g, 3, t.x, t.w, &late, y, &work);
+        depthwise_conv2d_bwd_x(g, 3, t.dy, t.w, want_dx + 1, &work);
+        depthwise_conv2d_bwd_x(g, 3, t.dy, t.w, dx, &work);
+      }
+      streamed += t.y_span >= VEC_FAR_FLOATS && vec_streams(y, g->out_ld);
+      test_same_bits(t.name, t.y_span, y, want + 1);
+      test_same_bits(t.name, t.x_span, dx, want_dx + 1);
+      TEST_FREE(packed, packed_back, y, want, dx, want_dx, work.scratch);
+      conv_case_free(&t);
+    }
+  cr_assert_eq(streamed, 21);
 }
 
 /* Two or three convolutions together give the bits that one after the other gives. */

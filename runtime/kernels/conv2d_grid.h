@@ -156,11 +156,12 @@ static inline TileOut conv_tile_out(const ConvTiles *t, const ptrdiff_t *at, int
   const Epilogue *e = t->end.e;
   return (TileOut){.at = at,
                    .y = t->y + k,
-                   .columns = k_end - k < TILE_COLUMNS ? k_end - k : TILE_COLUMNS,
+                   .columns = t->far && first && last    ? TILE_STREAMED
+                              : k_end - k < TILE_COLUMNS ? k_end - k
+                                                         : TILE_COLUMNS,
                    .bias = e && e->bias ? e->bias + k : NULL,
                    .residual = e && e->residual ? e->residual + k : NULL,
                    .accumulate = !first,
-                   .far = t->far && first && last,
                    .low = last ? t->end.low : -INFINITY,
                    .high = last ? t->end.high : INFINITY};
 }
@@ -437,7 +438,7 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
     return;
   ConvTiles whole = {.grid = c, .x = x, .packed = packed, .end = epilogue_end(e), .y = y};
   whole.far = (int64_t)n * c->out_h * c->out_w * c->out_ld >= VEC_FAR_FLOATS && vec_streams(y, c->out_ld) &&
-              c->channels % TILE_BLOCK == 0 && !whole.end.rest && !(e && (e->residual == y || !e->late));
+              c->channels % TILE_COLUMNS == 0 && !whole.end.rest && !(e && (e->residual == y || !e->late));
   if (conv_grid_narrow(c)) {
     int task_rows = conv_narrow_rows(c), tasks = conv_ceil(c->rows, task_rows);
     WORK_TASKS(work, turn, (int64_t)n * tasks) {

@@ -203,7 +203,10 @@ static void depthwise_fwd_rows(const Conv2d *g, int64_t row, int rows, const flo
     run.w = w + r * run.w_row + s * run.w_column;
     end.bias = e->bias;
     end.residual = e->residual ? e->residual + at : NULL;
-    depthwise_sum(&run, &end, y + at);
+    if (run.next || end.far)
+      depthwise_sum_late(&run, &end, y + at);
+    else
+      depthwise_sum(&run, &end, y + at);
   }
   if (end.far)
     vec_stream_end();
@@ -387,7 +390,15 @@ static void depthwise_conv2d_bwd_x(const Conv2d *g, int n, const float *dy, cons
         run.x = from;
         run.next = far ? from - run.x_row : NULL; /* the row below gathers from one row further */
         run.w = taps;
-        depthwise_sum(&run, &end, to);
+        if (run.x_column < 0) { /* taps from the other end, so that neighbours share columns */
+          int last = run.columns - 1;
+          run.x += last * run.x_column;
+          run.w += last * run.w_column;
+          run.next = far ? run.next + last * run.x_column : NULL;
+          run.x_column = -run.x_column;
+          run.w_column = -run.w_column;
+        }
+        depthwise_sum_late(&run, &end, to);
       }
     if (end.far)
       vec_stream_end();

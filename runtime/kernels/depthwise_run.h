@@ -42,8 +42,8 @@ typedef struct DepthwiseEnd {
   bool far; /* y outgrows the caches: it is streamed, in whole lines */
 } DepthwiseEnd;
 
-VEC_INLINE void depthwise_store(const DepthwiseEnd *end, float *to, Vec v) {
-  if (end->far)
+VEC_INLINE void depthwise_store(const DepthwiseEnd *end, bool late, float *to, Vec v) {
+  if (late && end->far)
     vec_stream(to, v);
   else
     vec_store(to, v);
@@ -73,11 +73,11 @@ VEC_INLINE void depthwise_ask(const DepthwiseRun *run, ptrdiff_t at, int pixels,
  * is loaded once; 0 otherwise. Rows that two runs see are loaded once. */
 VEC_INLINE void depthwise_sum_pixels(const DepthwiseRun *run, const Vec *weight, Vec start,
                                      const DepthwiseEnd *end, float *y, int k, int pixel, int pixels,
-                                     int rows, int columns, int stride, bool two) {
+                                     int rows, int columns, int stride, bool two, bool late) {
   const float *x = run->x + pixel * run->x_step + k;
   ptrdiff_t x_column = run->x_column, x_step = run->x_step, y_step = run->y_step, at = pixel * y_step + k;
   Vec sum[2 * DEPTHWISE_PIXELS];
-  if (run->next && stride)
+  if (late && run->next && stride)
     depthwise_ask(run, pixel * x_step + k, pixels, two || stride == 2 ? 2 : 1, stride);
   VEC_UNROLL
   for (int i = 0; i < (1 + two) * pixels; i++)
@@ -108,9 +108,9 @@ VEC_INLINE void depthwise_sum_pixels(const DepthwiseRun *run, const Vec *weight,
   }
   VEC_UNROLL
   for (int i = 0; i < pixels; i++, at += y_step) {
-    depthwise_store(end, y + at, depthwise_end(end, sum[i], at, VEC_WIDTH));
+    depthwise_store(end, late, y + at, depthwise_end(end, sum[i], at, VEC_WIDTH));
     if (two)
-      depthwise_store(end, y + at + run->y_row,
+      depthwise_store(end, late, y + at + run->y_row,
                       depthwise_end(end, sum[pixels + i], at + run->y_row, VEC_WIDTH));
     VEC_ADDED(at);
   }
@@ -155,7 +155,7 @@ VEC_INLINE void depthwise_sum_but_one(const DepthwiseRun *run, const Vec *weight
 /* Whole vectors of channels; rows, columns, stride and two are constants where this is called.  The loop over
  * channels is in here: a run that is changed for each is read while what was written to it is on its way. */
 VEC_INLINE void depthwise_sum_strided(const DepthwiseRun *run, const DepthwiseEnd *end, float *y, int rows,
-                                      int columns, int stride, bool two) {
+                                      int columns, int stride, bool two, bool late) {
   DepthwiseRun own = *run; /* its own copy, so that storing y cannot change it */
   DepthwiseEnd last = *end;
   int step = stride ? stride : 1, inner = (own.first + step - 1) / step;
@@ -183,9 +183,9 @@ VEC_INLINE void depthwise_sum_strided(const DepthwiseRun *run, const DepthwiseEn
       depthwise_sum_edge(&own, start, &last, y, k, pixel++, VEC_WIDTH, two);
     for (; pixel + DEPTHWISE_PIXELS <= outer; pixel += DEPTHWISE_PIXELS)
       depthwise_sum_pixels(&own, weight, start, &last, y, k, pixel, DEPTHWISE_PIXELS, rows, columns, stride,
-                           two);
+                           two, late);
     for (; pixel < outer; pixel++)
-      depthwise_sum_pixels(&own, weight, start, &last, y, k, pixel, 1, rows, columns, stride, two);
+      depthwise_sum_pixels(&own, weight, start, &last, y, k, pixel, 1, rows, columns, stride, two, late);
     if (pixel < own.pixels && right)
       depthwise_sum_but_one(&own, weight, start, &last, y, k, pixel++, rows, columns, 0, columns - 1, two);
     for (; pixel < own.pixels; pixel++)
@@ -195,13 +195,13 @@ VEC_INLINE void depthwise_sum_strided(const DepthwiseRun *run, const DepthwiseEn
 
 /* rows and columns are constants where this is called. */
 VEC_INLINE void depthwise_sum_fixed(const DepthwiseRun *run, const DepthwiseEnd *end, float *y, int rows,
-                                    int columns) {
+                                    int columns, bool late) {
   if (run->x_step == run->x_column)
-    depthwise_sum_strided(run, end, y, rows, columns, 1, false);
+    depthwise_sum_strided(run, end, y, rows, columns, 1, false, late);
   else if (run->x_step == 2 * run->x_column)
-    depthwise_sum_strided(run, end, y, rows, columns, 2, false);
+    depthwise_sum_strided(run, end, y, rows, columns, 2, false, late);
   else
-    depthwise_sum_strided(run, end, y, rows, columns, 0, false);
+    depthwise_sum_strided(run, end, y, rows, columns, 0, false, late);
 }
 
 /* Channels from k on, any number of taps. */
@@ -215,20 +215,11 @@ static void depthwise_sum_any(const DepthwiseRun *run, const DepthwiseEnd *end, 
 }
 
 /* y[pixel] = end(sum over the taps of x times w).  Two runs: 3 x 3 taps, x_step = x_column > 0. */
-static void depthwise_sum(const DepthwiseRun *run, const DepthwiseEnd *end, float *y) {
-  if (run->x_column < 0) { /* a gradient by x: taps from the other end, so that neighbours share columns */
-    DepthwiseRun turned = *run;
-    turned.x += (run->columns - 1) * run->x_column;
-    turned.x_column = -run->x_column;
-    turned.w += (run->columns - 1) * run->w_column;
-    turned.w_column = -run->w_column;
-    depthwise_sum(&turned, end, y);
-    return;
-  }
+VEC_INLINE void depthwise_sum_as(const DepthwiseRun *run, const DepthwiseEnd *end, float *y, bool late) {
   bool small = VEC_NATIVE && run->rows <= DEPTHWISE_TAPS && run->columns <= DEPTHWISE_TAPS;
   int done = run->channels / VEC_WIDTH * VEC_WIDTH;
   if (run->two) {
-    depthwise_sum_strided(run, end, y, 3, 3, 1, true);
+    depthwise_sum_strided(run, end, y, 3, 3, 1, true, late);
     depthwise_sum_any(run, end, done, y);
     return;
   }
@@ -236,7 +227,7 @@ static void depthwise_sum(const DepthwiseRun *run, const DepthwiseEnd *end, floa
 #define DEPTHWISE_CASE(rows, columns)                                                                        \
   case rows * 8 + columns:                                                                                   \
     if (rows <= DEPTHWISE_TAPS && columns <= DEPTHWISE_TAPS)                                                 \
-      depthwise_sum_fixed(run, end, y, rows, columns);                                                       \
+      depthwise_sum_fixed(run, end, y, rows, columns, late);                                                 \
     break;
     DEPTHWISE_CASE(1, 1)
     DEPTHWISE_CASE(1, 2)
@@ -253,6 +244,15 @@ static void depthwise_sum(const DepthwiseRun *run, const DepthwiseEnd *end, floa
     done = 0;
   }
   depthwise_sum_any(run, end, done, y);
+}
+
+static void depthwise_sum(const DepthwiseRun *run, const DepthwiseEnd *end, float *y) {
+  depthwise_sum_as(run, end, y, false);
+}
+
+/* The same with what run->next and end->far ask for: a loop of its own, for it slows down the other. */
+static void depthwise_sum_late(const DepthwiseRun *run, const DepthwiseEnd *end, float *y) {
+  depthwise_sum_as(run, end, y, true);
 }
 
 /* dw[tap] += sum over the run's pixels of x times dy, whole vectors of channels; dw lies as run->w says. */

@@ -50,15 +50,16 @@
 /* The most taps of one call of tile_multiply. */
 #define TILE_TAPS 32
 
+#define TILE_STREAMED (TILE_COLUMNS + 1)
+
 /* Where sums start and end.  `at[row]` is the offset of a row's first column from y and residual. */
 typedef struct TileOut {
   float *y;
   const float *residual; /* added to the start, or NULL */
   const float *bias;     /* [columns] added to the start, or NULL */
   const ptrdiff_t *at;
-  int columns;     /* valid ones, at most TILE_COLUMNS */
+  int columns;     /* valid ones, at most TILE_COLUMNS; or TILE_STREAMED: all, to lines that are streamed */
   bool accumulate; /* start from what y holds; then bias and residual are not looked at */
-  bool far;        /* whole columns are streamed (vec_streams) */
   float low,
       high; /* sums are clamped to this range before they are stored (-INFINITY, INFINITY: not at all) */
 } TileOut;
@@ -104,7 +105,7 @@ static inline int tile_calls(int rows) {
 /* Asks for the lines that `rows` rows will be stored to, before their sums are begun: a store waits for its
  * line, and those behind it wait in turn. */
 static inline void tile_ask_to_write(const TileOut *out, int rows) {
-  if (out->far)
+  if (out->columns == TILE_STREAMED)
     return;
   for (int r = 0; r < rows; r++)
     for (int column = 0; column < out->columns; column += TILE_BLOCK)
@@ -202,16 +203,23 @@ VEC_INLINE void tile_end(int rows, int vecs, int used, const TileOut *out, Vec (
     for (int v = 0; v < vecs; v++)
       sum[r][v] = vec_min(high, vec_max(low, sum[r][v]));
   }
+  if (out->columns == TILE_STREAMED) {
+    VEC_UNROLL
+    for (int r = 0; r < rows; r++) {
+      if (r < used) {
+        VEC_UNROLL
+        for (int v = 0; v < vecs; v++)
+          vec_stream(out->y + out->at[r] + v * VEC_WIDTH, sum[r][v]);
+      }
+    }
+    return;
+  }
   bool whole = out->columns >= vecs * VEC_WIDTH;
   VEC_UNROLL
   for (int r = 0; r < rows; r++) {
     if (r < used) {
       float *y = out->y + out->at[r];
-      if (whole && out->far) {
-        VEC_UNROLL
-        for (int v = 0; v < vecs; v++)
-          vec_stream(y + v * VEC_WIDTH, sum[r][v]);
-      } else if (whole) {
+      if (whole) {
         VEC_UNROLL
         for (int v = 0; v < vecs; v++)
           vec_store(y + v * VEC_WIDTH, sum[r][v]);

@@ -126,6 +126,19 @@ void ir_remove(Node *node) {
   node->prev = node->next = NULL;
 }
 
+void ir_insert_input(Node *node, int index, Value *value) {
+  Value **in = arena_array(node->function->module->arena, Value *, node->in_count + 2);
+  for (int i = 0; i < node->in_count; i++)
+    in[i + (i >= index)] = node->in[i];
+  in[index] = value;
+  node->in = in;
+  node->in_count++;
+}
+
+void ir_add_input(Node *node, Value *value) {
+  ir_insert_input(node, node->in_count, value);
+}
+
 void ir_replace(Function *function, Value *from, Value *to) {
   for (Node *node = function->first; node; node = node->next)
     for (int i = 0; i < node->in_count; i++)

@@ -184,6 +184,9 @@ Value *ir_argument(Function *function, ValueKind kind, Shape shape, const char *
 Value *ir_weight(Builder *builder, const Layer *layer, const char *name);
 bool ir_weight_trained(const Builder *builder, const Value *weight);
 void ir_remove(Node *node);
+/* One more input, as number `index` or at the end. */
+void ir_insert_input(Node *node, int index, Value *value);
+void ir_add_input(Node *node, Value *value);
 /* Replaces every use of `from` (results of the function included) by `to`. */
 void ir_replace(Function *function, Value *from, Value *to);
 /* True where `value` is a weight that a run of the function leaves as it is, or a constant made of such. */

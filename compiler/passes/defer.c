@@ -3,7 +3,6 @@
  * the BatchNorm took, with its scale and offset per channel (runtime/kernels/channel_map.h).  That saves
  * writing and reading them, and their memory until the backward part. */
 #include "passes.h"
-#include "fuse.h"
 #include "../kernel_sizes.h"
 
 /* Whether the node can read `y` through a ChannelMap: as its first input, and no other. */
@@ -11,15 +10,7 @@ static bool can_map(const Node *node, const Value *y) {
   for (int i = 1; i < node->in_count; i++)
     if (node->in[i] == y)
       return false;
-  switch (node->op->kind) {
-  case OP_conv2d:
-  case OP_conv2d_bwd_w:
-  case OP_depthwise_conv2d:
-  case OP_depthwise_conv2d_bwd_w:
-    return !node->attr.mapped && kernel_conv2d_maps(&node->attr.conv, node->attr.algorithm, node->op->kind);
-  default:
-    return false;
-  }
+  return !node->attr.mapped && kernel_conv2d_maps(&node->attr.conv, node->attr.algorithm, node->op->kind);
 }
 
 static bool can_defer(const Function *function, const Node *norm) {
@@ -48,8 +39,8 @@ static void defer(Function *function, Node *norm) {
     reader->in[0] = norm->in[0];
     reader->attr.mapped = true;
     reader->attr.map_act = norm->attr.act;
-    fuse_add_input(reader, scale);
-    fuse_add_input(reader, offset);
+    ir_add_input(reader, scale);
+    ir_add_input(reader, offset);
   }
   ir_remove(norm);
 }

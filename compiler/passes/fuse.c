@@ -35,24 +35,11 @@ void fuse_take_over(Function *function, Node *producer, Node *user) {
   ir_remove(user);
 }
 
-void fuse_insert_input(Node *node, int index, Value *value) {
-  Value **in = arena_array(node->function->module->arena, Value *, node->in_count + 2);
-  for (int i = 0; i < node->in_count; i++)
-    in[i + (i >= index)] = node->in[i];
-  in[index] = value;
-  node->in = in;
-  node->in_count++;
-}
-
-void fuse_add_input(Node *node, Value *value) {
-  fuse_insert_input(node, node->in_count, value);
-}
-
 static bool fuse_bias(Function *function, Node *bias) {
   Node *producer = feeding(function, bias, 0);
   if (!producer || producer->attr.has_bias || producer->attr.has_residual)
     return false;
-  fuse_add_input(producer, bias->in[1]);
+  ir_add_input(producer, bias->in[1]);
   producer->attr.has_bias = true;
   fuse_take_over(function, producer, bias);
   return true;
@@ -65,7 +52,7 @@ static bool fuse_residual(Function *function, Node *add) {
     Node *producer = feeding(function, add, i);
     if (!producer || node_is(producer, OP_depthwise_conv2d) || producer->attr.has_residual)
       continue;
-    fuse_add_input(producer, add->in[1 - i]);
+    ir_add_input(producer, add->in[1 - i]);
     producer->attr.has_residual = true;
     fuse_take_over(function, producer, add);
     return true;
@@ -88,7 +75,7 @@ static bool fuse_mask(Function *function, Node *activation) {
   if (!node_is(producer, OP_conv2d_bwd_x) || !producer->backward || activation->attr.ints[0] ||
       !kernel_act_is_clamp(activation->attr.act))
     return false;
-  fuse_add_input(producer, activation->in[1]);
+  ir_add_input(producer, activation->in[1]);
   producer->attr.masked = true;
   producer->attr.act = activation->attr.act;
   fuse_take_over(function, producer, activation);

@@ -5,9 +5,6 @@
 
 /* Moves `producer` to the place of `user`, whose output it takes over. */
 void fuse_take_over(Function *function, Node *producer, Node *user);
-/* Adds one more input, as number `index` or at the end. */
-void fuse_insert_input(Node *node, int index, Value *value);
-void fuse_add_input(Node *node, Value *value);
 
 /* fuse_norm.c: an addition, or an activation, into the BatchNorm of a training step before it. */
 bool fuse_norm_residual(Function *function, Node *add);

@@ -22,7 +22,7 @@ bool fuse_norm_residual(Function *function, Node *add) {
     Node *norm = norm_feeding(function, add, k);
     if (!norm || norm->attr.has_residual || add->in[k]->use_count != 1)
       continue;
-    fuse_add_input(norm, add->in[1 - k]);
+    ir_add_input(norm, add->in[1 - k]);
     norm->attr.has_residual = true;
     fuse_take_over(function, norm, add);
     return true;
@@ -44,7 +44,7 @@ static void fuse_slope(Node *norm, Node *slope, Node *back) {
   back->in[0] = slope->in[0];
   back->attr.act = slope->attr.act;
   if (norm->attr.ints[1]) {
-    fuse_add_input(back, norm->in[1 + norm->attr.ints[0]]);
+    ir_add_input(back, norm->in[1 + norm->attr.ints[0]]);
     back->attr.ints[2] = 1;
   }
   ir_remove(slope);

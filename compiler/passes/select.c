@@ -6,7 +6,6 @@
 #include "../conv_cost.h"
 #include "../kernel_sizes.h"
 #include "../tuning.h"
-#include <string.h>
 
 /* What Winograd must save to be taken, and what its larger tiles must save over 4x4: direct sums round less,
  * and smaller tiles round less than larger ones.  And what two sets of packed weights must save. */
@@ -181,12 +180,8 @@ static void select_node(Module *module, Node *node) {
   Value *w = node->in[1];
   if (!conv_is_raw(choice.algorithm))
     node->in[1] = add_pack(node, w, choice.algorithm);
-  if (choice.few_below) {
-    Value **in = arena_array(module->arena, Value *, node->in_count + 2);
-    memcpy(in, node->in, sizeof *in * (size_t)node->in_count);
-    in[node->in_count++] = add_pack(node, w, choice.few);
-    node->in = in;
-  }
+  if (choice.few_below)
+    ir_add_input(node, add_pack(node, w, choice.few));
 }
 
 void pass_select(Module *module) {

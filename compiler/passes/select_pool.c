@@ -2,7 +2,6 @@
  * it: tiles are read from the pooling's gradient and the places of the maxima, so that the gradient of the
  * convolution's output, four times as large, is never made. */
 #include "passes.h"
-#include "fuse.h"
 
 bool pool_is_pairs(const Pool2d *g) {
   return g->pool_h == 2 && g->pool_w == 2 && g->stride_h == 2 && g->stride_w == 2 && !g->pad_top &&
@@ -30,7 +29,7 @@ static bool read_through_pool(Function *function, Node *pool) {
     user->in[node_is(user, OP_conv2d_bwd_w)] = pool->in[0];
     if (node_is(user, OP_channel_sum)) /* all of it goes somewhere, unless its window is empty */
       continue;
-    fuse_insert_input(user, 2, pool->in[1]);
+    ir_insert_input(user, 2, pool->in[1]);
     user->attr.max_pool = true;
   }
   ir_remove(pool);

@@ -299,16 +299,15 @@ static void conv_w_task(const Conv2d *g, const ConvWPlan *p, int64_t begin, int6
     bool last_chunk = row + rows >= end;
     const float *dy_rows = dy + row * g->out_w * g->out_ld;
     conv_w_rows(g, row, rows, &chunk);
-    if (!p->in_place) {
+    if (!p->in_place)
       conv_w_copy_x(g, p, row, row + rows, p->narrow ? x : x + a0, p->map ? &map : NULL, copied, x_copy,
                     pitch, chunk.top);
-    } else if (!last_chunk) {
+    if (!last_chunk && (p->in_place || (taps == 1 && !p->narrow))) {
       conv_w_rows(g, row + rows, 1, &next);
-      conv_w_ahead_x(g, &chunk, &next, a1 - a0, &ahead);
-    }
-    if (!p->in_place && !last_chunk && taps == 1 && !p->narrow) {
-      conv_w_rows(g, row + rows, 1, &next);
-      conv_w_ahead_copied(g, &next, x + a0, a1 - a0, &ahead);
+      if (p->in_place)
+        conv_w_ahead_x(g, &chunk, &next, a1 - a0, &ahead);
+      else
+        conv_w_ahead_copied(g, &next, x + a0, a1 - a0, &ahead);
     }
     int group = CONV_W_SEGMENTS / (rows > 0 ? rows : 1);
     for (int first = 0; first < taps; first += group) {

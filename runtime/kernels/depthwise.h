@@ -61,17 +61,17 @@ static inline const float *depthwise_next_row(const Conv2d *g, int64_t row, int 
   return x + (h + depthwise_input_rows(g, rows)) * g->in_w * g->in_ld;
 }
 
-/* ---- x that is read through a ChannelMap: mapped a band of rows at a time, in the second-level cache ----
+/* ---- x that is read through a ChannelMap: mapped a strip of rows at a time, in the second-level cache ----
  */
 
-enum { DEPTHWISE_MAPPED_FLOATS = 49152 }; /* of a band, about: 192 KiB */
+enum { DEPTHWISE_MAPPED_FLOATS = 49152 }; /* of a strip, about: 192 KiB */
 
 /* No multiplier. */
 static inline bool depthwise_conv2d_maps(const Conv2d *g) {
   return g->out_c == g->in_c;
 }
 
-/* Output rows of a band. */
+/* Output rows of a strip. */
 static inline int depthwise_mapped_rows(const Conv2d *g) {
   int64_t most = DEPTHWISE_MAPPED_FLOATS / ((int64_t)g->in_w * g->in_c);
   int64_t rows = (most - depthwise_input_rows(g, 1)) / g->stride_h + 1;
@@ -84,40 +84,50 @@ static inline size_t depthwise_mapped_floats(const Conv2d *g) {
          16 * 16;
 }
 
-/* Mapped rows [from, to) of an image, dense. */
-typedef struct DepthwiseMapped {
+/* Rows [from, to) of an image, dense, made of it by a map or a convolution: a strip that moves down. */
+typedef struct DepthwiseStrip {
   float *rows;
   int from, to;
-} DepthwiseMapped;
+} DepthwiseStrip;
 
-/* Maps what output rows [begin, begin + rows) of an image see of it and the band before, above in the same
- * image, did not.  Returns the convolution of the band as an image of its own. */
-static Conv2d depthwise_mapped_take(const Conv2d *g, const ChannelMap *map, const float *image, int begin,
-                                    int rows, DepthwiseMapped *band) {
+/* Moves the strip down to the rows that output rows [begin, begin + rows) see; it is empty, or was moved to
+ * what rows above in the same image see.  Rows [*missing, strip->to) are to be made, where the result points;
+ * `part` is the convolution of the strip as an image of its own. */
+static float *depthwise_strip_move(const Conv2d *g, int begin, int rows, DepthwiseStrip *strip, int *missing,
+                                   Conv2d *part) {
   ptrdiff_t line = (ptrdiff_t)g->in_w * g->in_c;
   int top = begin * g->stride_h - g->pad_top, to = top + depthwise_input_rows(g, rows);
   to = to < 0 ? 0 : to < g->in_h ? to : g->in_h;
-  int from = top < 0 ? 0 : top < to ? top : to, known = band->to > from ? band->to : from;
+  int from = top < 0 ? 0 : top < to ? top : to, known = strip->to > from ? strip->to : from;
   if (known > from)
-    memmove(band->rows, band->rows + (from - band->from) * line,
-            (size_t)((known - from) * line) * sizeof *band->rows);
-  channel_map_pixels(map, (int64_t)(to - known) * g->in_w, g->in_c,
-                     image + (ptrdiff_t)known * g->in_w * g->in_ld, g->in_ld,
-                     band->rows + (known - from) * line, g->in_c);
-  band->from = from;
-  band->to = to;
-  Conv2d part = *g;
-  part.in_h = to - from;
-  part.in_ld = g->in_c;
-  part.pad_top = from - top;
-  part.out_h = rows;
+    memmove(strip->rows, strip->rows + (from - strip->from) * line,
+            (size_t)((known - from) * line) * sizeof *strip->rows);
+  strip->from = from;
+  strip->to = to;
+  *missing = known;
+  *part = *g;
+  part->in_h = to - from;
+  part->in_ld = g->in_c;
+  part->pad_top = from - top;
+  part->out_h = rows;
+  return strip->rows + (known - from) * line;
+}
+
+/* The same, with the rows mapped.  Returns the convolution of the strip. */
+static Conv2d depthwise_mapped_take(const Conv2d *g, const ChannelMap *map, const float *image, int begin,
+                                    int rows, DepthwiseStrip *strip) {
+  int missing;
+  Conv2d part;
+  float *to = depthwise_strip_move(g, begin, rows, strip, &missing, &part);
+  channel_map_pixels(map, (int64_t)(strip->to - missing) * g->in_w, g->in_c,
+                     image + (ptrdiff_t)missing * g->in_w * g->in_ld, g->in_ld, to, g->in_c);
   return part;
 }
 
-/* The row of the image that is asked for while row `row` of a band is worked on: one of the band below. */
+/* The row of the image that is asked for while row `row` of a strip is worked on: one of the strip below. */
 static inline const float *depthwise_mapped_next(const Conv2d *g, const float *image, int row,
-                                                 const DepthwiseMapped *band) {
-  return g->in_ld == g->in_c ? image + (ptrdiff_t)(band->to + row * g->stride_h) * g->in_w * g->in_ld : NULL;
+                                                 const DepthwiseStrip *strip) {
+  return g->in_ld == g->in_c ? image + (ptrdiff_t)(strip->to + row * g->stride_h) * g->in_w * g->in_ld : NULL;
 }
 
 /* Per thread. */
@@ -243,17 +253,17 @@ static void depthwise_conv2d_fwd(const Conv2d *g, int n, const float *x, const f
 static void depthwise_fwd_mapped_rows(const Conv2d *g, int begin, int end, const float *x,
                                       const ChannelMap *map, const float *w, const Epilogue *e,
                                       float *scratch, float *y) {
-  DepthwiseMapped band = {scratch, 0, 0};
+  DepthwiseStrip strip = {scratch, 0, 0};
   for (int p = begin, size; p < end; p += size) {
     size = depthwise_mapped_rows(g) < end - p ? depthwise_mapped_rows(g) : end - p;
-    Conv2d part = depthwise_mapped_take(g, map, x, p, size, &band);
+    Conv2d part = depthwise_mapped_take(g, map, x, p, size, &strip);
     for (int row = 0, rows; row < size; row += rows) {
       ptrdiff_t at = (ptrdiff_t)(p + row) * g->out_w * g->out_ld;
       Epilogue moved = *e;
       if (moved.residual)
         moved.residual += at;
       rows = depthwise_rows_at_once(&part, row, size);
-      depthwise_fwd_rows(&part, row, rows, band.rows, depthwise_mapped_next(g, x, row, &band), w, &moved,
+      depthwise_fwd_rows(&part, row, rows, strip.rows, depthwise_mapped_next(g, x, row, &strip), w, &moved,
                          NULL, y + at);
     }
   }
@@ -434,18 +444,18 @@ static void depthwise_part(const Conv2d *g, int n, int part, const float *x, con
   for (int64_t row = begin; !map && row < end; row++)
     depthwise_gather_row(g, row, x, far ? depthwise_next_row(g, row, 1, x) : NULL, dy + row * line, own,
                          sums);
-  DepthwiseMapped band = {own, 0, 0};
+  DepthwiseStrip strip = {own, 0, 0};
   for (int64_t row = begin, rows; map && row < end; row += rows) {
     int p = (int)(row % g->out_h);
     rows = depthwise_mapped_rows(g);
     rows = rows < g->out_h - p ? rows : g->out_h - p;
     rows = rows < end - row ? rows : end - row;
     if (p == 0)
-      band.from = band.to = 0;
+      strip.from = strip.to = 0;
     const float *image = x + row / g->out_h * g->in_h * g->in_w * g->in_ld;
-    Conv2d piece = depthwise_mapped_take(g, map, image, p, (int)rows, &band);
+    Conv2d piece = depthwise_mapped_take(g, map, image, p, (int)rows, &strip);
     for (int r = 0; r < rows; r++)
-      depthwise_gather_row(&piece, r, band.rows, depthwise_mapped_next(g, image, r, &band),
+      depthwise_gather_row(&piece, r, strip.rows, depthwise_mapped_next(g, image, r, &strip),
                            dy + (row + r) * line, NULL, sums);
   }
 }

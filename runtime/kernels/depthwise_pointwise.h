@@ -121,36 +121,22 @@ static void depthwise_expanded_rows(const Conv2d *depthwise, const Conv2d *point
                                     const float *w, const Epilogue *between, const float *packed,
                                     const Epilogue *e, float *scratch, float *y) {
   const Conv2d *expand = expansion->conv;
-  int size = depthwise_band_rows(depthwise, true), made_from = 0, made_to = 0;
-  ptrdiff_t row_floats = (ptrdiff_t)depthwise->in_w * depthwise->in_c;
-  float *wide = scratch + depthwise_band_floats(depthwise, true);
+  int size = depthwise_band_rows(depthwise, true);
+  DepthwiseStrip wide = {.rows = scratch + depthwise_band_floats(depthwise, true)};
   for (int p = begin; p < end; p += size) {
-    int rows = end - p < size ? end - p : size, top = p * depthwise->stride_h - depthwise->pad_top;
-    int from = top < 0 ? 0 : top, to = top + depthwise_input_rows(depthwise, rows);
-    to = to < depthwise->in_h ? to : depthwise->in_h;
-    from = from < to ? from : to;
-    int known = made_to > from ? made_to : from;
-    if (known > from)
-      memmove(wide, wide + (from - made_from) * row_floats,
-              (size_t)((known - from) * row_floats) * sizeof *wide);
+    int rows = end - p < size ? end - p : size, missing;
+    Conv2d part;
+    float *to = depthwise_strip_move(depthwise, p, rows, &wide, &missing, &part);
     depthwise_flat(expand, expand->in_ld, expand->out_c,
-                   &(ConvTask){.end = (int64_t)(to - known) * expand->in_w, .k1 = expand->out_c}, false,
-                   image + (ptrdiff_t)known * expand->in_w * expand->in_ld, expansion->packed, expansion->e,
-                   wide + (known - from) * row_floats);
-    made_from = from;
-    made_to = to;
-    /* The rows as an image of their own. */
-    Conv2d part = *depthwise;
-    part.in_h = to - from;
-    part.pad_top = from - top;
-    part.out_h = rows;
-    part.in_ld = part.in_c;
+                   &(ConvTask){.end = (int64_t)(wide.to - missing) * expand->in_w, .k1 = expand->out_c},
+                   false, image + (ptrdiff_t)missing * expand->in_w * expand->in_ld, expansion->packed,
+                   expansion->e, to);
     ptrdiff_t at = (ptrdiff_t)p * pointwise->out_w * pointwise->out_ld;
     Epilogue moved = *e;
     if (moved.residual)
       moved.residual += at;
-    depthwise_pointwise_band(&part, pointwise, 0, rows, &(ConvTask){.k1 = pointwise->out_c}, wide, w, between,
-                             packed, &moved, scratch, NULL, y + at);
+    depthwise_pointwise_band(&part, pointwise, 0, rows, &(ConvTask){.k1 = pointwise->out_c}, wide.rows, w,
+                             between, packed, &moved, scratch, NULL, y + at);
   }
 }
 

@@ -5,7 +5,7 @@ KERNEL_FLAGS := -std=c11 -D_GNU_SOURCE $(WARNINGS) -Wno-unused-function -Iruntim
 KERNEL_NATIVE ?= -march=native
 KERNEL_FLAGS_native := -O2 $(KERNEL_NATIVE) -fopenmp
 KERNEL_FLAGS_portable := -O2 -DNETC_PORTABLE -fopenmp
-KERNEL_FLAGS_sanitize := -O1 -g $(KERNEL_NATIVE) -fsanitize=address,undefined -fno-sanitize-recover=all
+KERNEL_FLAGS_sanitize := -O1 -g1 $(KERNEL_NATIVE) -fsanitize=address,undefined -fno-sanitize-recover=all
 KERNEL_FLAGS_avx2 := -O2 -march=haswell -fopenmp
 KERNEL_BUILDS := native portable sanitize $(if $(shell grep -wm1 avx512f /proc/cpuinfo 2>/dev/null),avx2)
 

@@ -127,7 +127,7 @@ void ir_remove(Node *node) {
 }
 
 void ir_insert_input(Node *node, int index, Value *value) {
-  Value **in = arena_array(node->function->module->arena, Value *, node->in_count + 2);
+  Value **in = arena_array(node->function->module->arena, Value *, node->in_count + 1);
   for (int i = 0; i < node->in_count; i++)
     in[i + (i >= index)] = node->in[i];
   in[index] = value;

@@ -103,6 +103,9 @@ def log_rows(path, kind):
     return [r for r in rows if r["kind"] == kind]
 
 
+UNOPTIMIZED = ("-O0", "-march=native")  # for a Library of a few steps: compiling it takes longer than they do
+
+
 class Library:
     """What `netc emit` makes of a .net text, compiled without its command line and called through its C interface."""
     made = itertools.count()

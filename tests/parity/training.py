@@ -27,7 +27,6 @@ CLASSES = {"SGD": "sgd", "RMSprop": "rmsprop", "Adam": "adam", "AdamW": "adamw",
            "ExponentialDecay": "exponential_decay", "InverseTimeDecay": "inverse_time_decay",
            "PolynomialDecay": "polynomial_decay", "PiecewiseConstantDecay": "piecewise_constant_decay",
            "CosineDecay": "cosine_decay", "CosineDecayRestarts": "cosine_decay_restarts"}
-UNOPTIMIZED = ("-O0", "-march=native")  # some fifty libraries of a few steps each: compiling them is what takes time
 # Settings of Keras's that say nothing here: names, loss scaling for half precision, what is off by default.
 IGNORED = {"name", "loss_scale_factor", "ema_overwrite_frequency"}
 
@@ -91,7 +90,7 @@ def phases(optimizers, folder):
     text = "network net {\n  input(5)\n  dense(3, name = \"d\")\n}\ntrain net {\n  loss mse\n  batch 8\n"
     for i, one in enumerate(optimizers):
         text += f"  phase \"p{i}\" {{\n    epochs 1\n    optimizer {one}\n  }}\n"
-    return kn.Library(netc, text + "}\n", folder, "net", batch=8, cflags=UNOPTIMIZED)
+    return kn.Library(netc, text + "}\n", folder, "net", batch=8, cflags=kn.UNOPTIMIZED)
 
 
 def optimizer_group(cases, f, folder):
@@ -132,7 +131,7 @@ def loss(case, g, attrs, folder):
     text = (f"network net {{\n  input({n})\n  dense({width}, use_bias = false, name = \"d\")\n{reshape}}}\n"
             f"train net {{\n  loss {call(attrs['class_name'], json.loads(attrs['config']))}\n"
             f"  optimizer sgd(learning_rate = 1.0)\n  batch {n}\n}}\n")
-    net = kn.Library(netc, text, folder, "net", batch=n, cflags=UNOPTIMIZED)
+    net = kn.Library(netc, text, folder, "net", batch=n, cflags=kn.UNOPTIMIZED)
     net.set("d/kernel", y_pred)
     net.begin()
     got = net.step(np.eye(n), y_true.reshape(n, -1), weight)

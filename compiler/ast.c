@@ -110,6 +110,15 @@ Stmt *parser_stmt(NetParser *parser, StmtKind kind, Span span) {
   return stmt;
 }
 
+void parser_field_is_set(NetParser *parser, const Expr *object, const char *field, Span span) {
+  diag_error(parser->diag, span, "`.%s` cannot be set", field);
+  const char *name = object->kind == EXPR_NAME ? object->text : "base";
+  if (!strcmp(field, "trainable"))
+    diag_help(parser->diag,
+              "`freeze %s` keeps weights as they are, `freeze %s[:-4]` all but those of the last layers",
+              name, name);
+}
+
 Decl *parser_decl(NetParser *parser, DeclKind kind, const char *name, Span name_span, Span span) {
   Decl *decl = arena_new(parser->arena, Decl);
   decl->kind = kind;

@@ -1,4 +1,5 @@
 #include "bind.h"
+#include "translate.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -391,8 +392,11 @@ static void bind_named(Binding *binding, const Argument *argument) {
     names[count++] = "name";
     names[count++] = "trainable";
   }
-  const char *near = diag_nearest(argument->name, names, count);
-  if (near)
+  const char *near = translate_name(argument->name, names, count);
+  const char *here = translate_argument(binding->signature->kind, argument->name);
+  if (here)
+    diag_help(binding->diag, "Keras's `%s` is %s", argument->name, here);
+  else if (near)
     diag_help(binding->diag, "did you mean `%s`?", near);
   else if (!count)
     diag_help(binding->diag, "it takes no arguments");

@@ -1,5 +1,6 @@
 /* Calls: layers, blocks, words of the vocabulary, functions. */
 #include "elaborate_internal.h"
+#include "translate.h"
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -346,8 +347,11 @@ static bool unknown_parameter(Elaborator *elaborator, const Decl *decl, const Ar
   for (const ArgExpr *at = decl->parameters; at && count < 256; at = at->next)
     names[count++] = at->name;
   diag_error(elaborator->diag, argument->name_span, "`%s` has no parameter `%s`", decl->name, argument->name);
-  const char *near = diag_nearest(argument->name, names, count);
-  if (near)
+  const char *near = translate_name(argument->name, names, count);
+  const char *here = translate_argument(SIG_LAYER, argument->name);
+  if (here)
+    diag_help(elaborator->diag, "Keras's `%s` is %s", argument->name, here);
+  else if (near)
     diag_help(elaborator->diag, "did you mean `%s`?", near);
   diag_note(elaborator->diag, decl->name_span, "`%s` is defined here", decl->name);
   return false;
@@ -471,7 +475,7 @@ static Datum unknown_callee(Elaborator *elaborator, Scope *scope, const Expr *ex
   diag_error(elaborator->diag, expr->name_span,
              variable ? "`%s` is a variable and cannot be called" : "unknown layer or block `%s`",
              expr->text);
-  const char *near = diag_nearest(expr->text, names, count);
+  const char *near = translate_name(expr->text, names, count);
   if (near && !variable)
     diag_help(elaborator->diag, "did you mean `%s`?", near);
   note_callers(elaborator, scope);

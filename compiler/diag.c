@@ -194,8 +194,42 @@ static int edit_distance(const char *a, const char *b) {
   return cost[n][m];
 }
 
+/* Whether `word` begins a part of `name` between underscores (`init`, `kernel_initializer`), or is one but
+ * for a letter (`dilations`, `dilation_rate`). */
+static bool begins_part(const char *word, const char *name) {
+  enum { SHORTEST = 3, PART_MAX = 40 };
+  size_t length = strlen(word);
+  if (length < SHORTEST)
+    return false;
+  for (size_t size; *name; name += size + (name[size] == '_')) {
+    char part[PART_MAX];
+    size = strcspn(name, "_");
+    if (!strncmp(word, name, length))
+      return true;
+    if (size < PART_MAX && size > SHORTEST) {
+      memcpy(part, name, size);
+      part[size] = '\0';
+      if (edit_distance(word, part) <= 1)
+        return true;
+    }
+  }
+  return false;
+}
+
+/* `lr`, `learning_rate` */
+static bool is_initials(const char *word, const char *name) {
+  if (!strchr(name, '_'))
+    return false;
+  for (;; name += strcspn(name, "_") + 1, word++) {
+    if (!*word || *word != *name)
+      return false;
+    if (!strchr(name, '_'))
+      return !word[1];
+  }
+}
+
 const char *diag_nearest(const char *word, const char *const *names, int count) {
-  const char *nearest = NULL;
+  const char *nearest = NULL, *part = NULL;
   int length = (int)strlen(word), limit = length <= 2 ? 1 : length <= 5 ? 2 : 3, best = limit + 1;
   for (int i = 0; i < count; i++) {
     int distance = edit_distance(word, names[i]);
@@ -203,6 +237,8 @@ const char *diag_nearest(const char *word, const char *const *names, int count) 
       best = distance;
       nearest = names[i];
     }
+    if (!part && (begins_part(word, names[i]) || is_initials(word, names[i])))
+      part = names[i];
   }
-  return nearest;
+  return best <= 1 || !part ? nearest : part;
 }

@@ -45,7 +45,8 @@ void diag_help(Diag *diag, const char *format, ...) __attribute__((format(printf
 /* True once the limit is reached; the caller unwinds. */
 bool diag_full(const Diag *diag);
 
-/* The nearest of `names` to `word` by edit distance (transpositions count once), or NULL if none is near. */
+/* The nearest of `names` to `word`, or NULL if none is near: by edit distance (transpositions count once), or
+ * the first that has the word as a part or as its initials where none is but a letter away. */
 const char *diag_nearest(const char *word, const char *const *names, int count);
 
 /* Line and column of a byte offset, both from 1; columns count code points, a tab is one. */

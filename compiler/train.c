@@ -1,6 +1,7 @@
 /* The `train` section. */
 #include "elaborate_internal.h"
 #include "lint.h"
+#include "translate.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -339,27 +340,6 @@ static void read_callback(Training *training, const Stmt *stmt, const Expr *call
                bound);
 }
 
-/* What Keras has under other names, and how it is written here. */
-static const struct {
-  const char *keras, *here;
-} translations[] = {
-    {"batch_size", "`batch 32`"},
-    {"callbacks", "a setting each, as `early_stopping(patience = 3)`"},
-    {"learning_rate", "the optimizer's, as `optimizer adam(1e-3)`"},
-    {"lr", "the optimizer's, as `optimizer adam(1e-3)`"},
-    {"steps_per_epoch", "all images of an epoch, in steps of `batch` images"},
-    {"validation_data", "`MODEL train DATA --val DATA`, when the model is trained"},
-    {"validation_split", "`validation split 0.2`"},
-    {"verbose", "`MODEL train DATA --quiet`, when the model is trained"},
-};
-
-static const char *translation(const char *name) {
-  for (size_t i = 0; i < sizeof translations / sizeof *translations; i++)
-    if (!strcmp(translations[i].keras, name))
-      return translations[i].here;
-  return NULL;
-}
-
 void train_settings_text(StrBuf *out) {
   for (int i = 0; i < SETTING_COUNT; i++)
     strbuf_printf(out, "  %-32s %s%s\n", settings[i].example, settings[i].doc,
@@ -387,7 +367,7 @@ static void unknown_setting(Training *training, const char *name, Span span) {
     count += signature_names(SIG_CALLBACK, true, names + count, 16);
   diag_error(diag_of(training), span, "a %s has no setting `%s`",
              training->phase ? "phase" : "`train` section", name);
-  const char *near = diag_nearest(name, names, count), *here = translation(name);
+  const char *near = diag_nearest(name, names, count), *here = translate_setting(name);
   if (here)
     diag_help(diag_of(training), "Keras's `%s` is %s", name, here);
   else if (near)

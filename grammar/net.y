@@ -151,6 +151,10 @@ stmt: %empty { $$ = NULL; }
     $$->name_span = @1;
     $$->value = $3;
   }
+| postfix '.' NAME '=' pipe {
+    parser_field_is_set(parser, $1, $3, @$);
+    $$ = parser_stmt(parser, STMT_ERROR, @$);
+  }
 | FOR NAME IN range body {
     $$ = parser_stmt(parser, STMT_FOR, @$);
     $$->name = $2;
@@ -375,6 +379,7 @@ argument_list: argument      { $$ = arg_list((ArgList){0}, $1); }
 ;
 argument: pipe   { $$ = parser_argument(parser, NULL, @1, $1, @$); }
 | NAME '=' pipe  { $$ = parser_argument(parser, $1, @1, $3, @$); }
+| WEIGHTS '=' pipe { $$ = parser_argument(parser, "weights", @1, $3, @$); } /* Keras's; who is called says more */
 ;
 string: STRING_OPEN pieces STRING_CLOSE { $$ = parser_sequence(parser, EXPR_STRING, $2, @$); }
 ;
@@ -490,7 +495,8 @@ static int net_lex(NET_STYPE *value, Span *span, NetParser *parser) {
     bool ends = parser->newline && can_end(parser->last) && !goes_on(token);
     /* Inside brackets a value and then another on the next line is never right: a bracket was left open.  Words that
      * only begin a statement say the same. */
-    if (parser->newline && !lines_count && (only_begins(token) || (ends && !may_go_on(token)))) {
+    bool argument = token == WEIGHTS && (parser->last == '(' || parser->last == ','); /* Keras's, on a line of its own */
+    if (parser->newline && !lines_count && !argument && (only_begins(token) || (ends && !may_go_on(token)))) {
       while (parser->open_count && parser->open[parser->open_count - 1] != '{')
         parser->open_count--;
       lines_count = ends = true;

@@ -56,6 +56,8 @@ Expr *parser_call(NetParser *parser, const char *callee, Span callee_span, ArgLi
 ArgExpr *parser_argument(NetParser *parser, const char *name, Span name_span, Expr *value, Span span);
 Stmt *parser_stmt(NetParser *parser, StmtKind kind, Span span);
 Decl *parser_decl(NetParser *parser, DeclKind kind, const char *name, Span name_span, Span span);
+/* Complains about `object.field = value`. */
+void parser_field_is_set(NetParser *parser, const Expr *object, const char *field, Span span);
 /* "100x100x3" as a node. */
 Expr *parser_shape(NetParser *parser, const char *text, Span span);
 

@@ -58,7 +58,7 @@ const OpDef op_input = {
     .signature =
         {.kind = SIG_LAYER,
          .name = "input",
-         .aliases = "input_layer",
+         .aliases = "input_layer Input",
          .keras_class = "InputLayer",
          .doc = "where images enter: pixels from 0 to 255, or flat values",
          .params = {{"shape", P_SHAPE, NULL, .doc = "height x width x channels, or a number of values"},

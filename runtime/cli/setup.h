@@ -67,8 +67,23 @@ static char *setup_beside_program(const char *program, const char *name) {
   return NULL;
 }
 
-/* Where a weights file of the .net file is now: at its own path, else a file of its name here or beside the
- * program. */
+/* A file among the published weights that Keras has fetched once, in fresh memory, or NULL. */
+static char *setup_among_keras(const char *name) {
+  const char *keras = getenv("KERAS_HOME"), *home = getenv("HOME");
+  if (!keras && !home)
+    return NULL;
+  char *own = keras ? system_copy_text(keras) : system_join(home, ".keras");
+  char *folder = system_join(own, "models"), *path = system_join(folder, name);
+  free(own);
+  free(folder);
+  if (system_is_file(path))
+    return path;
+  free(path);
+  return NULL;
+}
+
+/* Where a weights file of the .net file is now: at its own path, else a file of its name here, beside the
+ * program or where Keras keeps such files. */
 static char *setup_source_path(const char *path, const char *program) {
   const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
   char *beside;
@@ -79,6 +94,8 @@ static char *setup_source_path(const char *path, const char *program) {
   if (system_is_file(name))
     return system_copy_text(name);
   beside = setup_beside_program(program, name);
+  if (!beside)
+    beside = setup_among_keras(name);
   return beside ? beside : system_copy_text(path);
 }
 
@@ -96,7 +113,13 @@ static bool setup_weights(const Options *options, const ModelInfo *info, Model *
                        .part = source->part,
                        .extra_allowed = true,
                        .loaded = loaded};
-    good = setup_load(info, params, path, &how, options->quiet, fault);
+    if (system_exists(path))
+      good = setup_load(info, params, path, &how, options->quiet, fault);
+    else
+      good = fault_set(fault,
+                       "%s: no such file, here, beside the program or in ~/.keras/models, where Keras keeps the "
+                       "weights that it publishes",
+                       path);
     free(path);
   }
   if (good && options->weights) {

@@ -206,6 +206,7 @@ network tiny {
   dense(5, relu, name = "dense")
   dropout(0.25, name = "dropout")
   dense(3, softmax, name = "dense_1")
+  weights from "published.keras"
 }
 
 train tiny {
@@ -229,5 +230,18 @@ for saved in again.h5 again.weights.h5; do
   check "predict with $saved" 0
   near "outputs with $saved" "$layouts/tiny.io.h5" tiny_pred.h5 2e-6
 done
+# Weights that Keras has fetched.
+mkdir -p home/.keras/models keras/models
+cp "$layouts/tiny.keras" home/.keras/models/published.keras
+cp "$layouts/tiny.keras" keras/models/published.keras
+for place in HOME="$PWD/home" KERAS_HOME="$PWD/keras"; do
+  run env HOME="$PWD" "$place" ./tiny train "$layouts/tiny.io.h5" --epochs 0 --save fetched.h5
+  check "weights in ${place%%=*}" 0
+  run ./tiny predict "$layouts/tiny.io.h5" --weights fetched.h5 --out tiny_pred.h5
+  near "outputs with weights in ${place%%=*}" "$layouts/tiny.io.h5" tiny_pred.h5 2e-6
+  rm -f fetched.h5
+done
+run env -u KERAS_HOME HOME="$PWD" ./tiny train "$layouts/tiny.io.h5" --epochs 0 --save fetched.h5
+check "weights nowhere" 1 "published.keras: no such file, here"
 
 finish program

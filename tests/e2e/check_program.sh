@@ -61,7 +61,7 @@ same "the same bytes of C" first.c c/probe.c
 # ---- compilers
 compile gcc "$strict -O1 -march=native -fopenmp" c/probe.c probe
 compile gcc "$strict -O1 -DNETC_PORTABLE -Wno-unknown-pragmas" c/probe.c portable
-compile gcc "-std=c11 -O1 -g -march=native -fopenmp -fsanitize=address,undefined -fno-sanitize-recover" c/probe.c sanitized
+compile gcc "-std=c11 -O0 -g -march=native -fopenmp -fsanitize=address,undefined -fno-sanitize-recover" c/probe.c sanitized
 if command -v clang >/dev/null; then
   compile clang "$strict -O1 -march=native -fopenmp" c/probe.c with_clang
 fi
@@ -216,7 +216,7 @@ train tiny {
 NET
 run "$netc" emit tiny.net -o c
 check "emit tiny" 0
-compile gcc "-std=c11 -O1 -march=native -fopenmp" c/tiny.c tiny
+compile gcc "-std=c11 -O0 -march=native -fopenmp" c/tiny.c tiny
 layouts=$top/tests/runtime/layouts
 for kind in weights_legacy.h5 full_legacy.h5 weights.h5 keras tfkeras2.h5 tfkeras2_full.h5 keras1.h5; do
   run ./tiny predict "$layouts/tiny.io.h5" --weights "$layouts/tiny.$kind" --out tiny_pred.h5

@@ -33,7 +33,7 @@ train variants {
 NET
 }
 build() { # NAME
-  run "$netc" build variants.net -o "$1" --cflags -O1
+  run "$netc" build variants.net -o "$1" --cflags -O0
   check "build $1" 0
 }
 train() { # EXE NAME ARGUMENTS...

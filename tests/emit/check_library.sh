@@ -17,11 +17,11 @@ wrap=-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
 try "compile" gcc -std=c11 -O1 $strict -march=native -c probe/probe.c -o probe.o
 try "compile the caller" gcc -std=c11 -O1 -DCOUNT_ALLOCATIONS -Iprobe "$here/library_main.c" probe.o -pthread -lm $wrap -o library
 try "codes, threads, allocations" ./library probe/probe.weights.bin
-try "compile with the address sanitizer" gcc -std=c11 -O1 -march=native -DTHREADS=2 -fsanitize=address,undefined -fno-sanitize-recover=all -Iprobe "$here/library_main.c" probe/probe.c -pthread -lm -o sanitized
+try "compile with the address sanitizer" gcc -std=c11 -O0 -march=native -DTHREADS=2 -fsanitize=address,undefined -fno-sanitize-recover=all -Iprobe "$here/library_main.c" probe/probe.c -pthread -lm -o sanitized
 try "under the address sanitizer" ./sanitized probe/probe.weights.bin
-try "compile with the thread sanitizer" gcc -std=c11 -O1 -g -march=native -DTHREADS=6 -fsanitize=thread -Iprobe "$here/library_main.c" probe/probe.c -pthread -lm -o threads
+try "compile with the thread sanitizer" gcc -std=c11 -O0 -g -march=native -DTHREADS=6 -fsanitize=thread -Iprobe "$here/library_main.c" probe/probe.c -pthread -lm -o threads
 try "under the thread sanitizer" setarch -R ./threads probe/probe.weights.bin threads
-try "callers that are parallel themselves" sh -c "gcc -std=c11 -O1 -march=native -fopenmp -fsanitize=address -Iprobe '$here/openmp_main.c' probe/probe.c -lm -o openmp && ASAN_OPTIONS=detect_leaks=0 ./openmp probe/probe.weights.bin"
+try "callers that are parallel themselves" sh -c "gcc -std=c11 -O0 -march=native -fopenmp -fsanitize=address -Iprobe '$here/openmp_main.c' probe/probe.c -lm -o openmp && ASAN_OPTIONS=detect_leaks=0 ./openmp probe/probe.weights.bin"
 sed 's/tanh/relu/' "$here/probe.net" | sed 's/32, 1x1/33, 1x1/; s/network probe/network probe/' >foreign.net
 "$netc" emit foreign.net --infer -o foreign >log 2>&1
 try "compile another network" gcc -O0 -DNETC_PORTABLE -Iforeign "$here/predict_main.c" foreign/probe.c -lm -o foreign_main
@@ -51,7 +51,7 @@ nm -u learn.o | awk '{ print $2 }' >log
 nm -g --defined-only learn.o | awk '{ print $3 }' >log
 ! grep -v '^learn_' log >/dev/null && ok || bad "training library: names without the prefix"
 try "two networks in one program" gcc -r -nostdlib probe.o learn.o -o both.o
-try "training under the thread sanitizer" sh -c "gcc -std=c11 -O1 -g -march=native -DTHREADS=6 -DLEARN_NO_MAIN -fsanitize=thread -Ilearn '$here/learn_main.c' learn/learn.c -pthread -lm -o learn_threads && setarch -R ./learn_threads"
+try "training under the thread sanitizer" sh -c "gcc -std=c11 -O0 -g -march=native -DTHREADS=6 -DLEARN_NO_MAIN -fsanitize=thread -Ilearn '$here/learn_main.c' learn/learn.c -pthread -lm -o learn_threads && setarch -R ./learn_threads"
 
 # ---- the headers' examples
 for name in probe learn; do

@@ -91,7 +91,7 @@ for i, (key, call, _, _, _) in enumerate(CASES):
     text += f'  o{i} = {key} -> {call[:-1]}, name = "l{i}") -> flatten(name = "f{i}")\n'
 text += "  concat(" + ", ".join(f"o{i}" for i in range(len(CASES))) + ")\n}\n"
 text += "train axes {\n  loss mse\n  optimizer sgd(0.0)\n  batch 3\n}\n"
-made = kn.Library(netc, text, folder.name, "axes", batch=3, cflags=kn.UNOPTIMIZED)
+made = kn.Library(netc, text, folder.name, "axes", batch=3)
 rows = sum(int(np.prod(s)) for s in SHAPES.values())
 at = 0
 for key, shape in SHAPES.items():

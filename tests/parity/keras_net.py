@@ -103,21 +103,19 @@ def log_rows(path, kind):
     return [r for r in rows if r["kind"] == kind]
 
 
-UNOPTIMIZED = ("-O0", "-march=native")  # for a Library of a few steps: compiling it takes longer than they do
-
-
 class Library:
-    """What `netc emit` makes of a .net text, compiled without its command line and called through its C interface."""
+    """What `netc emit` makes of a .net text, compiled without its command line and called through its C interface.  Without
+    optimization: compiling takes longer than the few steps of a test."""
     made = itertools.count()
 
-    def __init__(self, netc, text, folder, name, *flags, batch=32, cflags=("-O1", "-march=native")):
+    def __init__(self, netc, text, folder, name, *flags, batch=32):
         source = os.path.join(folder, name + ".net")
         with open(source, "w") as f:
             f.write(text)
         out = os.path.join(folder, name + "_c")
         run([netc, "emit", source, "-o", out, *flags])
         shared = os.path.join(out, f"{name}{next(Library.made)}.so")  # a name once opened is not opened again
-        run([os.environ.get("CC", "cc"), "-std=c11", "-shared", "-fPIC", *cflags, f"-D{name.upper()}_NO_MAIN",
+        run([os.environ.get("CC", "cc"), "-std=c11", "-shared", "-fPIC", "-O0", "-march=native", f"-D{name.upper()}_NO_MAIN",
              os.path.join(out, name + ".c"), "-o", shared, "-lm"])
         self.name, self.dll = name, ctypes.CDLL(shared)
         self.model = ctypes.c_void_p()

@@ -90,7 +90,7 @@ def phases(optimizers, folder):
     text = "network net {\n  input(5)\n  dense(3, name = \"d\")\n}\ntrain net {\n  loss mse\n  batch 8\n"
     for i, one in enumerate(optimizers):
         text += f"  phase \"p{i}\" {{\n    epochs 1\n    optimizer {one}\n  }}\n"
-    return kn.Library(netc, text + "}\n", folder, "net", batch=8, cflags=kn.UNOPTIMIZED)
+    return kn.Library(netc, text + "}\n", folder, "net", batch=8)
 
 
 def optimizer_group(cases, f, folder):
@@ -131,7 +131,7 @@ def loss(case, g, attrs, folder):
     text = (f"network net {{\n  input({n})\n  dense({width}, use_bias = false, name = \"d\")\n{reshape}}}\n"
             f"train net {{\n  loss {call(attrs['class_name'], json.loads(attrs['config']))}\n"
             f"  optimizer sgd(learning_rate = 1.0)\n  batch {n}\n}}\n")
-    net = kn.Library(netc, text, folder, "net", batch=n, cflags=kn.UNOPTIMIZED)
+    net = kn.Library(netc, text, folder, "net", batch=n)
     net.set("d/kernel", y_pred)
     net.begin()
     got = net.step(np.eye(n), y_true.reshape(n, -1), weight)

@@ -116,10 +116,11 @@ static bool setup_weights(const Options *options, const ModelInfo *info, Model *
     if (system_exists(path))
       good = setup_load(info, params, path, &how, options->quiet, fault);
     else
-      good = fault_set(fault,
-                       "%s: no such file, here, beside the program or in ~/.keras/models, where Keras keeps the "
-                       "weights that it publishes",
-                       path);
+      good =
+          fault_set(fault,
+                    "%s: no such file, here, beside the program or in ~/.keras/models, where Keras keeps the "
+                    "weights that it publishes",
+                    path);
     free(path);
   }
   if (good && options->weights) {

@@ -589,6 +589,13 @@ static int yyreport_syntax_error(const yypcontext_t *context, NetParser *parser)
   if (outer_word && parser->open_count)
     diag_note(parser->diag, parser->open_at[parser->open_count - 1], "this `%c` is not closed",
               parser->open[parser->open_count - 1] == '"' ? '{' : parser->open[parser->open_count - 1]);
+  if (parser->last == '(') { /* as Keras calls them */
+    Span called = parser->before_span;
+    if (parser->before == NAME && called.begin > 0 && called.source->text[called.begin - 1] == '.')
+      diag_help(parser->diag, "nothing has methods: layers stand one below the other, as `conv2d(32, 3x3)`");
+    else if (parser->before == ')')
+      diag_help(parser->diag, "an arrow gives a layer its input, as `x -> dense(3)`");
+  }
   if (parser->before != NAME || (token != YYSYMBOL_NAME && token != YYSYMBOL_STRING_OPEN))
     return 0;
   static const char *const outer[] = {"import", "network", "block", "train"};

@@ -71,11 +71,6 @@ static bool system_is_folder(const char *path) {
   return !stat(path, &status) && S_ISDIR(status.st_mode);
 }
 
-static bool system_exists(const char *path) {
-  struct stat status;
-  return !stat(path, &status);
-}
-
 static bool system_is_file(const char *path) {
   struct stat status;
   return !stat(path, &status) && S_ISREG(status.st_mode);

@@ -67,7 +67,7 @@ static char *setup_beside_program(const char *program, const char *name) {
   return NULL;
 }
 
-/* A file among the published weights that Keras has fetched once, in fresh memory, or NULL. */
+/* A file among the published weights that Keras has fetched, in fresh memory, or NULL. */
 static char *setup_among_keras(const char *name) {
   const char *keras = getenv("KERAS_HOME"), *home = getenv("HOME");
   if (!keras && !home)
@@ -113,14 +113,11 @@ static bool setup_weights(const Options *options, const ModelInfo *info, Model *
                        .part = source->part,
                        .extra_allowed = true,
                        .loaded = loaded};
-    if (system_exists(path))
-      good = setup_load(info, params, path, &how, options->quiet, fault);
+    if (access(path, F_OK) && errno == ENOENT)
+      good = fault_set(fault, "%s: no such file, here, beside the program or among Keras's (~/.keras/models)",
+                       path);
     else
-      good =
-          fault_set(fault,
-                    "%s: no such file, here, beside the program or in ~/.keras/models, where Keras keeps the "
-                    "weights that it publishes",
-                    path);
+      good = setup_load(info, params, path, &how, options->quiet, fault);
     free(path);
   }
   if (good && options->weights) {

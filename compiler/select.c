@@ -357,6 +357,13 @@ void run_weights(Elaborator *elaborator, Scope *scope, const Stmt *stmt) {
   Datum path = evaluate(elaborator, scope, stmt->source);
   if (path.kind == DATUM_POISON)
     return;
+  if ((path.kind == DATUM_STRING || path.kind == DATUM_WORD) && !strcmp(path.text, "imagenet")) {
+    diag_error(elaborator->diag, path.span, "what Keras calls `imagenet` is a file here, named as it is");
+    diag_help(elaborator->diag,
+              "as \"vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5\"; those that Keras has "
+              "fetched are found in ~/.keras/models");
+    return;
+  }
   if (path.kind != DATUM_STRING || !*path.text) {
     diag_error(elaborator->diag, path.span, "expected the path of a weights file in quotes, got %s",
                path.kind == DATUM_STRING ? "an empty string" : datum_kind_text(&path));

@@ -8,10 +8,10 @@ WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes
 EXTRA ?=
 HDF5_CFLAGS := $(shell pkg-config --cflags hdf5 2>/dev/null)
 HDF5_LIBS := $(shell pkg-config --libs hdf5 2>/dev/null || echo -lhdf5)
-NETC_CFLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARNINGS) $(EXTRA) -Icompiler -I$(BUILD) -Igrammar $(HDF5_CFLAGS) \
+NETC_CFLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARNINGS) $(EXTRA) -Icompiler -I$(BUILD) -I$(BUILD)/grammar -Igrammar $(HDF5_CFLAGS) \
   -DNETC_HDF5_CFLAGS='"$(HDF5_CFLAGS)"' -DNETC_HDF5_LIBS='"$(HDF5_LIBS)"'
 
-SOURCES := $(wildcard compiler/*.c compiler/ops/*.c compiler/passes/*.c compiler/emit/*.c compiler/weights/*.c compiler/vocab/*.c)
+SOURCES := grammar/lines.c $(wildcard compiler/*.c compiler/ops/*.c compiler/passes/*.c compiler/emit/*.c compiler/weights/*.c compiler/vocab/*.c)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/grammar/net.tab.o $(BUILD)/grammar/net.lex.o \
   $(BUILD)/runtime_files.o $(BUILD)/zoo_files.o
 RUNTIME := $(shell find runtime -name '*.h' 2>/dev/null)
@@ -57,9 +57,9 @@ $(BUILD)/grammar/net.lex.c $(BUILD)/grammar/net.lex.h &: grammar/net.l
 
 # Generated text: its warnings are not ours.
 $(BUILD)/grammar/net.tab.o: $(BUILD)/grammar/net.tab.c $(BUILD)/grammar/net.lex.h
-	$(quiet)$(CC) $(NETC_CFLAGS) -w -I$(BUILD)/grammar -MMD -MP -c -o $@ $<
+	$(quiet)$(CC) $(NETC_CFLAGS) -w -MMD -MP -c -o $@ $<
 $(BUILD)/grammar/net.lex.o: $(BUILD)/grammar/net.lex.c $(BUILD)/grammar/net.tab.h
-	$(quiet)$(CC) $(NETC_CFLAGS) -w -I$(BUILD)/grammar -MMD -MP -c -o $@ $<
+	$(quiet)$(CC) $(NETC_CFLAGS) -w -MMD -MP -c -o $@ $<
 
 $(BUILD)/embed: tools/embed.c
 	@mkdir -p $(@D)

@@ -392,16 +392,12 @@ static void bind_named(Binding *binding, const Argument *argument) {
     names[count++] = "name";
     names[count++] = "trainable";
   }
-  const char *near = translate_name(argument->name, names, count);
-  const char *here = translate_argument(binding->signature->kind, argument->name);
-  if (here)
-    diag_help(binding->diag, "Keras's `%s` is %s", argument->name, here);
-  else if (near)
-    diag_help(binding->diag, "did you mean `%s`?", near);
-  else if (!count)
-    diag_help(binding->diag, "it takes no arguments");
-  else
-    diag_help(binding->diag, "`netc help %s` lists them", binding->signature->name);
+  if (!translate_argument(binding->diag, binding->signature->kind, argument->name, names, count)) {
+    if (!count)
+      diag_help(binding->diag, "it takes no arguments");
+    else
+      diag_help(binding->diag, "`netc help %s` lists them", binding->signature->name);
+  }
   binding->good = false;
 }
 

@@ -347,12 +347,7 @@ static bool unknown_parameter(Elaborator *elaborator, const Decl *decl, const Ar
   for (const ArgExpr *at = decl->parameters; at && count < 256; at = at->next)
     names[count++] = at->name;
   diag_error(elaborator->diag, argument->name_span, "`%s` has no parameter `%s`", decl->name, argument->name);
-  const char *near = translate_name(argument->name, names, count);
-  const char *here = translate_argument(SIG_LAYER, argument->name);
-  if (here)
-    diag_help(elaborator->diag, "Keras's `%s` is %s", argument->name, here);
-  else if (near)
-    diag_help(elaborator->diag, "did you mean `%s`?", near);
+  translate_argument(elaborator->diag, SIG_LAYER, argument->name, names, count);
   diag_note(elaborator->diag, decl->name_span, "`%s` is defined here", decl->name);
   return false;
 }

@@ -367,12 +367,7 @@ static void unknown_setting(Training *training, const char *name, Span span) {
     count += signature_names(SIG_CALLBACK, true, names + count, 16);
   diag_error(diag_of(training), span, "a %s has no setting `%s`",
              training->phase ? "phase" : "`train` section", name);
-  const char *near = diag_nearest(name, names, count), *here = translate_setting(name);
-  if (here)
-    diag_help(diag_of(training), "Keras's `%s` is %s", name, here);
-  else if (near)
-    diag_help(diag_of(training), "did you mean `%s`?", near);
-  else
+  if (!translate_setting(diag_of(training), name, names, count))
     diag_help(diag_of(training), "`netc help train` lists the settings");
 }
 

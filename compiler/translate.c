@@ -1,5 +1,4 @@
 #include "translate.h"
-#include "diag.h"
 #include <string.h>
 
 typedef struct Translation {
@@ -44,20 +43,30 @@ static const char *find(const Translation *table, size_t count, const char *ther
 }
 #define FIND(table, there) find(table, sizeof(table) / sizeof *(table), there)
 
-const char *translate_setting(const char *name) {
-  return FIND(settings, name);
-}
-
-const char *translate_argument(SignatureKind kind, const char *name) {
-  return kind == SIG_LAYER       ? FIND(layer_arguments, name)
-         : kind == SIG_OPTIMIZER ? FIND(optimizer_arguments, name)
-                                 : NULL;
-}
-
 const char *translate_name(const char *name, const char *const *names, int count) {
   const char *here = FIND(names_elsewhere, name);
   for (int i = 0; here && i < count; i++)
     if (!strcmp(names[i], here))
       return here;
   return diag_nearest(name, names, count);
+}
+
+static bool help(Diag *diag, const char *name, const char *here, const char *near) {
+  if (here)
+    diag_help(diag, "Keras's `%s` is %s", name, here);
+  else if (near)
+    diag_help(diag, "did you mean `%s`?", near);
+  return here || near;
+}
+
+bool translate_setting(Diag *diag, const char *name, const char *const *names, int count) {
+  return help(diag, name, FIND(settings, name), diag_nearest(name, names, count));
+}
+
+bool translate_argument(Diag *diag, SignatureKind kind, const char *name, const char *const *names,
+                        int count) {
+  const char *here = kind == SIG_LAYER       ? FIND(layer_arguments, name)
+                     : kind == SIG_OPTIMIZER ? FIND(optimizer_arguments, name)
+                                             : NULL;
+  return help(diag, name, here, translate_name(name, names, count));
 }

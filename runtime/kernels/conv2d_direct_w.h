@@ -39,9 +39,11 @@ static ConvWPlan conv_w_plan(const Conv2d *g, const ChannelMap *map) {
   ConvWPlan p = {
       .depth = g->in_c / g->groups, .channels = g->out_c / g->groups, .taps_h = g->kernel_h, .map = map};
   p.narrow = p.depth < CONV_NARROW_DEPTH && g->kernel_w > 1 && g->dilation_w == 1;
-  /* Lines that push each other out cost the more the more tiles share one. */
-  p.in_place =
-      !map && !p.narrow && (VEC_WIDTH >= TILE_BLOCK || g->stride_w * g->in_ld % CONV_SAME_SET_FLOATS != 0);
+  /* Lines that push each other out cost the more the more tiles share one.  Where a tile takes a whole line,
+   * several taps of a copy with its padding cost more than that. */
+  p.in_place = !map && !p.narrow &&
+               (g->stride_w * g->in_ld % CONV_SAME_SET_FLOATS != 0 ||
+                (VEC_WIDTH >= TILE_BLOCK && g->kernel_h * g->kernel_w > 1));
   p.taps_w = p.narrow ? 1 : g->kernel_w;
   p.rows_a = p.narrow ? g->kernel_w * p.depth : p.depth;
   p.block = g->kernel_h * g->kernel_w == 1 ? 2 * CONV_W_BLOCK : CONV_W_BLOCK;

@@ -19,7 +19,11 @@ enum {
   BATCHNORM_SAMPLES = 16,   /* rows that give the shift of the variance */
   BATCHNORM_FLOATS = 5,     /* arrays [c] besides the sums */
   BATCHNORM_BLOCK = 262144, /* floats that a thread maps before it goes back to those in front of them */
-  BATCHNORM_STRETCH = 256   /* floats of an activation that is no clamp */
+  BATCHNORM_STRETCH = 256,  /* floats of an activation that is no clamp */
+  /* Values come from memory.  Asked for so far ahead, more of them are on their way at a time: */
+  BATCHNORM_AHEAD = 1024,     /* floats, where they are mapped one by one */
+  BATCHNORM_SUM_AHEAD = 4096, /* floats, and rows at least, where they are summed */
+  BATCHNORM_ROWS_AHEAD = 16
 };
 /* Vectors of channels that are summed side by side. */
 #if VEC_REGISTERS >= 32
@@ -98,10 +102,17 @@ VEC_INLINE void batchnorm_sum_run(const BatchnormTerms *terms, int64_t run, int6
     first[v] = second[v] = vec_zero();
   }
   const float *a = terms->a + run * c + i, *b = gradient ? terms->b + run * c + i : NULL;
+  ptrdiff_t ahead = (ptrdiff_t)BATCHNORM_ROWS_AHEAD * c;
+  ahead = ahead > BATCHNORM_SUM_AHEAD ? ahead : BATCHNORM_SUM_AHEAD;
   for (int64_t row = run; row < stop; row++, a += c) {
     VEC_UNROLL
     for (int v = 0; v < vectors; v++) {
       Vec value = vec_load_upto(a + v * VEC_WIDTH, left), away = vec_sub(value, centre[v]), other = away;
+      if (v * VEC_WIDTH % VEC_LINE == 0) {
+        VEC_FETCH_FAR(a + v * VEC_WIDTH + ahead);
+        if (gradient)
+          VEC_FETCH_FAR(b + v * VEC_WIDTH + ahead);
+      }
       if (gradient)
         other = vec_load_upto(b + v * VEC_WIDTH, left);
       if (masked)
@@ -125,6 +136,8 @@ VEC_INLINE void batchnorm_sum_rows(const BatchnormTerms *terms, int64_t begin, i
     int i = 0;
     for (; i + BATCHNORM_VECTORS * VEC_WIDTH <= c; i += BATCHNORM_VECTORS * VEC_WIDTH)
       batchnorm_sum_run(terms, run, stop, c, i, VEC_WIDTH, BATCHNORM_VECTORS, gradient, masked, sums);
+    for (; i + BATCHNORM_VECTORS / 2 * VEC_WIDTH <= c; i += BATCHNORM_VECTORS / 2 * VEC_WIDTH)
+      batchnorm_sum_run(terms, run, stop, c, i, VEC_WIDTH, BATCHNORM_VECTORS / 2, gradient, masked, sums);
     for (; i < c; i += VEC_WIDTH)
       batchnorm_sum_run(terms, run, stop, c, i, c - i, 1, gradient, masked, sums);
   }
@@ -177,8 +190,12 @@ static void batchnorm_map_rows(const BatchnormMap *map, int64_t begin, int64_t e
     float *to = y + row * c;
     for (int i = 0; i < c; i += VEC_WIDTH) {
       int left = c - i;
+      if (i % VEC_LINE == 0)
+        VEC_FETCH(from + i + BATCHNORM_AHEAD);
       Vec v = vec_load_upto(from + i, left);
       v = vec_fma(v, vec_load_upto(map->scale + i, left), vec_load_upto(map->offset + i, left));
+      if (add && i % VEC_LINE == 0)
+        VEC_FETCH(add + i + BATCHNORM_AHEAD);
       if (add)
         v = vec_add(v, vec_load_upto(add + i, left));
       vec_store_upto(to + i, vec_min(high, vec_max(low, v)), left);
@@ -324,6 +341,10 @@ VEC_INLINE void batchnorm_back_row(const BatchnormBack *back, int c, const float
                                    float *dx, bool masked) {
   for (int i = 0; i < c; i += VEC_WIDTH) {
     int left = c - i;
+    if (i % VEC_LINE == 0) {
+      VEC_FETCH(x + i + BATCHNORM_AHEAD);
+      VEC_FETCH(dy + i + BATCHNORM_AHEAD);
+    }
     Vec value = vec_load_upto(x + i, left), g = vec_load_upto(dy + i, left);
     if (masked)
       g = batchnorm_masked(value, vec_loaded(g), vec_load_upto(back->map->scale + i, left),

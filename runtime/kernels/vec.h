@@ -29,6 +29,7 @@
 #else
 #define VEC_FUNCTION static inline
 #endif
+#define VEC_LINE 16 /* floats of a cache line */
 /* Asks for a cache line ahead of its use; any address will do, one that is not there as well.  VEC_FETCH_FAR:
  * into the second-level cache, for what is used only after more than the first holds. */
 #if VEC_NATIVE && defined(__GNUC__)

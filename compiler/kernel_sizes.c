@@ -1,6 +1,7 @@
 #include "kernel_sizes.h"
 #include "../runtime/kernels/act.h"
 #include "../runtime/kernels/batchnorm.h"
+#include "../runtime/kernels/channel_sum.h"
 #include "../runtime/kernels/conv2d_direct.h"
 #include "../runtime/kernels/conv2d_direct_w.h"
 #include "../runtime/kernels/conv2d_winograd.h"
@@ -105,6 +106,10 @@ int64_t kernel_dense_scratch_floats(int64_t rows, int in, int out, OpKind op) {
 
 int64_t kernel_batchnorm_scratch_floats(int channels) {
   return (int64_t)batchnorm_scratch_floats(channels);
+}
+
+int64_t kernel_channel_sum_scratch_floats(int channels) {
+  return (int64_t)channel_sum_scratch_floats(channels);
 }
 
 bool kernel_conv2d_fits(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {

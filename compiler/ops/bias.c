@@ -2,6 +2,7 @@
  */
 #include "lowering.h"
 #include "../emit/emit.h"
+#include "../kernel_sizes.h"
 
 static int64_t rows_of(const Value *value) {
   return value_floats(value) / value->shape.dim[value->shape.rank - 1];
@@ -33,6 +34,11 @@ static void channel_sum_emit(Emitter *e, const Node *node) {
             emit_value(e, node->out[0]));
 }
 
+static int64_t channel_sum_scratch(const Node *node, int batch) {
+  (void)batch;
+  return kernel_channel_sum_scratch_floats(channels_of(node->in[0]));
+}
+
 /* zeros(): a gradient that is known (passes/fuse_norm.c). */
 static void zeros_emit(Emitter *e, const Node *node) {
   emit_line(e, "memset(%s, 0, %lld * sizeof(float));", emit_value(e, node->out[0]),
@@ -51,6 +57,7 @@ const OpDef op_channel_sum = {
     .kind = OP_channel_sum,
     .name = "channel_sum",
     .not_differentiable = true,
+    .scratch_floats = channel_sum_scratch,
     .emit = channel_sum_emit,
 };
 

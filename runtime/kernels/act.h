@@ -206,6 +206,9 @@ static void act_run_bwd(const Act *act, int64_t count, const float *x, const flo
                         float *dx) {
   for (int64_t i = 0; i < count; i += VEC_WIDTH) {
     int64_t left = count - i;
+    VEC_ASK(x, i);
+    VEC_ASK(y, i);
+    VEC_ASK(dy, i);
     Vec slope =
         act_vec_bwd(act, vec_load_upto(x + i, left), vec_load_upto(y + i, left), vec_load_upto(dy + i, left));
     vec_store_upto(dx + i, slope, left);

@@ -20,9 +20,8 @@ enum {
   BATCHNORM_FLOATS = 5,     /* arrays [c] besides the sums */
   BATCHNORM_BLOCK = 262144, /* floats that a thread maps before it goes back to those in front of them */
   BATCHNORM_STRETCH = 256,  /* floats of an activation that is no clamp */
-  /* Values come from memory.  Asked for so far ahead, more of them are on their way at a time: */
-  BATCHNORM_AHEAD = 1024,     /* floats, where they are mapped one by one */
-  BATCHNORM_SUM_AHEAD = 4096, /* floats, and rows at least, where they are summed */
+  /* Values that are summed come from memory, and are asked for so far ahead: floats, and rows at least. */
+  BATCHNORM_AHEAD = 4096,
   BATCHNORM_ROWS_AHEAD = 16
 };
 /* Vectors of channels that are summed side by side. */
@@ -103,7 +102,7 @@ VEC_INLINE void batchnorm_sum_run(const BatchnormTerms *terms, int64_t run, int6
   }
   const float *a = terms->a + run * c + i, *b = gradient ? terms->b + run * c + i : NULL;
   ptrdiff_t ahead = (ptrdiff_t)BATCHNORM_ROWS_AHEAD * c;
-  ahead = ahead > BATCHNORM_SUM_AHEAD ? ahead : BATCHNORM_SUM_AHEAD;
+  ahead = ahead > BATCHNORM_AHEAD ? ahead : BATCHNORM_AHEAD;
   for (int64_t row = run; row < stop; row++, a += c) {
     VEC_UNROLL
     for (int v = 0; v < vectors; v++) {
@@ -190,14 +189,13 @@ static void batchnorm_map_rows(const BatchnormMap *map, int64_t begin, int64_t e
     float *to = y + row * c;
     for (int i = 0; i < c; i += VEC_WIDTH) {
       int left = c - i;
-      if (i % VEC_LINE == 0)
-        VEC_FETCH(from + i + BATCHNORM_AHEAD);
+      VEC_ASK(from, i);
       Vec v = vec_load_upto(from + i, left);
       v = vec_fma(v, vec_load_upto(map->scale + i, left), vec_load_upto(map->offset + i, left));
-      if (add && i % VEC_LINE == 0)
-        VEC_FETCH(add + i + BATCHNORM_AHEAD);
-      if (add)
+      if (add) {
+        VEC_ASK(add, i);
         v = vec_add(v, vec_load_upto(add + i, left));
+      }
       vec_store_upto(to + i, vec_min(high, vec_max(low, v)), left);
     }
     if (map->rest)
@@ -341,10 +339,8 @@ VEC_INLINE void batchnorm_back_row(const BatchnormBack *back, int c, const float
                                    float *dx, bool masked) {
   for (int i = 0; i < c; i += VEC_WIDTH) {
     int left = c - i;
-    if (i % VEC_LINE == 0) {
-      VEC_FETCH(x + i + BATCHNORM_AHEAD);
-      VEC_FETCH(dy + i + BATCHNORM_AHEAD);
-    }
+    VEC_ASK(x, i);
+    VEC_ASK(dy, i);
     Vec value = vec_load_upto(x + i, left), g = vec_load_upto(dy + i, left);
     if (masked)
       g = batchnorm_masked(value, vec_loaded(g), vec_load_upto(back->map->scale + i, left),

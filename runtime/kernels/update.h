@@ -199,9 +199,15 @@ VEC_INLINE void update_stretch(const Update *u, int slots, int64_t left, Vec g, 
 static void update_run(const Update *u, int64_t count, const float *grad, float *w, float *s0, float *s1,
                        float *s2) {
   int slots = update_slots(&u->config);
-  for (int64_t i = 0; i < count; i += VEC_WIDTH)
+  for (int64_t i = 0; i < count; i += VEC_WIDTH) {
+    VEC_ASK(w, i);
+    if (slots > 0)
+      VEC_ASK(s0, i);
+    if (slots > 1)
+      VEC_ASK(s1, i);
     update_stretch(u, slots, count - i, vec_load_upto(grad + i, count - i), w + i, slots > 0 ? s0 + i : NULL,
                    slots > 1 ? s1 + i : NULL, slots > 2 ? s2 + i : NULL);
+  }
 }
 
 /* w [count] by its gradient; slots [count] in place, NULL where the kind keeps fewer. */

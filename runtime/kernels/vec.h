@@ -29,7 +29,8 @@
 #else
 #define VEC_FUNCTION static inline
 #endif
-#define VEC_LINE 16 /* floats of a cache line */
+#define VEC_LINE  16   /* floats of a cache line */
+#define VEC_AHEAD 1024 /* floats that loops over long runs of values ask for ahead */
 /* Asks for a cache line ahead of its use; any address will do, one that is not there as well.  VEC_FETCH_FAR:
  * into the second-level cache, for what is used only after more than the first holds. */
 #if VEC_NATIVE && defined(__GNUC__)
@@ -41,6 +42,14 @@
 #define VEC_FETCH_FAR(place)      ((void)(place))
 #define VEC_FETCH_TO_WRITE(place) ((void)(place))
 #endif
+/* In a loop over values from `place` on that come from memory, at number i: asks for what lies VEC_AHEAD
+ * floats further on.  What processors ask for by themselves is too little for two cores to reach what memory
+ * can do (1.1 to 1.3 times as fast so, measured on a Xeon). */
+#define VEC_ASK(place, i)                                                                                    \
+  do {                                                                                                       \
+    if ((i) % VEC_LINE == 0)                                                                                 \
+      VEC_FETCH((place) + (i) + VEC_AHEAD);                                                                  \
+  } while (0)
 /* After `pointer += stride` in an unrolled loop: the compiler forgets how the pointer came about, and adds a
  * stride at a time instead of keeping all its multiples, for which there are not enough registers. */
 #if VEC_NATIVE && defined(__GNUC__)

@@ -499,7 +499,8 @@ Test(conv2d, depthwise_pointwise) {
 }
 
 Test(conv2d, bias_gradient) {
-  const int shapes[][3] = {{1, 1, 1}, {7, 3, 5}, {100, 17, 17}, {1000, 64, 70}, {33, 200, 200}, {5000, 2, 2}, {2100, 300, 301}};
+  const int shapes[][3] = {{1, 1, 1},      {7, 3, 5},    {100, 17, 17},   {1000, 64, 70},
+                           {33, 200, 200}, {5000, 2, 2}, {2100, 300, 301}};
   for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
     int rows = shapes[i][0], c = shapes[i][1], ld = shapes[i][2];
     int64_t span = test_span(rows, c, ld);

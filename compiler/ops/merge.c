@@ -40,7 +40,24 @@ static Value *broadcast_to(Builder *builder, Value *x, Shape shape) {
   return ir_unary(builder, OP_broadcast, lower_reshape(builder, x, padded), shape);
 }
 
+/* Which of the two inputs of a product is one factor for each channel of the other, as in squeeze and
+ * excitation; or -1. */
+static int channel_factors(const Layer *layer, Value **inputs) {
+  Shape out = layer->shape, factors = {3, {1, 1, out.dim[2]}};
+  for (int i = 0; i < 2; i++)
+    if (layer->op->kind == OP_multiply && layer->input_count == 2 && out.rank == 3 &&
+        shape_equal(inputs[i]->shape, factors) && shape_equal(inputs[1 - i]->shape, out))
+      return i;
+  return -1;
+}
+
 static Value *merge_lower(Builder *builder, const Layer *layer, Value **inputs) {
+  int factors = channel_factors(layer, inputs);
+  if (factors >= 0) {
+    Value *y = ir_binary(builder, OP_scale_channels, inputs[1 - factors], inputs[factors], layer->shape);
+    y->name = layer->name;
+    return y;
+  }
   Value **same = arena_array(builder->module->arena, Value *, layer->input_count + 1);
   for (int i = 0; i < layer->input_count; i++)
     same[i] = broadcast_to(builder, inputs[i], layer->shape);
@@ -116,6 +133,30 @@ static void multiply_gradient(Builder *builder, Node *node, Value **dy, const bo
 static void multiply_bwd_emit(Emitter *e, const Node *node) {
   emit_line(e, "merge_multiply_bwd(%s, %d, %s, %s, %s, &m->work);", count_text(e, node->out[0]),
             node->in_count - 1, list_text(e, node, 1, node->in_count, -1), emit_value(e, node->in[0]),
+            emit_value(e, node->out[0]));
+}
+
+/* scale_channels(x, factors): each channel of an image times a factor of its own; scale_channels_bwd(x, dy):
+ * the gradient of the factors. */
+static void scale_channels_gradient(Builder *builder, Node *node, Value **dy, const bool *needed,
+                                    Value **dx) {
+  Value *x = node->in[0], *factors = node->in[1];
+  if (needed[0]) {
+    dx[0] = ir_binary(builder, OP_scale_channels, dy[0], factors, x->shape);
+    dx[0]->name = x->name;
+  }
+  if (needed[1]) {
+    dx[1] = ir_binary(builder, OP_scale_channels_bwd, x, dy[0], factors->shape);
+    dx[1]->name = factors->name;
+  }
+}
+
+static void scale_channels_emit(Emitter *e, const Node *node) {
+  Shape x = node->in[0]->shape;
+  int pixels = x.dim[0] * x.dim[1];
+  emit_line(e, "%s((int64_t)n * %d, %d, %d, %s, %s, %s, &m->work);",
+            node_is(node, OP_scale_channels) ? "scale_channels_fwd" : "scale_channels_bwd_scale", pixels,
+            pixels, x.dim[2], emit_value(e, node->in[0]), emit_value(e, node->in[1]),
             emit_value(e, node->out[0]));
 }
 
@@ -221,6 +262,7 @@ const OpDef op_multiply = {
     .in_place = true,
     .samples = (const OpSample[]){{"multiply()", "3x4x2 3x4x2"},
                                   {"multiply()", "4x4x3 1x1x3"},
+                                  {"multiply()", "1x1x5 3x7x5"},
                                   {"multiply()", "5 5 5"},
                                   {NULL, NULL}},
 };
@@ -231,6 +273,21 @@ const OpDef op_multiply_bwd = {
     .not_differentiable = true,
     .in_place = true,
     .emit = multiply_bwd_emit,
+};
+
+const OpDef op_scale_channels = {
+    .kind = OP_scale_channels,
+    .name = "scale_channels",
+    .in_place = true,
+    .gradient = scale_channels_gradient,
+    .emit = scale_channels_emit,
+};
+
+const OpDef op_scale_channels_bwd = {
+    .kind = OP_scale_channels_bwd,
+    .name = "scale_channels_bwd",
+    .not_differentiable = true,
+    .emit = scale_channels_emit,
 };
 
 const OpDef op_extreme_bwd = {

@@ -115,6 +115,7 @@ static void average_gradient(Builder *builder, Node *node, Value **dy, const boo
       dx[i] = scaled(builder, dy[0], 1.0 / node->in_count, node->in[i]->name);
 }
 
+/* By each input dy times all others. */
 static void multiply_gradient(Builder *builder, Node *node, Value **dy, const bool *needed, Value **dx) {
   for (int i = 0; i < node->in_count; i++) {
     if (!needed[i])
@@ -125,15 +126,9 @@ static void multiply_gradient(Builder *builder, Node *node, Value **dy, const bo
     for (int k = 0; k < node->in_count; k++)
       if (k != i)
         in[count++] = node->in[k];
-    Node *grad = ir_node(builder, OP_multiply_bwd, count, in);
+    Node *grad = ir_node(builder, OP_multiply, count, in);
     dx[i] = ir_output(grad, node->in[i]->shape, true, node->in[i]->name);
   }
-}
-
-static void multiply_bwd_emit(Emitter *e, const Node *node) {
-  emit_line(e, "merge_multiply_bwd(%s, %d, %s, %s, %s, &m->work);", count_text(e, node->out[0]),
-            node->in_count - 1, list_text(e, node, 1, node->in_count, -1), emit_value(e, node->in[0]),
-            emit_value(e, node->out[0]));
 }
 
 /* scale_channels(x, factors): each channel of an image times a factor of its own; scale_channels_bwd(x, dy):
@@ -265,14 +260,6 @@ const OpDef op_multiply = {
                                   {"multiply()", "1x1x5 3x7x5"},
                                   {"multiply()", "5 5 5"},
                                   {NULL, NULL}},
-};
-
-const OpDef op_multiply_bwd = {
-    .kind = OP_multiply_bwd,
-    .name = "multiply_bwd",
-    .not_differentiable = true,
-    .in_place = true,
-    .emit = multiply_bwd_emit,
 };
 
 const OpDef op_scale_channels = {

@@ -19,10 +19,7 @@ enum {
   BATCHNORM_SAMPLES = 16,   /* rows that give the shift of the variance */
   BATCHNORM_FLOATS = 5,     /* arrays [c] besides the sums */
   BATCHNORM_BLOCK = 262144, /* floats that a thread maps before it goes back to those in front of them */
-  BATCHNORM_STRETCH = 256,  /* floats of an activation that is no clamp */
-  /* Values that are summed come from memory, and are asked for so far ahead: floats, and rows at least. */
-  BATCHNORM_AHEAD = 4096,
-  BATCHNORM_ROWS_AHEAD = 16
+  BATCHNORM_STRETCH = 256   /* floats of an activation that is no clamp */
 };
 /* Vectors of channels that are summed side by side. */
 #if VEC_REGISTERS >= 32
@@ -101,8 +98,7 @@ VEC_INLINE void batchnorm_sum_run(const BatchnormTerms *terms, int64_t run, int6
     first[v] = second[v] = vec_zero();
   }
   const float *a = terms->a + run * c + i, *b = gradient ? terms->b + run * c + i : NULL;
-  ptrdiff_t ahead = (ptrdiff_t)BATCHNORM_ROWS_AHEAD * c;
-  ahead = ahead > BATCHNORM_AHEAD ? ahead : BATCHNORM_AHEAD;
+  ptrdiff_t ahead = vec_rows_ahead(c);
   for (int64_t row = run; row < stop; row++, a += c) {
     VEC_UNROLL
     for (int v = 0; v < vectors; v++) {

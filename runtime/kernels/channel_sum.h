@@ -8,12 +8,10 @@
 #include "work.h"
 
 enum {
-  CHANNEL_SUM_ROWS = 128,   /* rows summed before they join the next level, to keep rounding small */
-  CHANNEL_SUM_PARTS = 16,   /* at most */
-  CHANNEL_SUM_BLOCK = 256,  /* channels of a task */
-  CHANNEL_SUM_AHEAD = 4096, /* floats, and rows at least, that are asked for ahead: they come from memory */
-  CHANNEL_SUM_ROWS_AHEAD = 16,
-  CHANNEL_SUM_VECTORS = 4 /* vectors of channels that are summed side by side */
+  CHANNEL_SUM_ROWS = 128,  /* rows summed before they join the next level, to keep rounding small */
+  CHANNEL_SUM_PARTS = 16,  /* at most */
+  CHANNEL_SUM_BLOCK = 256, /* channels of a task */
+  CHANNEL_SUM_VECTORS = 4  /* vectors of channels that are summed side by side */
 };
 
 /* Scratch, shared by the threads. */
@@ -26,8 +24,7 @@ static inline size_t channel_sum_scratch_floats(int channels) {
 VEC_INLINE void channel_sum_rows(int64_t begin, int64_t end, int ld, const float *dy, int vectors, int width,
                                  float *sum) {
   Vec even[CHANNEL_SUM_VECTORS], odd[CHANNEL_SUM_VECTORS];
-  ptrdiff_t ahead = (ptrdiff_t)CHANNEL_SUM_ROWS_AHEAD * ld;
-  ahead = ahead > CHANNEL_SUM_AHEAD ? ahead : CHANNEL_SUM_AHEAD;
+  ptrdiff_t ahead = vec_rows_ahead(ld);
   VEC_UNROLL
   for (int v = 0; v < vectors; v++)
     even[v] = odd[v] = vec_zero();

@@ -2,25 +2,72 @@
  * they are bound by memory. */
 #ifndef NETC_KERNELS_MERGE_H
 #define NETC_KERNELS_MERGE_H
+#include "vec.h"
 #include "work.h"
 #include <stdint.h>
 #include <string.h>
 
 enum { MERGE_BLOCK_FLOATS = 4096 }; /* one block of every input stays in the first-level cache */
 
-/* y = x[0] + x[1] + ..., each [count].  y may be x[0]. */
+typedef enum MergeKind { MERGE_ADD, MERGE_MULTIPLY, MERGE_MAXIMUM, MERGE_MINIMUM } MergeKind;
+
+VEC_INLINE float merge_two(MergeKind kind, float a, float b) {
+  switch (kind) {
+  case MERGE_ADD:
+    return a + b;
+  case MERGE_MULTIPLY:
+    return a * b;
+  case MERGE_MAXIMUM:
+    return b > a ? b : a;
+  default:
+    return b < a ? b : a;
+  }
+}
+
+/* y = x[0], x[1], ... merged in this order, each [count], of which one block is done.  y may be x[0].  kind
+ * is a constant where this is called. */
+VEC_INLINE void merge_block(MergeKind kind, int64_t block, int64_t count, int k, const float *const *x,
+                            float *y) {
+  int64_t begin = block * MERGE_BLOCK_FLOATS,
+          end = begin + MERGE_BLOCK_FLOATS < count ? begin + MERGE_BLOCK_FLOATS : count;
+  for (int64_t i = begin; i < end; i++)
+    y[i] = merge_two(kind, x[0][i], x[1][i]);
+  for (int j = 2; j < k; j++)
+    for (int64_t i = begin; i < end; i++)
+      y[i] = merge_two(kind, y[i], x[j][i]);
+}
+
+static inline int64_t merge_blocks(int64_t count) {
+  return (count + MERGE_BLOCK_FLOATS - 1) / MERGE_BLOCK_FLOATS;
+}
+
+/* y = x[0] + x[1] + ..., each [count], k at least 2.  So are the next three.  y may be x[0]. */
 static void merge_add_fwd(int64_t count, int k, const float *const *x, float *y, const Work *work) {
   (void)work;
   WORK_PARALLEL_FOR(work)
-  for (int64_t block = 0; block < (count + MERGE_BLOCK_FLOATS - 1) / MERGE_BLOCK_FLOATS; block++) {
-    int64_t begin = block * MERGE_BLOCK_FLOATS,
-            end = begin + MERGE_BLOCK_FLOATS < count ? begin + MERGE_BLOCK_FLOATS : count;
-    for (int64_t i = begin; i < end; i++)
-      y[i] = x[0][i] + x[1][i];
-    for (int j = 2; j < k; j++)
-      for (int64_t i = begin; i < end; i++)
-        y[i] += x[j][i];
-  }
+  for (int64_t block = 0; block < merge_blocks(count); block++)
+    merge_block(MERGE_ADD, block, count, k, x, y);
+}
+
+static void merge_multiply_fwd(int64_t count, int k, const float *const *x, float *y, const Work *work) {
+  (void)work;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t block = 0; block < merge_blocks(count); block++)
+    merge_block(MERGE_MULTIPLY, block, count, k, x, y);
+}
+
+static void merge_maximum_fwd(int64_t count, int k, const float *const *x, float *y, const Work *work) {
+  (void)work;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t block = 0; block < merge_blocks(count); block++)
+    merge_block(MERGE_MAXIMUM, block, count, k, x, y);
+}
+
+static void merge_minimum_fwd(int64_t count, int k, const float *const *x, float *y, const Work *work) {
+  (void)work;
+  WORK_PARALLEL_FOR(work)
+  for (int64_t block = 0; block < merge_blocks(count); block++)
+    merge_block(MERGE_MINIMUM, block, count, k, x, y);
 }
 
 /* y = (x[0] + x[1] + ...) / k */
@@ -32,58 +79,12 @@ static void merge_average_fwd(int64_t count, int k, const float *const *x, float
     y[i] *= share;
 }
 
-static void merge_multiply_fwd(int64_t count, int k, const float *const *x, float *y, const Work *work) {
-  (void)work;
-  WORK_PARALLEL_FOR(work)
-  for (int64_t i = 0; i < count; i++) {
-    float product = x[0][i];
-    for (int j = 1; j < k; j++)
-      product *= x[j][i];
-    y[i] = product;
-  }
-}
-
-/* dx = dy * (product of the k others) */
-static void merge_multiply_bwd(int64_t count, int k, const float *const *others, const float *dy, float *dx,
-                               const Work *work) {
-  (void)work;
-  WORK_PARALLEL_FOR(work)
-  for (int64_t i = 0; i < count; i++) {
-    float product = dy[i];
-    for (int j = 0; j < k; j++)
-      product *= others[j][i];
-    dx[i] = product;
-  }
-}
-
 static void merge_subtract_fwd(int64_t count, int k, const float *const *x, float *y, const Work *work) {
   (void)work;
   (void)k;
   WORK_PARALLEL_FOR(work)
   for (int64_t i = 0; i < count; i++)
     y[i] = x[0][i] - x[1][i];
-}
-
-static void merge_maximum_fwd(int64_t count, int k, const float *const *x, float *y, const Work *work) {
-  (void)work;
-  WORK_PARALLEL_FOR(work)
-  for (int64_t i = 0; i < count; i++) {
-    float most = x[0][i];
-    for (int j = 1; j < k; j++)
-      most = x[j][i] > most ? x[j][i] : most;
-    y[i] = most;
-  }
-}
-
-static void merge_minimum_fwd(int64_t count, int k, const float *const *x, float *y, const Work *work) {
-  (void)work;
-  WORK_PARALLEL_FOR(work)
-  for (int64_t i = 0; i < count; i++) {
-    float least = x[0][i];
-    for (int j = 1; j < k; j++)
-      least = x[j][i] < least ? x[j][i] : least;
-    y[i] = least;
-  }
 }
 
 /* The gradient of a maximum or minimum by input `which`: all of dy goes to the first input that equals the

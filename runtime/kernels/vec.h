@@ -6,6 +6,7 @@
 #ifndef NETC_KERNELS_VEC_H
 #define NETC_KERNELS_VEC_H
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -50,6 +51,11 @@
     if ((i) % VEC_LINE == 0)                                                                                 \
       VEC_FETCH((place) + (i) + VEC_AHEAD);                                                                  \
   } while (0)
+/* What loops that sum over rows, `ld` floats apart, ask for ahead, in floats: so many, and so many rows. */
+static inline ptrdiff_t vec_rows_ahead(ptrdiff_t ld) {
+  enum { FLOATS = 4096, ROWS = 16 };
+  return ROWS * ld > FLOATS ? ROWS * ld : FLOATS;
+}
 /* After `pointer += stride` in an unrolled loop: the compiler forgets how the pointer came about, and adds a
  * stride at a time instead of keeping all its multiples, for which there are not enough registers. */
 #if VEC_NATIVE && defined(__GNUC__)

@@ -78,9 +78,10 @@ with tempfile.TemporaryDirectory() as folder:
         f["x"] = rng.uniform(-1, 1, (40, 24, 24, 3)).astype(np.float32)
         f["y"] = rng.randint(0, 3, 40).astype(np.int32)
 
-    def write(limit, batch=32):
+    def write(limit, batch=32, gate="multiply(joined, gate)"):
         with open(source, "w") as f:
-            f.write(NET.replace("MEMORY", f"memory {limit}").replace("batch 32", f"batch {batch}"))
+            f.write(NET.replace("MEMORY", f"memory {limit}").replace("batch 32", f"batch {batch}")
+                    .replace("multiply(joined, gate)", gate))
 
     def summary():
         done = netc_run("summary", source)
@@ -108,11 +109,12 @@ with tempfile.TemporaryDirectory() as folder:
     peak, text = summary()
     check("memory auto, little", peak == whole and "made again" not in text, text)
 
-    # Where it is not: less memory, the same bits.
-    write("unlimited", 4096)
+    # Where it is not, and a gate of three inputs is repeated for every pixel: less memory, the same bits.
+    repeated = "multiply(joined, joined, gate)"
+    write("unlimited", 4096, repeated)
     large, text = summary()
     large_log, large_weights = train()
-    write("auto", 4096)
+    write("auto", 4096, repeated)
     peak, text = summary()
     check("memory auto", peak < .97 * large and "made again" in text, f"{peak} of {large}\n{text}")
     other_log, other = train()

@@ -1,39 +1,10 @@
-/* The loop that the direct convolutions share: forward, and each phase of the gradient of the input.
- *
- * A ConvGrid says: grid point (i, j) of an image, one of rows x columns, is the sum over taps (u, v) of input
- * pixel (i * step_h + tap_h + u * tap_step_h,  j * step_w + tap_w + v * tap_step_w)   (zero outside the
- * image) times that tap's weights, and is stored at output pixel (i * out_step_h + out_h0, j * out_step_w +
- * out_w0).
- *
- * Weights: [blocks of TILE_BLOCK output channels][taps][depth][TILE_BLOCK], the last block filled with zeros.
- */
+/* The loop that the direct convolutions share: forward, and each phase of the gradient of the input. */
 #ifndef NETC_KERNELS_CONV2D_GRID_H
 #define NETC_KERNELS_CONV2D_GRID_H
-#include "channel_map.h"
-#include "conv2d.h"
-#include "epilogue.h"
-#include "tile.h"
+#include "conv2d_flat.h"
+#include "conv2d_task.h"
 #include "work.h"
 #include <string.h>
-
-typedef struct ConvGrid {
-  int rows, columns;
-  int in_h, in_w, in_ld, depth; /* depth: channels read per tap */
-  int step_h, step_w;
-  int taps_h, taps_w, tap_h, tap_w, tap_step_h, tap_step_w;
-  int out_h, out_w, out_ld, channels; /* channels: computed per pixel */
-  int out_h0, out_w0, out_step_h, out_step_w;
-  const ChannelMap *map; /* what becomes of x as it is read, or NULL; flat grids only */
-} ConvGrid;
-
-#define CONV_CACHE_FLOATS 98304 /* of the second-level cache that one of x, weights may fill: 384 KiB */
-#define CONV_AHEAD_TILES  64    /* of pixels: up to so many, fresh weights are asked for ahead */
-#define CONV_SHORT_SUM    64    /* products: sums of no more are stored faster than their lines come */
-#define CONV_NARROW_DEPTH 16    /* fewer channels than this: kernel rows are read as one tap each */
-
-static inline int conv_ceil(int a, int b) {
-  return (a + b - 1) / b;
-}
 
 /* Few channels: pixels under a kernel row lie side by side, so the row is one tap of taps_w * depth floats
  * once the image rows have been copied with their padding. */
@@ -82,90 +53,6 @@ static inline void conv_grid_pointers(const ConvGrid *c, const float *image, con
   }
 }
 
-/* Whether grid points are the input's pixels, in their order: 1x1 with stride 1. */
-static inline bool conv_grid_flat(const ConvGrid *c) {
-  return c->taps_h == 1 && c->taps_w == 1 && c->step_h == 1 && c->step_w == 1 && !c->tap_h && !c->tap_w &&
-         c->rows == c->in_h && c->columns == c->in_w && c->rows == c->out_h && c->columns == c->out_w &&
-         c->out_step_h == 1 && c->out_step_w == 1 && !c->out_h0 && !c->out_w0;
-}
-
-/* A part of a convolution that one thread does: grid points [begin, end) of the flat list of n * rows *
- * columns, channels [k0, k1). */
-typedef struct ConvTask {
-  int64_t begin, end;
-  int k0, k1;
-  bool fresh;        /* no task before has read these weights: they come from far away */
-  const float *then; /* fresh weights of the task that the thread is likely to take next, or NULL */
-  const float *soon; /* of a flat grid: other values that the thread reads after this task, asked for */
-  int soon_floats;   /* meanwhile; or NULL */
-} ConvTask;
-
-/* Where pixels of a tile would push each other out of the first-level cache, or become something else, they
- * are copied, so many channels at a time. */
-#define CONV_FLAT_DEPTH 512
-
-static inline bool conv_flat_copies(const ConvGrid *c) {
-  return c->map || c->in_ld % CONV_SAME_SET_FLOATS == 0;
-}
-
-/* Channels of the input that the tiles of a task on a flat grid take before the next ones.  Where they are
- * copied, so many that their weights stay in cache for a group of channels that is worth the copies; fresh
- * weights come once, in their order. */
-static inline int conv_flat_depth(const ConvGrid *c, const ConvTask *task) {
-  return conv_flat_copies(c) && !task->fresh && c->depth > CONV_FLAT_DEPTH ? CONV_FLAT_DEPTH : c->depth;
-}
-
-/* Channels of a group, whose weights stay in cache while the tiles of a range pass over them. */
-static inline int conv_channel_group(const ConvGrid *c, const ConvTask *task) {
-  int64_t lines =
-      conv_grid_flat(c) ? conv_flat_depth(c, task) : (int64_t)(c->taps_h * c->taps_w + 1) * c->depth;
-  int64_t group = CONV_CACHE_FLOATS / (lines * TILE_COLUMNS) * TILE_COLUMNS;
-  return group < TILE_COLUMNS ? TILE_COLUMNS : (int)group;
-}
-
-/* Fresh weights are asked for bit by bit while a thread multiplies with those before, else they would be
- * waited for: what the first tile of the task asks for while it takes channels [k, k_end), `lines` lines of
- * weights; the next tile goes on where it ended.  place is NULL where nothing is asked for: also where no tap
- * reaches the grid. */
-static TileFetch conv_ahead(const ConvGrid *c, const ConvTask *task, int k_end, int lines,
-                            const float *packed) {
-  int64_t tiles = (task->end - task->begin + TILE_ROWS - 1) / TILE_ROWS;
-  if (!task->fresh || tiles > CONV_AHEAD_TILES || tiles < 1 || lines < 1)
-    return (TileFetch){NULL, 0};
-  /* The next group of channels; after the last that of the next task. */
-  int group = conv_channel_group(c, task), taps = c->taps_h * c->taps_w;
-  int left = k_end < task->k1 ? task->k1 - k_end : task->k1 - task->k0,
-      channels = left < group ? left : group;
-  return tile_fetch(k_end < task->k1 ? packed + (ptrdiff_t)k_end * taps * c->depth : task->then,
-                    channels * taps * c->depth, (int)tiles * lines);
-}
-
-/* What the tiles of a convolution share. */
-typedef struct ConvTiles {
-  const ConvGrid *grid;
-  const float *x, *packed;
-  EpilogueEnd end;
-  float *y;
-  bool far; /* y outgrows the caches: sums that are stored once are streamed */
-} ConvTiles;
-
-/* What a tile of channels [k, k_end), at most TILE_COLUMNS of them, does with its sums.  first, last: its
- * products are the first and the last of these sums. */
-static inline TileOut conv_tile_out(const ConvTiles *t, const ptrdiff_t *at, int k, int k_end, bool first,
-                                    bool last) {
-  const Epilogue *e = t->end.e;
-  return (TileOut){.at = at,
-                   .y = t->y + k,
-                   .columns = t->far && first && last    ? TILE_STREAMED
-                              : k_end - k < TILE_COLUMNS ? k_end - k
-                                                         : TILE_COLUMNS,
-                   .bias = e && e->bias ? e->bias + k : NULL,
-                   .residual = e && e->residual ? e->residual + k : NULL,
-                   .accumulate = !first,
-                   .low = last ? t->end.low : -INFINITY,
-                   .high = last ? t->end.high : INFINITY};
-}
-
 /* One tile of pixels times channels [first_channel, last_channel), first_channel a multiple of TILE_COLUMNS.
  */
 static void conv_grid_tile(const ConvTiles *t, int pixels, int first_tap, int taps, const float *const *a,
@@ -185,93 +72,6 @@ static void conv_grid_tile(const ConvTiles *t, int pixels, int first_tap, int ta
       fetch->place += taps * depth * fetch->step;
     if (last && t->end.rest)
       epilogue_rest(t->end.e, t->y, k, at, pixels, out.columns);
-  }
-}
-
-/* The tile of `pixels` rows from pixel `first` on, channels [d0, d1) of the input and [k, k_end) of the
- * output, in a flat grid; fetch.place may be NULL. */
-static void conv_flat_tile(const ConvTiles *t, int64_t first, int pixels, int d0, int d1, int k, int k_end,
-                           TileFetch fetch) {
-  const ConvGrid *c = t->grid;
-  float copy[TILE_ROWS * (CONV_FLAT_DEPTH + TILE_BLOCK)];
-  bool copies = conv_flat_copies(c);
-  int step = copies ? CONV_FLAT_DEPTH : d1 - d0;
-  const float *a[TILE_ROWS];
-  ptrdiff_t at[TILE_ROWS], block = (ptrdiff_t)c->depth * TILE_BLOCK;
-  for (int d = d0; d < d1; d += step) {
-    int depth = d1 - d < step ? d1 - d : step;
-    bool last = d + depth == c->depth;
-    if (c->map) {
-      ChannelMap map = channel_map_from(c->map, d);
-      channel_map_pixels(&map, pixels, depth, t->x + (ptrdiff_t)first * c->in_ld + d, c->in_ld, copy,
-                         CONV_FLAT_DEPTH + TILE_BLOCK);
-    }
-    for (int r = 0; r < TILE_ROWS; r++) {
-      ptrdiff_t pixel = (ptrdiff_t)first + (r < pixels ? r : 0);
-      a[r] = t->x + pixel * c->in_ld + d;
-      at[r] = pixel * c->out_ld;
-      if (c->map)
-        a[r] = copy + (ptrdiff_t)(r < pixels ? r : 0) * (CONV_FLAT_DEPTH + TILE_BLOCK);
-      else if (copies && r < pixels)
-        a[r] =
-            memcpy(copy + (ptrdiff_t)r * (CONV_FLAT_DEPTH + TILE_BLOCK), a[r], (size_t)depth * sizeof *t->x);
-      else if (copies)
-        a[r] = copy;
-    }
-    for (int column = k; column < k_end; column += TILE_COLUMNS) {
-      TileOut out = conv_tile_out(t, at, column, k_end, d == 0, last);
-      if (d == 0)
-        tile_ask_to_write(&out, pixels);
-      if (last)
-        epilogue_ask(&t->end, column, at, pixels, out.columns);
-      tile_multiply(pixels, 1, depth, a, t->packed + column / TILE_BLOCK * block + (ptrdiff_t)d * TILE_BLOCK,
-                    block, fetch.place ? &fetch : NULL, &out);
-      if (fetch.place)
-        fetch.place += depth * fetch.step;
-      if (last && t->end.rest)
-        epilogue_rest(t->end.e, t->y, column, at, pixels, out.columns);
-    }
-  }
-}
-
-/* What the tiles of a task on a flat grid ask for besides, each where the one before ended. */
-static inline TileFetch conv_soon(const ConvGrid *c, const ConvTask *task) {
-  int64_t tiles = (task->end - task->begin + TILE_ROWS - 1) / TILE_ROWS;
-  int64_t lines = tiles * conv_ceil(task->k1 - task->k0, TILE_COLUMNS) * c->depth;
-  if (!task->soon || lines <= 0)
-    return (TileFetch){NULL, 0};
-  return (TileFetch){task->soon, (ptrdiff_t)((task->soon_floats + lines - 1) / lines)};
-}
-
-/* conv_grid_task for a flat grid, where pixels need not be looked for; near: x is in a cache that is not
- * shared. */
-static void conv_flat_task(const ConvTiles *t, const ConvTask *task, bool near) {
-  const ConvGrid *c = t->grid;
-  const Epilogue *e = t->end.e;
-  int group = conv_channel_group(c, task);
-  int part = conv_flat_depth(c, task);
-  TileFetch soon = conv_soon(c, task);
-  for (int k = task->k0; k < task->k1; k += group) {
-    int k_end = k + group < task->k1 ? k + group : task->k1;
-    int lines = part * conv_ceil(k_end - k, TILE_COLUMNS);
-    TileFetch ahead = conv_ahead(c, task, k_end, lines, t->packed);
-    /* Where weights need not be asked for, what the next tile reads. */
-    const float *rows = e && e->residual ? e->residual : !near && c->in_ld < 2 * c->depth ? t->x : NULL;
-    int ld = e && e->residual ? c->out_ld : c->in_ld;
-    TileFetch pixels = tile_fetch(NULL, TILE_ROWS * ld, lines);
-    for (int d = 0; d < c->depth; d += part) {
-      int d_end = c->depth - d < part ? c->depth : d + part;
-      for (int64_t tile = task->begin; tile < task->end; tile += TILE_ROWS) {
-        int64_t left = task->end - tile;
-        pixels.place = rows && !d && left > TILE_ROWS ? rows + (ptrdiff_t)(tile + TILE_ROWS) * ld : NULL;
-        conv_flat_tile(t, tile, left < TILE_ROWS ? (int)left : TILE_ROWS, d, d_end, k, k_end,
-                       ahead.place ? ahead : (soon.place ? soon : pixels));
-        if (ahead.place)
-          ahead.place += lines * ahead.step;
-        else if (soon.place)
-          soon.place += lines * soon.step;
-      }
-    }
   }
 }
 

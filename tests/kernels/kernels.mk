@@ -1,4 +1,5 @@
-# Kernels against plain references: builds of one test program, one more for AVX2 where the processor has AVX-512.
+# Kernels against plain references: builds of one test program, and one more: for AVX2 where the processor has
+# AVX-512, with AVX-512's tiles in plain C where it has not.
 KERNEL_TESTS := $(wildcard tests/kernels/*.c)
 KERNEL_HEADERS := $(wildcard runtime/kernels/*.h tests/kernels/*.h)
 KERNEL_FLAGS := -std=c11 -D_GNU_SOURCE $(WARNINGS) -Wno-unused-function -Iruntime -Itests/kernels
@@ -9,7 +10,8 @@ KERNEL_FLAGS_sanitize := -O1 -g1 $(KERNEL_NATIVE) -fsanitize=address,undefined -
 # Optimized under sanitizers this file alone takes a minute more to compile than its tests gain by it.
 $(BUILD)/tests/kernels_sanitize.objects/conv2d_test.o: KERNEL_FLAGS_sanitize += -O0
 KERNEL_FLAGS_avx2 := -O2 -march=haswell -fopenmp
-KERNEL_BUILDS := native portable sanitize $(if $(shell grep -wm1 avx512f /proc/cpuinfo 2>/dev/null),avx2)
+KERNEL_FLAGS_lanes16 := -O0 -DNETC_PORTABLE -DVEC_WIDTH=16 -fopenmp
+KERNEL_BUILDS := native portable sanitize $(if $(shell grep -wm1 avx512f /proc/cpuinfo 2>/dev/null),avx2,lanes16)
 
 .PHONY: check-kernels
 check-kernels: $(KERNEL_BUILDS:%=$(BUILD)/tests/kernels_%)

@@ -1,4 +1,5 @@
-/* The loop that the direct convolutions share: forward, and each phase of the gradient of the input. */
+/* The loop that the direct convolutions share: forward, and each phase of the gradient of the input.  1x1
+ * convolutions without stride are handed to conv2d_flat.h. */
 #ifndef NETC_KERNELS_CONV2D_GRID_H
 #define NETC_KERNELS_CONV2D_GRID_H
 #include "conv2d_flat.h"
@@ -53,26 +54,21 @@ static inline void conv_grid_pointers(const ConvGrid *c, const float *image, con
   }
 }
 
-/* One tile of pixels times channels [first_channel, last_channel), first_channel a multiple of TILE_COLUMNS.
- */
+/* The products of `taps` taps from first_tap on, for channels [k, k_end), k a multiple of TILE_COLUMNS. */
 static void conv_grid_tile(const ConvTiles *t, int pixels, int first_tap, int taps, const float *const *a,
-                           const ptrdiff_t *at, TileFetch *fetch, int first_channel, int last_channel) {
+                           const ptrdiff_t *at, TileFetch *fetch, int k, int k_end) {
   int depth = t->grid->depth, all_taps = t->grid->taps_h * t->grid->taps_w;
   ptrdiff_t block = (ptrdiff_t)all_taps * depth * TILE_BLOCK;
-  bool first = first_tap == 0, last = first_tap + taps == all_taps, asks = fetch && fetch->place;
-  for (int k = first_channel; k < last_channel; k += TILE_COLUMNS) {
-    TileOut out = conv_tile_out(t, at, k, last_channel, first, last);
-    const float *b = t->packed + k / TILE_BLOCK * block + (ptrdiff_t)first_tap * depth * TILE_BLOCK;
-    if (first && all_taps * depth > CONV_SHORT_SUM)
-      tile_ask_to_write(&out, pixels);
-    if (last)
-      epilogue_ask(&t->end, k, at, pixels, out.columns);
-    tile_multiply(pixels, taps, depth, a, b, block, asks ? fetch : NULL, &out);
-    if (asks)
-      fetch->place += taps * depth * fetch->step;
-    if (last && t->end.rest)
-      epilogue_rest(t->end.e, t->y, k, at, pixels, out.columns);
-  }
+  const ConvPixels now = {.a = a,
+                          .at = at,
+                          .pixels = pixels,
+                          .taps = taps,
+                          .depth = depth,
+                          .first = first_tap == 0,
+                          .last = first_tap + taps == all_taps,
+                          .asks = first_tap == 0 && all_taps * depth > CONV_SHORT_SUM};
+  const float *b = t->packed + k / TILE_BLOCK * block + (ptrdiff_t)first_tap * depth * TILE_BLOCK;
+  conv_tile_sums(t, &now, k, k_end, b, block, fetch);
 }
 
 /* zero: a pixel of zeros. */

@@ -117,4 +117,32 @@ static inline TileOut conv_tile_out(const ConvTiles *t, const ptrdiff_t *at, int
                    .low = last ? t->end.low : -INFINITY,
                    .high = last ? t->end.high : INFINITY};
 }
+
+/* At most TILE_ROWS pixels, and the taps of theirs whose products are added now. */
+typedef struct ConvPixels {
+  const float *const *a; /* [taps][TILE_ROWS]: where `depth` channels of the input are read */
+  const ptrdiff_t *at;   /* [TILE_ROWS]: of the outputs, from y on */
+  int pixels, taps, depth;
+  bool first, last; /* these are the first and the last products of their sums */
+  bool asks;        /* for the lines of y, before the sums */
+} ConvPixels;
+
+/* Their sums for channels [k, k_end) of the output, k a multiple of TILE_COLUMNS.  b: the weights of channel
+ * k that the first of these products takes; those of the next TILE_BLOCK channels are `block` floats on. */
+static void conv_tile_sums(const ConvTiles *t, const ConvPixels *p, int k, int k_end, const float *b,
+                           ptrdiff_t block, TileFetch *fetch) {
+  bool fetches = fetch && fetch->place;
+  for (; k < k_end; k += TILE_COLUMNS, b += TILE_COLUMNS / TILE_BLOCK * block) {
+    TileOut out = conv_tile_out(t, p->at, k, k_end, p->first, p->last);
+    if (p->asks)
+      tile_ask_to_write(&out, p->pixels);
+    if (p->last)
+      epilogue_ask(&t->end, k, p->at, p->pixels, out.columns);
+    tile_multiply(p->pixels, p->taps, p->depth, p->a, b, block, fetches ? fetch : NULL, &out);
+    if (fetches)
+      fetch->place += p->taps * p->depth * fetch->step;
+    if (p->last && t->end.rest)
+      epilogue_rest(t->end.e, t->y, k, p->at, p->pixels, out.columns);
+  }
+}
 #endif

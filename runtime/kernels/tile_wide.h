@@ -23,7 +23,7 @@ typedef struct TileWide {
 enum { TILE_REACH = 3 }; /* rows that one pointer reaches: its own, a_row and 2 * a_row further on */
 /* Lines of y are asked for so many tiles of rows ahead where sums are shorter than this: memory takes longer
  * to answer than a tile of them to be done. */
-enum { TILE_WIDE_AHEAD = 4, TILE_WIDE_SHORT = 256 };
+enum { TILE_WIDE_AHEAD = 4, TILE_WIDE_SHORT = 64 };
 
 /* Asks for the lines that a tile of columns is of, in TILE_ROWS rows. */
 VEC_INLINE void tile_wide_ask(const TileWide *p, ptrdiff_t at) {

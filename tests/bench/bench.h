@@ -1,17 +1,44 @@
-/* Timing for the kernel benchmarks: medians of rounds, and the machine's own multiply-add rate to compare
- * with. */
+/* Timing for the kernel benchmarks: medians of rounds, beside what the machine itself reaches and, where one
+ * is installed, beside a peer, all in turn. */
 #ifndef NETC_TESTS_BENCH_H
 #define NETC_TESTS_BENCH_H
+#include "../../runtime/kernels/conv2d.h"
 #include "../../runtime/kernels/pages.h"
 #include "../../runtime/kernels/vec.h"
 #include "../../runtime/kernels/work.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define BENCH_ROUNDS 64
 
-static clockid_t bench_clock = CLOCK_MONOTONIC; /* CLOCK_THREAD_CPUTIME_ID: one thread on a busy machine */
+typedef struct BenchOptions {
+  int threads, images; /* images: 0 for each layer's own number */
+  double budget;       /* seconds for each kernel of a layer */
+  const char *only;    /* the one kernel to run, or NULL */
+  int sets;            /* names of sets to run; 0: all */
+  char **set;
+} BenchOptions;
+
+static inline bool bench_wants_set(const BenchOptions *o, const char *set) {
+  for (int i = 0; i < o->sets; i++)
+    if (strcmp(o->set[i], set) == 0)
+      return true;
+  return o->sets == 0;
+}
+
+static inline bool bench_wants_kernel(const BenchOptions *o, const char *kernel) {
+  return !o->only || strcmp(o->only, kernel) == 0;
+}
+
+/* Each prints a line per layer and kernel of its sets. */
+void bench_convolutions(const BenchOptions *options); /* bench_conv.c */
+void bench_depthwise(const BenchOptions *options);    /* bench_depthwise.c */
+void bench_dense(const BenchOptions *options);        /* bench_dense.c */
+void bench_streams(const BenchOptions *options);      /* bench_streams.c */
+
+extern clockid_t bench_clock; /* CLOCK_THREAD_CPUTIME_ID: one thread on a busy machine */
 
 static inline double bench_now(void) {
   struct timespec t;
@@ -29,10 +56,41 @@ static inline double bench_median(double *times, int count) {
   return times[count / 2];
 }
 
+/* `count` floats in [-1, 1), 64-byte aligned. */
+static float *bench_floats(size_t count) {
+  float *p = aligned_alloc(64, (count * sizeof *p + 63) / 64 * 64 + 64);
+  unsigned state = 1;
+  if (!p) {
+    fprintf(stderr, "out of memory\n");
+    exit(1);
+  }
+  pages_prefer_large(p, count * sizeof *p);
+  for (size_t i = 0; i < count; i++) {
+    state = state * 1664525u + 1013904223u;
+    p[i] = (float)(state >> 8) * (1.0f / 8388608.0f) - 1.0f;
+  }
+  return p;
+}
+
+/* `scratch_floats` per thread; bench_work_end frees them. */
+static inline Work bench_work(int threads, size_t scratch_floats) {
+  Work work = {.threads = threads, .scratch_floats = (scratch_floats + 31) / 16 * 16};
+  work.scratch = bench_floats(work.scratch_floats * (size_t)threads);
+  return work;
+}
+
+static inline void bench_work_end(Work *work) {
+  free(work->scratch);
+  work->scratch = NULL;
+}
+
+/* What the processor reaches by itself: per second. */
+typedef double BenchMachine(int threads);
+
 /* The multiply-adds per second (as two operations each) that `threads` threads reach on registers alone, all
  * of which but a few are sums, as in the register tiles of the kernels: processors clock the lower the more
  * of themselves they use. */
-static double bench_peak(int threads) {
+static double bench_multiply_adds(int threads) {
   enum { CHAINS = VEC_REGISTERS - 4, STEPS = 100000 };
   volatile float sink = 0.0f;
   Work work = {.threads = threads};
@@ -56,42 +114,88 @@ static double bench_peak(int threads) {
   return 2.0 * CHAINS * STEPS * VEC_WIDTH * threads / (bench_now() - t);
 }
 
+/* Bytes per second that a loop reads which only adds up 256 MiB of memory, asking ahead. */
+static double bench_reads(int threads) {
+  enum { FLOATS = 1 << 26, BLOCK = 1 << 16, SUMS = 8 };
+  static float *memory;
+  volatile float sink = 0.0f;
+  Work work = {.threads = threads};
+  if (!memory)
+    memory = bench_floats(FLOATS);
+  double t = bench_now();
+  WORK_PARALLEL_FOR(&work)
+  for (int block = 0; block < FLOATS / BLOCK; block++) {
+    const float *from = memory + (ptrdiff_t)block * BLOCK;
+    Vec sum[SUMS];
+    VEC_UNROLL
+    for (int i = 0; i < SUMS; i++)
+      sum[i] = vec_zero();
+    for (int at = 0; at < BLOCK; at += SUMS * VEC_WIDTH) {
+      VEC_UNROLL
+      for (int i = 0; i < SUMS; i++) {
+        VEC_ASK(from, at + i * VEC_WIDTH);
+        sum[i] = vec_add(sum[i], vec_load(from + at + i * VEC_WIDTH));
+      }
+    }
+    for (int i = 1; i < SUMS; i++)
+      sum[0] = vec_add(sum[0], sum[i]);
+    sink = vec_sum(sum[0]);
+  }
+  (void)sink;
+  return (double)FLOATS * sizeof(float) / (bench_now() - t);
+}
+
+typedef struct BenchTask {
+  void (*run)(void *context);
+  void *context;
+} BenchTask;
+
 typedef struct BenchTime {
   double median, least; /* seconds of a call */
-  double peak;          /* what bench_peak was meanwhile, the median */
+  double machine;       /* what `machine` was meanwhile, the median */
+  double peer;          /* the median over rounds of the peer's time as a multiple of ours; 0 without one */
 } BenchTime;
 
-/* Times body(context) and bench_peak in turn: at least 3 calls after one to warm up, about `budget` seconds
- * in all. */
-static BenchTime bench_run(void (*body)(void *), void *context, int threads, double budget) {
-  double times[BENCH_ROUNDS], peaks[BENCH_ROUNDS], begin;
+static inline double bench_call(const BenchTask *task) {
+  double t = bench_now();
+  task->run(task->context);
+  return bench_now() - t;
+}
+
+/* Runs task, machine and peer (or NULL) in turn: at least 3 rounds after one to warm up, about `budget`
+ * seconds in all. */
+static BenchTime bench_run(const BenchTask *task, const BenchTask *peer, BenchMachine *machine, int threads,
+                           double budget) {
+  double times[BENCH_ROUNDS], peaks[BENCH_ROUNDS], peers[BENCH_ROUNDS], begin;
   int count = 0;
-  body(context);
+  bench_call(task);
+  if (peer)
+    bench_call(peer);
   begin = bench_now();
-  while (count < BENCH_ROUNDS && (count < 3 || bench_now() - begin < budget)) {
-    double t = bench_now();
-    body(context);
-    times[count] = bench_now() - t;
-    peaks[count++] = bench_peak(threads);
+  for (; count < BENCH_ROUNDS && (count < 3 || bench_now() - begin < budget); count++) {
+    times[count] = bench_call(task);
+    peers[count] = peer ? bench_call(peer) / times[count] : 0;
+    peaks[count] = machine(threads);
   }
-  BenchTime time = {.median = bench_median(times, count), .peak = bench_median(peaks, count)};
+  BenchTime time = {.median = bench_median(times, count),
+                    .machine = bench_median(peaks, count),
+                    .peer = bench_median(peers, count)};
   time.least = times[0];
   return time;
 }
 
-/* `count` floats in [-1, 1), 64-byte aligned. */
-static float *bench_floats(size_t count) {
-  float *p = aligned_alloc(64, (count * sizeof *p + 63) / 64 * 64);
-  unsigned state = 1;
-  if (!p) {
-    fprintf(stderr, "out of memory\n");
-    exit(1);
-  }
-  pages_prefer_large(p, count * sizeof *p);
-  for (size_t i = 0; i < count; i++) {
-    state = state * 1664525u + 1013904223u;
-    p[i] = (float)(state >> 8) * (1.0f / 8388608.0f) - 1.0f;
-  }
-  return p;
+/* One line: operations by the direct count and bytes that must move, per second; either may be 0. */
+static inline void bench_print(const char *set, const char *layer, const char *kernel, const BenchTime *time,
+                               double operations, double bytes, double part) {
+  printf("%-10s%-17s%-12s%9.3f ms", set, layer, kernel, time->median * 1e3);
+  if (operations > 0)
+    printf("%8.1f GFLOP/s", operations / time->median * 1e-9);
+  if (bytes > 0)
+    printf("%8.1f GB/s", bytes / time->median * 1e-9);
+  printf("%6.0f %%", 100.0 * part / time->median / time->machine);
+  if (time->peer > 0)
+    printf("   oneDNN %5.2f", time->peer);
+  printf("\n");
+  fflush(stdout);
 }
 #endif

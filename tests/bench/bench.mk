@@ -1,17 +1,23 @@
 # Kernel benchmarks: `make bench-kernels`; KERNEL_BENCH takes arguments, e.g. KERNEL_BENCH="-t 1 -n 8 vgg dense".
+# Beside oneDNN where it is installed (apt-get install libdnnl-dev).
 KERNEL_BENCH ?=
 PYTHON ?= python3
 BENCH_FLAGS ?= -O3 -march=native
+BENCH_SOURCES := $(wildcard tests/bench/*.c)
+BENCH_ONEDNN = $(shell echo 'int main(void) { return 0; }' | $(CC) -x c -o /dev/null - -ldnnl 2>/dev/null && echo -ldnnl)
 
-$(BUILD)/tests/bench_kernels: tests/bench/bench_kernels.c tests/bench/bench.h $(wildcard runtime/kernels/*.h)
+$(BUILD)/tests/bench.objects/%.o: tests/bench/%.c $(wildcard tests/bench/*.h runtime/kernels/*.h)
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE $(BENCH_FLAGS) -fopenmp $(WARNINGS) -Wno-unused-function -o $@ $< -lm
+	$(CC) -std=c11 -D_GNU_SOURCE $(BENCH_FLAGS) -fopenmp $(WARNINGS) -Wno-unused-function -c -o $@ $<
+$(BUILD)/tests/bench_kernels: $(BENCH_SOURCES:tests/bench/%.c=$(BUILD)/tests/bench.objects/%.o)
+	$(CC) -fopenmp -o $@ $^ $(BENCH_ONEDNN) -lm
 
 .PHONY: bench-kernels
 bench-kernels: $(BUILD)/tests/bench_kernels
 	$(BUILD)/tests/bench_kernels $(KERNEL_BENCH)
 
-# Whole networks beside PyTorch, where it is installed (apt-get install python3-torch); BENCH_JOBS chooses some.
+# Whole networks beside PyTorch and ONNX Runtime, where they are installed: tests/bench/networks.py.  BENCH_JOBS
+# chooses some: steps, predictions, names of networks.
 .PHONY: bench-networks
 bench-networks: $(BUILD)/netc
 	$(PYTHON) tests/bench/networks.py $(BUILD)/netc $(BUILD)/bench $(BENCH_JOBS)

@@ -8,6 +8,7 @@
 #include "../runtime/kernels/dense.h"
 #include "../runtime/kernels/depthwise.h"
 #include "../runtime/kernels/depthwise_pointwise.h"
+#include "../runtime/kernels/norm.h"
 #include "../runtime/kernels/pool.h"
 
 int64_t kernel_conv2d_packed_floats(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op) {
@@ -106,6 +107,10 @@ int64_t kernel_dense_scratch_floats(int64_t rows, int in, int out, OpKind op) {
 
 int64_t kernel_batchnorm_scratch_floats(int channels) {
   return (int64_t)batchnorm_scratch_floats(channels);
+}
+
+int64_t kernel_group_norm_scratch_floats(int channels) {
+  return (int64_t)group_norm_scratch_floats(channels);
 }
 
 int64_t kernel_channel_sum_scratch_floats(int channels) {

@@ -28,6 +28,7 @@ int64_t kernel_conv2d_workspace_floats(const Conv2d *conv, ConvAlgorithm algorit
 int64_t kernel_dense_scratch_floats(int64_t rows, int in, int out, OpKind op);
 int64_t kernel_batchnorm_scratch_floats(int channels);
 int64_t kernel_channel_sum_scratch_floats(int channels);
+int64_t kernel_group_norm_scratch_floats(int channels);
 bool kernel_conv2d_fits(const Conv2d *conv, ConvAlgorithm algorithm, OpKind op);
 /* The variant of a Winograd algorithm that takes unpacked weights, where they are large enough for it to pay;
  * else the algorithm itself.  `op` as above. */

@@ -116,6 +116,12 @@ static void norm_bwd_emit(Emitter *e, const Node *node) {
             emit_value(e, node->out[1]), emit_value(e, node->out[2]));
 }
 
+static int64_t norm_bwd_scratch(const Node *node, int batch) {
+  (void)batch;
+  const Shape *shape = &node->in[1]->shape;
+  return kernel_group_norm_scratch_floats(shape->dim[shape->rank - 1]);
+}
+
 #define GAMMA_BETA_PARAMS                                                                                    \
   {"center", P_BOOL, "true", .doc = "add beta"}, {"scale", P_BOOL, "true", .doc = "multiply by gamma"},      \
       PARAM_INITIALIZER("beta", "zeros"), PARAM_INITIALIZER("gamma", "ones"), PARAM_REGULARIZER("beta"),     \
@@ -182,5 +188,6 @@ const OpDef op_group_norm_bwd = {
     .kind = OP_group_norm_bwd,
     .name = "group_norm_bwd",
     .not_differentiable = true,
+    .scratch_floats = norm_bwd_scratch,
     .emit = norm_bwd_emit,
 };

@@ -181,11 +181,13 @@ static const Kernel kernels[] = {
 
 static void bench_shape(Shape shape, int n, int size, int c, const BenchOptions *options) {
   int64_t rows = (int64_t)n * size * size, count = rows * c;
-  size_t scratch = batchnorm_scratch_floats(c), sums = channel_sum_scratch_floats(c);
+  size_t scratch = batchnorm_scratch_floats(c), sums = channel_sum_scratch_floats(c),
+         norm = group_norm_scratch_floats(c);
+  scratch = scratch > sums ? scratch : sums;
   Stream s = {.n = n, .size = size, .c = c, .rows = rows, .count = count};
   char name[32];
   float **values[] = {&s.x, &s.y, &s.dx, &s.dy};
-  s.work = bench_work(options->threads, scratch > sums ? scratch : sums);
+  s.work = bench_work(options->threads, scratch > norm ? scratch : norm);
   s.places = calloc((size_t)n, pool_places_bytes(size / 2, size / 2, c) + 1);
   for (int i = 0; i < 4; i++) { /* none below 0: second moments, probabilities and variances are not */
     *values[i] = bench_floats((size_t)count);

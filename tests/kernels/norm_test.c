@@ -239,16 +239,29 @@ Test(norm, batch_inference_and_folding) {
 
 Test(norm, groups_and_layers) {
   const int shapes[][4] = {
-      {2, 5, 6, 3}, {3, 1, 17, 1}, {1, 9, 32, 8}, {2, 7, 4, 4}, {4, 1, 3, 1}}; /* n, pixels, c, groups */
+      {2, 5, 6, 3},    {3, 1, 17, 1},  {1, 9, 32, 8},  {2, 7, 4, 4},  {4, 1, 3, 1},
+      {1100, 1, 5, 1}, {2, 3, 300, 1}, {2, 70, 40, 2}, {300, 5, 2, 1}}; /* n, pixels, c, groups */
   for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
     int n = shapes[s][0], pixels = shapes[s][1], c = shapes[s][2], groups = shapes[s][3],
         count = n * pixels * c;
     float *x = test_tensor(count), *gamma = test_tensor(c), *beta = test_tensor(c), *dy = test_tensor(count);
     float *y = test_blank(count), *dx = test_blank(count), *dgamma = test_blank(c), *dbeta = test_blank(c);
     float *mean = test_blank(n * groups), *invstd = test_blank(n * groups);
-    Work work = test_work(2, 0);
-    group_norm_fwd(n, pixels, c, groups, x, gamma, beta, 1e-3f, mean, invstd, y, &work);
-    group_norm_bwd(n, pixels, c, groups, x, gamma, mean, invstd, dy, dx, dgamma, dbeta, &work);
+    float *once[4] = {NULL};
+    for (int threads = 3; threads >= 1; threads--) {
+      Work work = test_work(threads, group_norm_scratch_floats(c));
+      float *results[] = {y, dx, dgamma, dbeta};
+      group_norm_fwd(n, pixels, c, groups, x, gamma, beta, 1e-3f, mean, invstd, y, &work);
+      group_norm_bwd(n, pixels, c, groups, x, gamma, mean, invstd, dy, dx, dgamma, dbeta, &work);
+      for (int i = 0; i < 4; i++) {
+        int64_t size = i < 2 ? count : c;
+        if (once[i])
+          test_same_bits("group norm", size, results[i], once[i]);
+        else
+          memcpy(once[i] = test_blank(size), results[i], (size_t)size * sizeof(float));
+      }
+      TEST_FREE(work.scratch);
+    }
     NormCase t = {n * pixels, c, groups, pixels, widened(x, count), widened(gamma, c), widened(beta, c), dy};
     double got = 0, want = objective(&t);
     for (int i = 0; i < count; i++)
@@ -257,6 +270,35 @@ Test(norm, groups_and_layers) {
     check_gradient("group dx", &t, t.x, count, dx);
     check_gradient("group dgamma", &t, t.gamma, c, dgamma);
     check_gradient("group dbeta", &t, t.beta, c, dbeta);
-    TEST_FREE(x, gamma, beta, dy, y, dx, dgamma, dbeta, mean, invstd, t.x, t.gamma, t.beta, work.scratch);
+    TEST_FREE(x, gamma, beta, dy, y, dx, dgamma, dbeta, mean, invstd, t.x, t.gamma, t.beta);
+    TEST_FREE(once[0], once[1], once[2], once[3]);
   }
+}
+
+/* Values far from 0: their variance comes from what they differ by. */
+Test(norm, groups_of_large_mean) {
+  enum { PIXELS = 500, C = 20, GROUPS = 2 };
+  float *x = test_tensor(PIXELS * C), *y = test_blank(PIXELS * C);
+  Work work = test_work(1, 0);
+  for (int i = 0; i < PIXELS * C; i++)
+    x[i] = 1000.0f + x[i];
+  group_norm_fwd(1, PIXELS, C, GROUPS, x, NULL, NULL, 1e-5f, NULL, NULL, y, &work);
+  for (int group = 0; group < GROUPS; group++) {
+    double sum = 0, squares = 0, count = PIXELS * C / GROUPS;
+    for (int pass = 0; pass < 2; pass++)
+      for (int i = 0; i < PIXELS * C; i++)
+        if (i % C / (C / GROUPS) == group) {
+          double away = (double)x[i] - sum / count * pass;
+          if (pass)
+            squares += away * away;
+          else
+            sum += away;
+        }
+    for (int i = 0; i < PIXELS * C; i++)
+      if (i % C / (C / GROUPS) == group) {
+        double want = ((double)x[i] - sum / count) / sqrt(squares / count + 1e-5);
+        cr_assert(fabs((double)y[i] - want) < 2e-4, "group norm at %d: %g not %g", i, (double)y[i], want);
+      }
+  }
+  TEST_FREE(x, y, work.scratch);
 }

@@ -2,7 +2,6 @@
 #ifndef NETC_KERNELS_CONV2D_FLAT_H
 #define NETC_KERNELS_CONV2D_FLAT_H
 #include "conv2d_task.h"
-#include "tile_wide.h"
 #include <string.h>
 
 /* Whole tiles meet a tile of weights in blocks of so many floats (16 KiB, 8 KiB), which the first-level cache
@@ -20,15 +19,6 @@ static inline int conv_flat_copy_ld(int depth) {
 static inline int conv_flat_tiles(const ConvGrid *c, int depth) {
   int tiles = CONV_FLAT_FLOATS / (TILE_ROWS * (conv_flat_copies(c) ? conv_flat_copy_ld(depth) : depth));
   return tiles < 1 ? 1 : tiles;
-}
-
-/* Whether whole tiles are multiplied many in a call.  Not where a mask decides which sums pass: it is asked
- * for before the sums of a tile and read after them, while its lines and theirs are near (1.1 to 1.3 times as
- * fast with AVX-512 where they come from memory, up to 1.08 with AVX2; there not where a residual comes
- * besides). */
-static inline bool conv_flat_wide(const ConvTiles *t) {
-  const Epilogue *e = t->end.e;
-  return !(e && e->mask) || (e->residual && VEC_WIDTH < 16);
 }
 
 /* Where pixels [first, first + pixels), channels [d, d + depth), are read, *ld floats apart. */
@@ -66,32 +56,17 @@ static inline const float *conv_flat_weights(const ConvTiles *t, const ConvFlatP
 /* A number of whole tiles, of rows and of columns. */
 static void conv_flat_whole(const ConvTiles *t, const ConvFlatPart *p, TileFetch *fetch) {
   const ConvGrid *c = t->grid;
-  bool first = p->d == 0, last = p->d + p->depth == c->depth, rest = last && t->end.rest;
-  ptrdiff_t at[TILE_ROWS], y = (ptrdiff_t)p->first * c->out_ld;
-  TileOut out = conv_tile_out(t, NULL, p->k, p->k_end, first, last);
-  const Epilogue *e = t->end.e;
-  const TileWide wide = {.a = p->a,
-                         .b = conv_flat_weights(t, p),
+  const ConvWide wide = {.a = p->a,
                          .a_row = p->ld,
-                         .block = (ptrdiff_t)c->depth * TILE_BLOCK,
-                         .y_row = c->out_ld,
                          .tiles = p->pixels / TILE_ROWS,
+                         .taps = 1,
                          .depth = p->depth,
-                         .columns = p->k_end - p->k,
-                         .y = out.y + y,
-                         .residual = out.residual ? out.residual + y : NULL,
-                         .bias = out.bias,
-                         .accumulate = out.accumulate,
-                         .streamed = out.columns == TILE_STREAMED,
-                         .asks = first && out.columns != TILE_STREAMED,
-                         .low = out.low,
-                         .high = out.high};
-  tile_multiply_wide(&wide, fetch);
-  for (int row = 0; rest && row < p->pixels; row += TILE_ROWS) {
-    for (int r = 0; r < TILE_ROWS; r++)
-      at[r] = y + (ptrdiff_t)(row + r) * c->out_ld;
-    epilogue_rest(e, t->y, p->k, at, TILE_ROWS, p->k_end - p->k);
-  }
+                         .y = (ptrdiff_t)p->first * c->out_ld,
+                         .k = p->k,
+                         .k_end = p->k_end,
+                         .first = p->d == 0,
+                         .last = p->d + p->depth == c->depth};
+  conv_wide_sums(t, &wide, conv_flat_weights(t, p), (ptrdiff_t)c->depth * TILE_BLOCK, fetch);
 }
 
 /* At most one tile of rows, any number of columns. */
@@ -123,7 +98,7 @@ static void conv_flat_block(const ConvTiles *t, int64_t first, int pixels, int d
   const ConvGrid *c = t->grid;
   float copy[CONV_FLAT_COPY];
   int step = conv_flat_copies(c) ? CONV_FLAT_DEPTH : d1 - d0;
-  int whole = pixels < TILE_ROWS || !conv_flat_wide(t) ? 0 : (k_end - k) / TILE_COLUMNS * TILE_COLUMNS;
+  int whole = pixels < TILE_ROWS || !conv_takes_wide(t) ? 0 : (k_end - k) / TILE_COLUMNS * TILE_COLUMNS;
   for (int d = d0; d < d1; d += step) {
     ConvFlatPart part = {.first = first, .pixels = pixels, .d = d, .k = k, .k_end = k + whole};
     part.depth = d1 - d < step ? d1 - d : step;

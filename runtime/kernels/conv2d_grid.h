@@ -1,36 +1,16 @@
 /* The loop that the direct convolutions share: forward, and each phase of the gradient of the input.  1x1
- * convolutions without stride are handed to conv2d_flat.h. */
+ * convolutions without stride are handed to conv2d_flat.h, few channels to conv2d_narrow.h. */
 #ifndef NETC_KERNELS_CONV2D_GRID_H
 #define NETC_KERNELS_CONV2D_GRID_H
 #include "conv2d_flat.h"
+#include "conv2d_narrow.h"
 #include "conv2d_task.h"
 #include "work.h"
 #include <string.h>
 
-/* Few channels: pixels under a kernel row lie side by side, so the row is one tap of taps_w * depth floats
- * once the image rows have been copied with their padding. */
-static inline bool conv_grid_narrow(const ConvGrid *c) {
-  return c->depth < CONV_NARROW_DEPTH && c->taps_w > 1 && c->tap_step_w == 1;
-}
-
-static inline int conv_narrow_width(const ConvGrid *c) {
-  return (c->columns - 1) * c->step_w + c->taps_w;
-}
-
-/* Grid rows that one task of the narrow path takes. */
-static inline int conv_narrow_rows(const ConvGrid *c) {
-  int rows = conv_ceil(448, c->columns > 0 ? c->columns : 1);
-  return rows < c->rows ? rows : (c->rows > 0 ? c->rows : 1);
-}
-
-static inline int conv_narrow_input_rows(const ConvGrid *c) {
-  return (conv_narrow_rows(c) - 1) * c->step_h + (c->taps_h - 1) * c->tap_step_h + 1;
-}
-
 static size_t conv_grid_scratch_floats(const ConvGrid *c) {
   if (conv_grid_narrow(c))
-    return ((size_t)conv_narrow_input_rows(c) * (size_t)conv_narrow_width(c) * (size_t)c->depth + 31) / 16 *
-           16;
+    return conv_narrow_scratch_floats(c);
   return (size_t)(c->depth + 15) / 16 * 16; /* a pixel of zeros, for what lies outside the image */
 }
 
@@ -52,23 +32,6 @@ static inline void conv_grid_pointers(const ConvGrid *c, const float *image, con
       u++;
     }
   }
-}
-
-/* The products of `taps` taps from first_tap on, for channels [k, k_end), k a multiple of TILE_COLUMNS. */
-static void conv_grid_tile(const ConvTiles *t, int pixels, int first_tap, int taps, const float *const *a,
-                           const ptrdiff_t *at, TileFetch *fetch, int k, int k_end) {
-  int depth = t->grid->depth, all_taps = t->grid->taps_h * t->grid->taps_w;
-  ptrdiff_t block = (ptrdiff_t)all_taps * depth * TILE_BLOCK;
-  const ConvPixels now = {.a = a,
-                          .at = at,
-                          .pixels = pixels,
-                          .taps = taps,
-                          .depth = depth,
-                          .first = first_tap == 0,
-                          .last = first_tap + taps == all_taps,
-                          .asks = first_tap == 0 && all_taps * depth > CONV_SHORT_SUM};
-  const float *b = t->packed + k / TILE_BLOCK * block + (ptrdiff_t)first_tap * depth * TILE_BLOCK;
-  conv_tile_sums(t, &now, k, k_end, b, block, fetch);
 }
 
 /* zero: a pixel of zeros. */
@@ -119,80 +82,6 @@ static void conv_grid_task(const ConvTiles *t, const ConvTask *task, const float
         first += TILE_TAPS;
       } while (first < all_taps);
     }
-  }
-}
-
-/* One input row with its padding: `width` pixels from column `first` on, which may lie outside the image
- * (then, or where `from` is NULL, zeros). */
-static void conv_narrow_copy(const ConvGrid *c, const float *from, int first, int width, float *to) {
-  int depth = c->depth, begin = first < 0 ? -first : 0, end = c->in_w - first;
-  begin = !from || begin > width ? width : begin;
-  end = end > width ? width : (end < begin ? begin : end);
-  memset(to, 0, (size_t)begin * (size_t)depth * sizeof *to);
-  if (c->in_ld == depth && end > begin)
-    memcpy(to + (ptrdiff_t)begin * depth, from + (ptrdiff_t)(first + begin) * depth,
-           (size_t)(end - begin) * (size_t)depth * sizeof *to);
-  else
-    for (int w = begin; w < end; w++)
-      memcpy(to + (ptrdiff_t)w * depth, from + (ptrdiff_t)(first + w) * c->in_ld, (size_t)depth * sizeof *to);
-  memset(to + (ptrdiff_t)end * depth, 0, (size_t)(width - end) * (size_t)depth * sizeof *to);
-}
-
-/* Asks for the lines that the next tile stores to, pixels side by side. */
-static inline void conv_ask_to_write(const ConvGrid *c, int pixels, const float *y) {
-  for (int r = 0; r < pixels; r++)
-    for (int k = 0; k < c->channels; k += TILE_BLOCK)
-      VEC_FETCH_TO_WRITE(y + (ptrdiff_t)r * c->out_ld + k);
-}
-
-/* The narrow path: copies the rows under grid rows [i0, i1) of one image, which t->x and t->y are of, with
- * their padding, then takes each kernel row as one tap.  `copy` has conv_grid_scratch_floats. */
-static void conv_grid_narrow_rows(const ConvTiles *t, int i0, int i1, float *copy) {
-  const ConvGrid *c = t->grid;
-  int width = conv_narrow_width(c), depth = c->depth;
-  int h0 = i0 * c->step_h + c->tap_h;
-  int input_rows = (i1 - i0 - 1) * c->step_h + (c->taps_h - 1) * c->tap_step_h + 1;
-  for (int h = 0; h < input_rows; h++) {
-    bool outside = h0 + h < 0 || h0 + h >= c->in_h;
-    conv_narrow_copy(c, outside ? NULL : t->x + (ptrdiff_t)(h0 + h) * c->in_w * c->in_ld, c->tap_w, width,
-                     copy + (ptrdiff_t)h * width * depth);
-  }
-  ConvGrid rows = *c;
-  rows.depth = c->taps_w * depth;
-  rows.taps_w = 1;
-  ConvTiles tiles = *t;
-  tiles.grid = &rows;
-  const float *a[TILE_TAPS * TILE_ROWS];
-  ptrdiff_t at[TILE_ROWS], line = (ptrdiff_t)c->tap_step_h * width * depth;
-  int pixels = (i1 - i0) * c->columns, i = 0, j = 0;
-  bool asks = c->taps_h * rows.depth <= CONV_SHORT_SUM && c->out_step_w == 1 && c->columns == c->out_w;
-  for (int tile = 0; tile < pixels; tile += TILE_ROWS) {
-    int used = pixels - tile < TILE_ROWS ? pixels - tile : TILE_ROWS;
-    const float *place[TILE_ROWS];
-    for (int r = 0; r < used; r++) {
-      place[r] = copy + ((ptrdiff_t)i * c->step_h * width + (ptrdiff_t)j * c->step_w) * depth;
-      at[r] = ((ptrdiff_t)((i0 + i) * c->out_step_h + c->out_h0) * c->out_w + j * c->out_step_w + c->out_w0) *
-              c->out_ld;
-      if (++j == c->columns) {
-        j = 0;
-        i++;
-      }
-    }
-    for (int r = used; r < TILE_ROWS; r++)
-      place[r] = place[0];
-    if (asks && !t->far) {
-      int left = pixels - tile - used;
-      conv_ask_to_write(c, left < TILE_ROWS ? left : TILE_ROWS, t->y + at[0] + (ptrdiff_t)used * c->out_ld);
-    }
-    int first = 0;
-    do { /* once even where no tap reaches the grid */
-      int taps = c->taps_h - first < TILE_TAPS ? c->taps_h - first : TILE_TAPS;
-      for (int u = 0; u < taps; u++)
-        for (int r = 0; r < TILE_ROWS; r++)
-          a[u * TILE_ROWS + r] = place[r] + (first + u) * line;
-      conv_grid_tile(&tiles, used, first, taps, a, at, NULL, 0, c->channels);
-      first += TILE_TAPS;
-    } while (first < c->taps_h);
   }
 }
 
@@ -249,7 +138,7 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
         own = epilogue_from(e, y_image, 0);
         of_image.end.e = &own;
       }
-      conv_grid_narrow_rows(&of_image, i0, i1, work_scratch(work));
+      conv_narrow_task(&of_image, i0, i1, work_scratch(work));
       if (whole.far)
         vec_stream_end();
     }

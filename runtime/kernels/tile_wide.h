@@ -6,13 +6,13 @@
 #define NETC_KERNELS_TILE_WIDE_H
 #include "tile.h"
 
-/* `tiles` tiles of TILE_ROWS rows, a_row floats apart, `depth` floats each, times `columns` columns, a
- * multiple of TILE_COLUMNS.  b and block: as of tile_multiply.  y, residual and bias: of the first row and
- * column, rows y_row floats apart; otherwise as of TileOut. */
+/* `tiles` tiles of TILE_ROWS rows, a_row floats apart, `taps` times `depth` floats each, a_tap floats from
+ * tap to tap, times `columns` columns, a multiple of TILE_COLUMNS.  b and block: as of tile_multiply.  y,
+ * residual and bias: of the first row and column, rows y_row floats apart; otherwise as of TileOut. */
 typedef struct TileWide {
   const float *a, *b;
-  ptrdiff_t a_row, block, y_row;
-  int tiles, depth, columns;
+  ptrdiff_t a_row, a_tap, block, y_row;
+  int tiles, taps, depth, columns;
   float *y;
   const float *residual, *bias;
   bool accumulate, streamed;
@@ -85,42 +85,45 @@ VEC_INLINE void tile_wide_end(const TileWide *p, ptrdiff_t at, Vec (*sum)[TILE_V
 VEC_INLINE void tile_wide(const TileWide *wide, bool fetches, TileFetch fetch) {
   enum { POINTERS = (TILE_ROWS + TILE_REACH - 1) / TILE_REACH };
   const TileWide p = *wide; /* its own copy, so that storing y cannot change it */
-  ptrdiff_t ahead = p.depth < TILE_WIDE_SHORT ? TILE_WIDE_AHEAD * TILE_ROWS * p.y_row : 0;
+  ptrdiff_t ahead = p.taps * p.depth < TILE_WIDE_SHORT ? TILE_WIDE_AHEAD * TILE_ROWS * p.y_row : 0;
   for (int column = 0; column < p.columns; column += TILE_COLUMNS) {
     const float *rows = p.a;
     ptrdiff_t at = column;
     for (int tile = 0; tile < p.tiles; tile++, rows += TILE_ROWS * p.a_row, at += TILE_ROWS * p.y_row) {
       Vec sum[TILE_ROWS][TILE_VECS];
-      const float *a[POINTERS], *b = p.b + column / TILE_BLOCK * p.block;
+      const float *b = p.b + column / TILE_BLOCK * p.block;
       if (p.asks)
         tile_wide_ask(&p, at + ahead);
       tile_wide_start(&p, column, at, sum);
-      VEC_UNROLL
-      for (int i = 0; i < POINTERS; i++)
-        a[i] = rows + i * TILE_REACH * p.a_row;
-      TILE_UNROLL(4)
-      for (int d = 0; d < p.depth; d++, b += TILE_BLOCK) {
-        Vec line[TILE_VECS];
-        VEC_UNROLL
-        for (int v = 0; v < TILE_VECS; v++)
-          line[v] = vec_load(b + tile_offset(v, p.block));
-        VEC_UNROLL
-        for (int block = 0; block < TILE_COLUMNS / TILE_BLOCK; block++)
-          VEC_FETCH(b + block * p.block + TILE_AHEAD * TILE_BLOCK);
-        if (fetches) {
-          VEC_FETCH_FAR(fetch.place);
-          fetch.place += fetch.step;
-        }
-        VEC_UNROLL
-        for (int r = 0; r < TILE_ROWS; r++) {
-          Vec pixel = vec_set(a[r / TILE_REACH][r % TILE_REACH * p.a_row]);
-          VEC_UNROLL
-          for (int v = 0; v < TILE_VECS; v++)
-            sum[r][v] = vec_fma(pixel, line[v], sum[r][v]);
-        }
+      for (int tap = 0; tap < p.taps; tap++) {
+        const float *a[POINTERS];
         VEC_UNROLL
         for (int i = 0; i < POINTERS; i++)
-          a[i]++;
+          a[i] = rows + tap * p.a_tap + i * TILE_REACH * p.a_row;
+        TILE_UNROLL(4)
+        for (int d = 0; d < p.depth; d++, b += TILE_BLOCK) {
+          Vec line[TILE_VECS];
+          VEC_UNROLL
+          for (int v = 0; v < TILE_VECS; v++)
+            line[v] = vec_load(b + tile_offset(v, p.block));
+          VEC_UNROLL
+          for (int block = 0; block < TILE_COLUMNS / TILE_BLOCK; block++)
+            VEC_FETCH(b + block * p.block + TILE_AHEAD * TILE_BLOCK);
+          if (fetches) {
+            VEC_FETCH_FAR(fetch.place);
+            fetch.place += fetch.step;
+          }
+          VEC_UNROLL
+          for (int r = 0; r < TILE_ROWS; r++) {
+            Vec pixel = vec_set(a[r / TILE_REACH][r % TILE_REACH * p.a_row]);
+            VEC_UNROLL
+            for (int v = 0; v < TILE_VECS; v++)
+              sum[r][v] = vec_fma(pixel, line[v], sum[r][v]);
+          }
+          VEC_UNROLL
+          for (int i = 0; i < POINTERS; i++)
+            a[i]++;
+        }
       }
       tile_wide_end(&p, at, sum);
     }
@@ -135,6 +138,7 @@ static void tile_multiply_wide(const TileWide *wide, TileFetch *fetch) {
     return;
   }
   tile_wide(wide, true, *fetch);
-  fetch->place += (ptrdiff_t)wide->tiles * (wide->columns / TILE_COLUMNS) * wide->depth * fetch->step;
+  fetch->place +=
+      (ptrdiff_t)wide->tiles * (wide->columns / TILE_COLUMNS) * wide->taps * wide->depth * fetch->step;
 }
 #endif

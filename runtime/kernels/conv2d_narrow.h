@@ -92,15 +92,17 @@ static void conv_narrow_rest(const ConvNarrow *p, int j0) {
   const float *a[TILE_TAPS * TILE_ROWS], *place[TILE_ROWS];
   ptrdiff_t at[TILE_ROWS];
   int pixels = p->rows * (c->columns - j0), i = 0, j = j0;
+  ptrdiff_t y = conv_narrow_at(p, 0, j0);
   bool asks = c->taps_h * c->depth <= CONV_SHORT_SUM && c->out_step_w == 1 && c->columns == c->out_w && !j0;
   for (int tile = 0; tile < pixels; tile += TILE_ROWS) {
     int used = pixels - tile < TILE_ROWS ? pixels - tile : TILE_ROWS;
     for (int r = 0; r < used; r++) {
       place[r] = p->copy + (ptrdiff_t)i * p->row + (ptrdiff_t)j * p->column;
-      at[r] = conv_narrow_at(p, i, j);
+      at[r] = y;
+      y += (ptrdiff_t)c->out_step_w * c->out_ld;
       if (++j == c->columns) {
         j = j0;
-        i++;
+        y = conv_narrow_at(p, ++i, j0);
       }
     }
     for (int r = used; r < TILE_ROWS; r++)
@@ -145,7 +147,7 @@ static void conv_narrow_task(const ConvTiles *t, int i0, int i1, float *copy) {
                           .row = c->step_h * line,
                           .column = c->step_w * c->depth,
                           .tap = c->tap_step_h * line};
-  bool wide = c->channels % TILE_COLUMNS == 0 && c->out_step_w == 1 && conv_takes_wide(t);
+  bool wide = c->channels % TILE_BLOCK == 0 && c->out_step_w == 1 && conv_takes_wide(t);
   int whole = wide ? c->columns / TILE_ROWS * TILE_ROWS : 0;
   if (whole)
     conv_narrow_whole(&all, whole);

@@ -7,7 +7,7 @@
 #include "tile.h"
 
 /* `tiles` tiles of TILE_ROWS rows, a_row floats apart, `taps` times `depth` floats each, a_tap floats from
- * tap to tap, times `columns` columns, a multiple of TILE_COLUMNS.  b and block: as of tile_multiply.  y,
+ * tap to tap, times `columns` columns, a multiple of TILE_BLOCK.  b and block: as of tile_multiply.  y,
  * residual and bias: of the first row and column, rows y_row floats apart; otherwise as of TileOut. */
 typedef struct TileWide {
   const float *a, *b;
@@ -26,17 +26,18 @@ enum { TILE_REACH = 3 }; /* rows that one pointer reaches: its own, a_row and 2 
 enum { TILE_WIDE_AHEAD = 4, TILE_WIDE_SHORT = 64 };
 
 /* Asks for the lines that a tile of columns is of, in TILE_ROWS rows. */
-VEC_INLINE void tile_wide_ask(const TileWide *p, ptrdiff_t at) {
+VEC_INLINE void tile_wide_ask(const TileWide *p, int vecs, ptrdiff_t at) {
   VEC_UNROLL
   for (int r = 0; r < TILE_ROWS; r++)
     VEC_UNROLL
-  for (int column = 0; column < TILE_COLUMNS; column += TILE_BLOCK)
+  for (int column = 0; column < vecs * VEC_WIDTH; column += TILE_BLOCK)
     VEC_FETCH_TO_WRITE(p->y + at + r * p->y_row + column);
 }
 
-VEC_INLINE void tile_wide_start(const TileWide *p, int column, ptrdiff_t at, Vec (*sum)[TILE_VECS]) {
+VEC_INLINE void tile_wide_start(const TileWide *p, int vecs, int column, ptrdiff_t at,
+                                Vec (*sum)[TILE_VECS]) {
   VEC_UNROLL
-  for (int v = 0; v < TILE_VECS; v++) {
+  for (int v = 0; v < vecs; v++) {
     Vec start = p->bias ? vec_load(p->bias + column + v * VEC_WIDTH) : vec_zero();
     VEC_UNROLL
     for (int r = 0; r < TILE_ROWS; r++)
@@ -46,88 +47,97 @@ VEC_INLINE void tile_wide_start(const TileWide *p, int column, ptrdiff_t at, Vec
     VEC_UNROLL
     for (int r = 0; r < TILE_ROWS; r++)
       VEC_UNROLL
-    for (int v = 0; v < TILE_VECS; v++)
+    for (int v = 0; v < vecs; v++)
       sum[r][v] = vec_load(p->y + at + r * p->y_row + v * VEC_WIDTH);
   } else if (p->residual) {
     VEC_UNROLL
     for (int r = 0; r < TILE_ROWS; r++)
       VEC_UNROLL
-    for (int v = 0; v < TILE_VECS; v++)
+    for (int v = 0; v < vecs; v++)
       sum[r][v] = vec_add(sum[r][v], vec_load(p->residual + at + r * p->y_row + v * VEC_WIDTH));
   }
 }
 
-VEC_INLINE void tile_wide_end(const TileWide *p, ptrdiff_t at, Vec (*sum)[TILE_VECS]) {
+VEC_INLINE void tile_wide_end(const TileWide *p, int vecs, ptrdiff_t at, Vec (*sum)[TILE_VECS]) {
   Vec low = vec_set(p->low), high = vec_set(p->high);
   /* max and min hand on their second operand where it is not a number. */
   VEC_UNROLL
   for (int r = 0; r < TILE_ROWS; r++) {
     VEC_UNROLL
-    for (int v = 0; v < TILE_VECS; v++)
+    for (int v = 0; v < vecs; v++)
       sum[r][v] = vec_min(high, vec_max(low, sum[r][v]));
   }
   if (p->streamed) {
     VEC_UNROLL
     for (int r = 0; r < TILE_ROWS; r++)
       VEC_UNROLL
-    for (int v = 0; v < TILE_VECS; v++)
+    for (int v = 0; v < vecs; v++)
       vec_stream(p->y + at + r * p->y_row + v * VEC_WIDTH, sum[r][v]);
   } else {
     VEC_UNROLL
     for (int r = 0; r < TILE_ROWS; r++)
       VEC_UNROLL
-    for (int v = 0; v < TILE_VECS; v++)
+    for (int v = 0; v < vecs; v++)
       vec_store(p->y + at + r * p->y_row + v * VEC_WIDTH, sum[r][v]);
   }
 }
 
-/* fetches is a constant where this is called. */
-VEC_INLINE void tile_wide(const TileWide *wide, bool fetches, TileFetch fetch) {
+/* All tiles of rows with `vecs` vectors of columns from `column` on; vecs and fetches are constants where
+ * this is called. */
+VEC_INLINE void tile_wide_columns(const TileWide *p, int column, int vecs, bool fetches, TileFetch *fetch) {
   enum { POINTERS = (TILE_ROWS + TILE_REACH - 1) / TILE_REACH };
-  const TileWide p = *wide; /* its own copy, so that storing y cannot change it */
-  ptrdiff_t ahead = p.taps * p.depth < TILE_WIDE_SHORT ? TILE_WIDE_AHEAD * TILE_ROWS * p.y_row : 0;
-  for (int column = 0; column < p.columns; column += TILE_COLUMNS) {
-    const float *rows = p.a;
-    ptrdiff_t at = column;
-    for (int tile = 0; tile < p.tiles; tile++, rows += TILE_ROWS * p.a_row, at += TILE_ROWS * p.y_row) {
-      Vec sum[TILE_ROWS][TILE_VECS];
-      const float *b = p.b + column / TILE_BLOCK * p.block;
-      if (p.asks)
-        tile_wide_ask(&p, at + ahead);
-      tile_wide_start(&p, column, at, sum);
-      for (int tap = 0; tap < p.taps; tap++) {
-        const float *a[POINTERS];
+  ptrdiff_t ahead = p->taps * p->depth < TILE_WIDE_SHORT ? TILE_WIDE_AHEAD * TILE_ROWS * p->y_row : 0;
+  const float *rows = p->a;
+  ptrdiff_t at = column;
+  for (int tile = 0; tile < p->tiles; tile++, rows += TILE_ROWS * p->a_row, at += TILE_ROWS * p->y_row) {
+    Vec sum[TILE_ROWS][TILE_VECS];
+    const float *b = p->b + column / TILE_BLOCK * p->block;
+    if (p->asks)
+      tile_wide_ask(p, vecs, at + ahead);
+    tile_wide_start(p, vecs, column, at, sum);
+    for (int tap = 0; tap < p->taps; tap++) {
+      const float *a[POINTERS];
+      VEC_UNROLL
+      for (int i = 0; i < POINTERS; i++)
+        a[i] = rows + tap * p->a_tap + i * TILE_REACH * p->a_row;
+      TILE_UNROLL(4)
+      for (int d = 0; d < p->depth; d++, b += TILE_BLOCK) {
+        Vec line[TILE_VECS];
+        VEC_UNROLL
+        for (int v = 0; v < vecs; v++)
+          line[v] = vec_load(b + tile_offset(v, p->block));
+        VEC_UNROLL
+        for (int block = 0; block < vecs * VEC_WIDTH / TILE_BLOCK; block++)
+          VEC_FETCH(b + block * p->block + TILE_AHEAD * TILE_BLOCK);
+        if (fetches) {
+          VEC_FETCH_FAR(fetch->place);
+          fetch->place += fetch->step;
+        }
+        VEC_UNROLL
+        for (int r = 0; r < TILE_ROWS; r++) {
+          Vec pixel = vec_set(a[r / TILE_REACH][r % TILE_REACH * p->a_row]);
+          VEC_UNROLL
+          for (int v = 0; v < vecs; v++)
+            sum[r][v] = vec_fma(pixel, line[v], sum[r][v]);
+        }
         VEC_UNROLL
         for (int i = 0; i < POINTERS; i++)
-          a[i] = rows + tap * p.a_tap + i * TILE_REACH * p.a_row;
-        TILE_UNROLL(4)
-        for (int d = 0; d < p.depth; d++, b += TILE_BLOCK) {
-          Vec line[TILE_VECS];
-          VEC_UNROLL
-          for (int v = 0; v < TILE_VECS; v++)
-            line[v] = vec_load(b + tile_offset(v, p.block));
-          VEC_UNROLL
-          for (int block = 0; block < TILE_COLUMNS / TILE_BLOCK; block++)
-            VEC_FETCH(b + block * p.block + TILE_AHEAD * TILE_BLOCK);
-          if (fetches) {
-            VEC_FETCH_FAR(fetch.place);
-            fetch.place += fetch.step;
-          }
-          VEC_UNROLL
-          for (int r = 0; r < TILE_ROWS; r++) {
-            Vec pixel = vec_set(a[r / TILE_REACH][r % TILE_REACH * p.a_row]);
-            VEC_UNROLL
-            for (int v = 0; v < TILE_VECS; v++)
-              sum[r][v] = vec_fma(pixel, line[v], sum[r][v]);
-          }
-          VEC_UNROLL
-          for (int i = 0; i < POINTERS; i++)
-            a[i]++;
-        }
+          a[i]++;
       }
-      tile_wide_end(&p, at, sum);
     }
+    tile_wide_end(p, vecs, at, sum);
   }
+}
+
+VEC_INLINE void tile_wide(const TileWide *wide, bool fetches, TileFetch fetch) {
+  const TileWide p = *wide; /* its own copy, so that storing y cannot change it */
+  int column = 0;
+  for (; column + TILE_COLUMNS <= p.columns; column += TILE_COLUMNS)
+    tile_wide_columns(&p, column, TILE_VECS, fetches, &fetch);
+#if VEC_WIDTH == 16
+  if (column < p.columns)
+    tile_wide_columns(&p, column, 1, fetches, &fetch);
+#endif
 }
 
 /* Each sum is that of tile_multiply, to the bit.  A tile of columns meets all rows before the next does.
@@ -138,7 +148,7 @@ static void tile_multiply_wide(const TileWide *wide, TileFetch *fetch) {
     return;
   }
   tile_wide(wide, true, *fetch);
-  fetch->place +=
-      (ptrdiff_t)wide->tiles * (wide->columns / TILE_COLUMNS) * wide->taps * wide->depth * fetch->step;
+  int column_tiles = (wide->columns + TILE_COLUMNS - 1) / TILE_COLUMNS;
+  fetch->place += (ptrdiff_t)wide->tiles * column_tiles * wide->taps * wide->depth * fetch->step;
 }
 #endif

@@ -70,19 +70,26 @@ static inline ptrdiff_t conv_narrow_at(const ConvNarrow *p, int i, int j) {
 static void conv_narrow_whole(const ConvNarrow *p, int columns) {
   const ConvTiles *t = p->tiles;
   const ConvGrid *c = t->grid;
+  int whole = c->channels / TILE_COLUMNS * TILE_COLUMNS;
+  ptrdiff_t block = (ptrdiff_t)c->taps_h * c->depth * TILE_BLOCK;
   TileFetch none = {NULL, 0};
   for (int i = 0; i < p->rows; i++) {
-    const ConvWide wide = {.a = p->copy + (ptrdiff_t)i * p->row,
-                           .a_row = p->column,
-                           .a_tap = p->tap,
-                           .tiles = columns / TILE_ROWS,
-                           .taps = c->taps_h,
-                           .depth = c->depth,
-                           .y = conv_narrow_at(p, i, 0),
-                           .k_end = c->channels,
-                           .first = true,
-                           .last = true};
-    conv_wide_sums(t, &wide, t->packed, (ptrdiff_t)c->taps_h * c->depth * TILE_BLOCK, &none);
+    ConvWide wide = {.a = p->copy + (ptrdiff_t)i * p->row,
+                     .a_row = p->column,
+                     .a_tap = p->tap,
+                     .tiles = columns / TILE_ROWS,
+                     .taps = c->taps_h,
+                     .depth = c->depth,
+                     .y = conv_narrow_at(p, i, 0),
+                     .k_end = whole,
+                     .first = true,
+                     .last = true};
+    if (whole)
+      conv_wide_sums(t, &wide, t->packed, block, &none);
+    wide.k = whole;
+    wide.k_end = c->channels;
+    if (whole < c->channels)
+      conv_wide_sums(t, &wide, t->packed + whole / TILE_BLOCK * block, block, &none);
   }
 }
 
@@ -147,7 +154,7 @@ static void conv_narrow_task(const ConvTiles *t, int i0, int i1, float *copy) {
                           .row = c->step_h * line,
                           .column = c->step_w * c->depth,
                           .tap = c->tap_step_h * line};
-  bool wide = c->channels % TILE_BLOCK == 0 && c->out_step_w == 1 && conv_takes_wide(t);
+  bool wide = c->out_step_w == 1 && conv_takes_wide(t);
   int whole = wide ? c->columns / TILE_ROWS * TILE_ROWS : 0;
   if (whole)
     conv_narrow_whole(&all, whole);

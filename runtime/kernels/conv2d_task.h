@@ -162,7 +162,8 @@ static void conv_grid_tile(const ConvTiles *t, int pixels, int first_tap, int ta
   conv_tile_sums(t, &now, k, k_end, b, block, fetch);
 }
 
-/* Whole tiles of pixels whose inputs lie side by side, as their outputs do, and of channels [k, k_end). */
+/* Whole tiles of pixels whose inputs lie side by side, as their outputs do, and of channels [k, k_end): whole
+ * tiles, or fewer than one. */
 typedef struct ConvWide {
   const float *a;         /* of the first pixel; the next is a_row floats on, */
   ptrdiff_t a_row, a_tap; /* the next tap a_tap */
@@ -204,7 +205,10 @@ static void conv_wide_sums(const ConvTiles *t, const ConvWide *w, const float *b
                          .asks = w->first && out.columns != TILE_STREAMED,
                          .low = out.low,
                          .high = out.high};
-  tile_multiply_wide(&wide, fetch);
+  if (wide.columns < TILE_COLUMNS)
+    tile_multiply_wide_part(&wide);
+  else
+    tile_multiply_wide(&wide, fetch);
   for (int tile = 0; w->last && t->end.rest && tile < w->tiles; tile++) {
     for (int r = 0; r < TILE_ROWS; r++)
       at[r] = w->y + (tile * TILE_ROWS + r) * y_row;

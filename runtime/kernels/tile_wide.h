@@ -7,7 +7,7 @@
 #include "tile.h"
 
 /* `tiles` tiles of TILE_ROWS rows, a_row floats apart, `taps` times `depth` floats each, a_tap floats from
- * tap to tap, times `columns` columns, a multiple of TILE_BLOCK.  b and block: as of tile_multiply.  y,
+ * tap to tap, times `columns` columns, a multiple of TILE_COLUMNS.  b and block: as of tile_multiply.  y,
  * residual and bias: of the first row and column, rows y_row floats apart; otherwise as of TileOut. */
 typedef struct TileWide {
   const float *a, *b;
@@ -34,11 +34,11 @@ VEC_INLINE void tile_wide_ask(const TileWide *p, int vecs, ptrdiff_t at) {
     VEC_FETCH_TO_WRITE(p->y + at + r * p->y_row + column);
 }
 
-VEC_INLINE void tile_wide_start(const TileWide *p, int vecs, int column, ptrdiff_t at,
+VEC_INLINE void tile_wide_start(const TileWide *p, int column, int vecs, int left, ptrdiff_t at,
                                 Vec (*sum)[TILE_VECS]) {
   VEC_UNROLL
   for (int v = 0; v < vecs; v++) {
-    Vec start = p->bias ? vec_load(p->bias + column + v * VEC_WIDTH) : vec_zero();
+    Vec start = p->bias ? tile_load_columns(p->bias + column, v, left) : vec_zero();
     VEC_UNROLL
     for (int r = 0; r < TILE_ROWS; r++)
       sum[r][v] = start;
@@ -48,17 +48,17 @@ VEC_INLINE void tile_wide_start(const TileWide *p, int vecs, int column, ptrdiff
     for (int r = 0; r < TILE_ROWS; r++)
       VEC_UNROLL
     for (int v = 0; v < vecs; v++)
-      sum[r][v] = vec_load(p->y + at + r * p->y_row + v * VEC_WIDTH);
+      sum[r][v] = tile_load_columns(p->y + at + r * p->y_row, v, left);
   } else if (p->residual) {
     VEC_UNROLL
     for (int r = 0; r < TILE_ROWS; r++)
       VEC_UNROLL
     for (int v = 0; v < vecs; v++)
-      sum[r][v] = vec_add(sum[r][v], vec_load(p->residual + at + r * p->y_row + v * VEC_WIDTH));
+      sum[r][v] = vec_add(sum[r][v], tile_load_columns(p->residual + at + r * p->y_row, v, left));
   }
 }
 
-VEC_INLINE void tile_wide_end(const TileWide *p, int vecs, ptrdiff_t at, Vec (*sum)[TILE_VECS]) {
+VEC_INLINE void tile_wide_end(const TileWide *p, int vecs, int left, ptrdiff_t at, Vec (*sum)[TILE_VECS]) {
   Vec low = vec_set(p->low), high = vec_set(p->high);
   /* max and min hand on their second operand where it is not a number. */
   VEC_UNROLL
@@ -78,13 +78,14 @@ VEC_INLINE void tile_wide_end(const TileWide *p, int vecs, ptrdiff_t at, Vec (*s
     for (int r = 0; r < TILE_ROWS; r++)
       VEC_UNROLL
     for (int v = 0; v < vecs; v++)
-      vec_store(p->y + at + r * p->y_row + v * VEC_WIDTH, sum[r][v]);
+      vec_store_upto(p->y + at + r * p->y_row + v * VEC_WIDTH, sum[r][v], left - v * VEC_WIDTH);
   }
 }
 
-/* All tiles of rows with `vecs` vectors of columns from `column` on; vecs and fetches are constants where
- * this is called. */
-VEC_INLINE void tile_wide_columns(const TileWide *p, int column, int vecs, bool fetches, TileFetch *fetch) {
+/* All tiles of rows with `vecs` vectors of columns from `column` on, of which `left` are there; vecs and
+ * fetches are constants where this is called, left where all are. */
+VEC_INLINE void tile_wide_columns(const TileWide *p, int column, int vecs, int left, bool fetches,
+                                  TileFetch *fetch) {
   enum { POINTERS = (TILE_ROWS + TILE_REACH - 1) / TILE_REACH };
   ptrdiff_t ahead = p->taps * p->depth < TILE_WIDE_SHORT ? TILE_WIDE_AHEAD * TILE_ROWS * p->y_row : 0;
   const float *rows = p->a;
@@ -94,7 +95,7 @@ VEC_INLINE void tile_wide_columns(const TileWide *p, int column, int vecs, bool 
     const float *b = p->b + column / TILE_BLOCK * p->block;
     if (p->asks)
       tile_wide_ask(p, vecs, at + ahead);
-    tile_wide_start(p, vecs, column, at, sum);
+    tile_wide_start(p, column, vecs, left, at, sum);
     for (int tap = 0; tap < p->taps; tap++) {
       const float *a[POINTERS];
       VEC_UNROLL
@@ -107,7 +108,7 @@ VEC_INLINE void tile_wide_columns(const TileWide *p, int column, int vecs, bool 
         for (int v = 0; v < vecs; v++)
           line[v] = vec_load(b + tile_offset(v, p->block));
         VEC_UNROLL
-        for (int block = 0; block < vecs * VEC_WIDTH / TILE_BLOCK; block++)
+        for (int block = 0; block < (vecs * VEC_WIDTH + TILE_BLOCK - 1) / TILE_BLOCK; block++)
           VEC_FETCH(b + block * p->block + TILE_AHEAD * TILE_BLOCK);
         if (fetches) {
           VEC_FETCH_FAR(fetch->place);
@@ -125,19 +126,14 @@ VEC_INLINE void tile_wide_columns(const TileWide *p, int column, int vecs, bool 
           a[i]++;
       }
     }
-    tile_wide_end(p, vecs, at, sum);
+    tile_wide_end(p, vecs, left, at, sum);
   }
 }
 
 VEC_INLINE void tile_wide(const TileWide *wide, bool fetches, TileFetch fetch) {
   const TileWide p = *wide; /* its own copy, so that storing y cannot change it */
-  int column = 0;
-  for (; column + TILE_COLUMNS <= p.columns; column += TILE_COLUMNS)
-    tile_wide_columns(&p, column, TILE_VECS, fetches, &fetch);
-#if VEC_WIDTH == 16
-  if (column < p.columns)
-    tile_wide_columns(&p, column, 1, fetches, &fetch);
-#endif
+  for (int column = 0; column < p.columns; column += TILE_COLUMNS)
+    tile_wide_columns(&p, column, TILE_VECS, TILE_COLUMNS, fetches, &fetch);
 }
 
 /* Each sum is that of tile_multiply, to the bit.  A tile of columns meets all rows before the next does.
@@ -148,7 +144,16 @@ static void tile_multiply_wide(const TileWide *wide, TileFetch *fetch) {
     return;
   }
   tile_wide(wide, true, *fetch);
-  int column_tiles = (wide->columns + TILE_COLUMNS - 1) / TILE_COLUMNS;
-  fetch->place += (ptrdiff_t)wide->tiles * column_tiles * wide->taps * wide->depth * fetch->step;
+  fetch->place +=
+      (ptrdiff_t)wide->tiles * (wide->columns / TILE_COLUMNS) * wide->taps * wide->depth * fetch->step;
+}
+/* The same for fewer than TILE_COLUMNS columns. */
+static void tile_multiply_wide_part(const TileWide *wide) {
+  const TileWide p = *wide;
+  TileFetch none = {NULL, 0};
+  if (p.columns <= VEC_WIDTH)
+    tile_wide_columns(&p, 0, 1, p.columns, false, &none);
+  else
+    tile_wide_columns(&p, 0, TILE_VECS, p.columns, false, &none);
 }
 #endif

@@ -7,10 +7,6 @@
 #include "conv2d_direct_w.h"
 #include "conv2d_grid.h"
 
-static inline size_t conv_blocks_floats(int channels) {
-  return (size_t)conv_ceil(channels, TILE_BLOCK) * TILE_BLOCK;
-}
-
 /* ---- forward ---- */
 
 static ConvGrid conv2d_fwd_grid(const Conv2d *g) {
@@ -39,8 +35,8 @@ static ConvGrid conv2d_fwd_grid(const Conv2d *g) {
 /* Floats of the packed weights: [groups][blocks of 16 output channels][kernel_h][kernel_w][in_c /
  * groups][16]. */
 static size_t conv2d_fwd_direct_packed_floats(const Conv2d *g) {
-  return (size_t)g->groups * conv_blocks_floats(g->out_c / g->groups) * (size_t)(g->kernel_h * g->kernel_w) *
-         (size_t)(g->in_c / g->groups);
+  ConvGrid grid = conv2d_fwd_grid(g);
+  return (size_t)g->groups * conv_grid_packed_floats(&grid);
 }
 
 static void conv2d_fwd_direct_pack(const Conv2d *g, const float *w, float *packed, const Work *work) {
@@ -75,14 +71,7 @@ static void conv2d_fwd_direct_mapped(const Conv2d *g, int n, const float *x, con
                                      const float *packed, const Epilogue *e, float *y, const Work *work) {
   ConvGrid grid = conv2d_fwd_grid(g);
   grid.map = map;
-  size_t group_floats = conv2d_fwd_direct_packed_floats(g) / (size_t)g->groups;
-  for (int group = 0; group < g->groups; group++) {
-    Epilogue own;
-    if (e)
-      own = epilogue_from(e, 0, group * grid.channels);
-    conv_grid_run(&grid, n, x + group * grid.depth, packed + (size_t)group * group_floats, e ? &own : NULL,
-                  y + group * grid.channels, work);
-  }
+  conv_grid_groups(&grid, g->groups, n, x, packed, e, y, work);
 }
 
 static void conv2d_fwd_direct(const Conv2d *g, int n, const float *x, const float *packed, const Epilogue *e,
@@ -151,7 +140,7 @@ static ConvGrid conv2d_bwd_x_grid(const Conv2d *g, int phase_h, int phase_w, Con
 /* Floats of the packed weights: [phases][groups][blocks of 16 input channels][taps of the phase][out_c /
  * groups][16]. */
 static size_t conv2d_bwd_x_direct_packed_floats(const Conv2d *g) {
-  return (size_t)g->groups * conv_blocks_floats(g->in_c / g->groups) * (size_t)(g->kernel_h * g->kernel_w) *
+  return (size_t)g->groups * conv_packed_channels(g->in_c / g->groups) * (size_t)(g->kernel_h * g->kernel_w) *
          (size_t)(g->out_c / g->groups);
 }
 
@@ -200,15 +189,9 @@ static void conv2d_bwd_x_direct(const Conv2d *g, int n, const float *dy, const f
   for (int phase = 0; phase < g->stride_h * g->stride_w; phase++) {
     ConvPhase h, w;
     ConvGrid grid = conv2d_bwd_x_grid(g, phase / g->stride_w, phase % g->stride_w, &h, &w);
-    size_t group_floats = conv_blocks_floats(grid.channels) * (size_t)(h.taps * w.taps) * (size_t)grid.depth;
-    for (int group = 0; group < g->groups && !(stays && h.taps * w.taps == 0); group++) {
-      Epilogue own;
-      if (e)
-        own = epilogue_from(e, 0, group * grid.channels);
-      conv_grid_run(&grid, n, dy + group * grid.depth, packed + (size_t)group * group_floats, e ? &own : NULL,
-                    dx + group * grid.channels, work);
-    }
-    packed += (size_t)g->groups * group_floats;
+    if (!(stays && h.taps * w.taps == 0))
+      conv_grid_groups(&grid, g->groups, n, dy, packed, e, dx, work);
+    packed += (size_t)g->groups * conv_grid_packed_floats(&grid);
   }
 }
 #endif

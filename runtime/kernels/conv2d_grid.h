@@ -181,4 +181,44 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
       vec_stream_end();
   }
 }
+static inline size_t conv_packed_channels(int channels) {
+  return (size_t)conv_ceil(channels, TILE_BLOCK) * TILE_BLOCK;
+}
+
+/* Floats of the packed weights of a group. */
+static inline size_t conv_grid_packed_floats(const ConvGrid *c) {
+  return conv_packed_channels(c->channels) * (size_t)(c->taps_h * c->taps_w) * (size_t)c->depth;
+}
+
+/* A grid of each of `groups` groups of channels, side by side in x and in y; their weights one after the
+ * other. */
+static void conv_grid_each(const ConvGrid *c, int groups, int n, const float *x, const float *packed,
+                           const Epilogue *e, float *y, const Work *work) {
+  for (int group = 0; group < groups; group++) {
+    Epilogue own;
+    if (e)
+      own = epilogue_from(e, 0, group * c->channels);
+    conv_grid_run(c, n, x + group * c->depth, packed + (size_t)group * conv_grid_packed_floats(c),
+                  e ? &own : NULL, y + group * c->channels, work);
+  }
+}
+
+/* The same; of several groups each thread takes whole images, which then stay in its cache from group to
+ * group. */
+static void conv_grid_groups(const ConvGrid *c, int groups, int n, const float *x, const float *packed,
+                             const Epilogue *e, float *y, const Work *work) {
+  if (groups == 1 || n < work->threads) {
+    conv_grid_each(c, groups, n, x, packed, e, y, work);
+    return;
+  }
+  WORK_TASKS(work, turn, n) {
+    Work own = {.threads = 1, .scratch = work_scratch(work), .scratch_floats = work->scratch_floats};
+    ptrdiff_t y_image = (ptrdiff_t)turn.task * c->out_h * c->out_w * c->out_ld;
+    Epilogue its;
+    if (e)
+      its = epilogue_from(e, y_image, 0);
+    conv_grid_each(c, groups, 1, x + (ptrdiff_t)turn.task * c->in_h * c->in_w * c->in_ld, packed,
+                   e ? &its : NULL, y + y_image, &own);
+  }
+}
 #endif

@@ -29,7 +29,7 @@ help:
 	@echo "make demo       install what is missing, train on real images, predict"
 	@echo "make check      install what is missing, run every test"
 	@echo "make check-compilers   the emitted file under every gcc and clang of Debian 12"
-	@echo "make bench      time the kernels against the processor, networks beside PyTorch"
+	@echo "make bench      time kernels beside the processor and oneDNN, networks beside PyTorch and ONNX Runtime"
 	@echo "make format     format the sources; format-check only looks"
 	@echo "make install    to PREFIX ($(PREFIX)), below DESTDIR"
 	@echo "make deb        a Debian package under build/"

@@ -4,13 +4,16 @@ KERNEL_BENCH ?=
 PYTHON ?= python3
 BENCH_FLAGS ?= -O3 -march=native
 BENCH_SOURCES := $(wildcard tests/bench/*.c)
-BENCH_ONEDNN = $(shell echo 'int main(void) { return 0; }' | $(CC) -x c -o /dev/null - -ldnnl 2>/dev/null && echo -ldnnl)
+# Flags for oneDNN 2; empty: without.
+BENCH_ONEDNN = $(shell printf '\043include <oneapi/dnnl/dnnl.h>\nint main(void) { return DNNL_VERSION_MAJOR != 2; }\n' | \
+  $(CC) -x c -o $(BUILD)/onednn.probe - -ldnnl 2>/dev/null && $(BUILD)/onednn.probe && echo -DBENCH_ONEDNN -ldnnl)
 
 $(BUILD)/tests/bench.objects/%.o: tests/bench/%.c $(wildcard tests/bench/*.h runtime/kernels/*.h)
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE $(BENCH_FLAGS) -fopenmp $(WARNINGS) -Wno-unused-function -c -o $@ $<
+	$(CC) -std=c11 -D_GNU_SOURCE $(BENCH_FLAGS) -fopenmp $(WARNINGS) -Wno-unused-function $(EXTRA) \
+	  $(filter -D%,$(BENCH_ONEDNN)) -c -o $@ $<
 $(BUILD)/tests/bench_kernels: $(BENCH_SOURCES:tests/bench/%.c=$(BUILD)/tests/bench.objects/%.o)
-	$(CC) -fopenmp -o $@ $^ $(BENCH_ONEDNN) -lm
+	$(CC) -fopenmp -o $@ $^ $(filter -l%,$(BENCH_ONEDNN)) -lm
 
 .PHONY: bench-kernels
 bench-kernels: $(BUILD)/tests/bench_kernels

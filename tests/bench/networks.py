@@ -5,7 +5,7 @@
 
 Peers: PyTorch (python3 -c 'import torch'), for predictions also ONNX Runtime (node and the package onnxruntime-node,
 found as node finds packages: NODE_PATH; its models are written by PyTorch).  Environment: ROUNDS, SECONDS of a turn,
-THREADS, BATCHES of predictions ("1 32").
+THREADS, BATCHES of predictions ("1 32"), PEERS to look for ("torch ort").
 
 Long-lived workers take turns, in an order that changes from round to round; a row says the median of all rounds and
 the median over rounds of the ratio within a round.  Memory is the most that the process held.  The feature cache is
@@ -23,6 +23,7 @@ ROUNDS, SECONDS = int(os.environ.get("ROUNDS", "5")), float(os.environ.get("SECO
 QUIET = 20
 THREADS = int(os.environ.get("THREADS", min(2, len(os.sched_getaffinity(0)))))
 BATCHES = [int(batch) for batch in os.environ.get("BATCHES", "1 32").split()]
+PEERS = os.environ.get("PEERS", "torch ort").split()
 
 NAIVE = ("network %s { input(100x100x1)\n conv2d(32, 3x3, same, relu)\n conv2d(64, 3x3, same, relu)\n maxpool(2x2)\n"
          " flatten()\n dense(120, relu)\n dropout(0.25)\n dense(60, relu)\n dropout(0.4)\n dense(3, softmax) }\n")
@@ -127,8 +128,8 @@ class Bench:
     def __init__(self, netc, folder):
         self.netc, self.folder = os.path.abspath(netc), folder
         self.torch = next((python for python in ("python3", "/usr/bin/python3")
-                           if answers(python, "-c", "import torch")), None)
-        self.ort = self.torch and answers("node", "-e", "require.resolve('onnxruntime-node')")
+                           if PEERS and answers(python, "-c", "import torch")), None)
+        self.ort = self.torch and "ort" in PEERS and answers("node", "-e", "require.resolve('onnxruntime-node')")
         os.makedirs(folder, exist_ok=True)
 
     def build(self, what, name, text):
@@ -143,7 +144,7 @@ class Bench:
                                *options], threads)
 
     def torch_workers(self, what, name, batch):
-        if not self.torch:
+        if not self.torch or "torch" not in PEERS:
             return []
         return [Worker("PyTorch", [self.torch, os.path.join(HERE, "torch_worker.py"), what, name, str(batch),
                                    str(THREADS)], environment=KEEPS)]

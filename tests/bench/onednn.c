@@ -1,16 +1,8 @@
 #include "onednn.h"
 #include <stdlib.h>
 
-#if defined __has_include
-#if __has_include(<oneapi/dnnl/dnnl.h>)
+#ifdef BENCH_ONEDNN
 #include <oneapi/dnnl/dnnl.h>
-#if DNNL_VERSION_MAJOR == 2
-#define HAS_ONEDNN 1
-#endif
-#endif
-#endif
-
-#ifdef HAS_ONEDNN
 #include <omp.h>
 
 enum { OPERANDS = 3 };

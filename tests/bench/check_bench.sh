@@ -23,4 +23,6 @@ networks predict:naive_cnn
 check "networks" 0 "| prediction | batch |" "| naive_cnn | 1 |" "| naive_cnn | 2 |"
 networks predict:lenet
 check "unknown network" 1 'no job `predict:lenet`' "inception_v3"
+netc=$work/nosuch networks predict:naive_cnn
+check "no compiler" 1 "cannot run" "No such file"
 finish bench

@@ -64,13 +64,22 @@ class Worker:
         self.name, self.times, self.rounds, self.peak = name, [], [], 0
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         env={**os.environ, "OMP_NUM_THREADS": str(threads), **dict(environment)})
-        if not json.loads(self.process.stdout.readline() or "{}").get("ready"):
+        if not self.answer().get("ready"):
             sys.exit("networks.py: %s did not start: %s" % (name, " ".join(command)))
 
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit("networks.py: %s ended: %s" % (self.name, " ".join(self.process.args)))
+        return json.loads(line)
+
     def run(self, count):
-        self.process.stdin.write(f"run {count}\n")
-        self.process.stdin.flush()
-        times = json.loads(self.process.stdout.readline())["ms"]
+        try:
+            self.process.stdin.write(f"run {count}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # its end is named below
+        times = self.answer()["ms"]
         with open(f"/proc/{self.process.pid}/status") as status:
             self.peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
         return times
@@ -124,6 +133,15 @@ def answers(*command):
         return False
 
 
+def run_quietly(*command):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        sys.exit(f"networks.py: cannot run {command[0]}: {error.strerror}")
+    if done.returncode:
+        sys.exit(f"networks.py: {' '.join(command)} failed:\n{done.stderr or done.stdout}")
+
+
 class Bench:
     def __init__(self, netc, folder):
         self.netc, self.folder = os.path.abspath(netc), folder
@@ -136,7 +154,7 @@ class Bench:
         source, program = (os.path.join(self.folder, f"{name}_{what}{suffix}") for suffix in (".net", ""))
         with open(source, "w") as out:
             out.write(text)
-        subprocess.run([self.netc, "build", source, "-o", program], check=True, stderr=subprocess.DEVNULL)
+        run_quietly(self.netc, "build", source, "-o", program)
         return program
 
     def netc_worker(self, program, batch, threads=THREADS, *options):
@@ -154,8 +172,7 @@ class Bench:
             return []
         model = os.path.join(self.folder, f"{name}_{batch}.onnx")
         if not os.path.exists(model):
-            subprocess.run([self.torch, os.path.join(HERE, "torch_worker.py"), "onnx", name, str(batch), model + ".tmp"],
-                           check=True, capture_output=True)
+            run_quietly(self.torch, os.path.join(HERE, "torch_worker.py"), "onnx", name, str(batch), model + ".tmp")
             os.rename(model + ".tmp", model)
         return [Worker("ONNX Runtime", ["node", os.path.join(HERE, "ort_worker.js"), model, str(THREADS), str(batch),
                                         *map(str, shape)])]

@@ -9,7 +9,7 @@
 #include <string.h>
 
 static size_t conv_grid_scratch_floats(const ConvGrid *c) {
-  if (conv_grid_narrow(c))
+  if (conv_takes_narrow(c))
     return conv_narrow_scratch_floats(c);
   return (size_t)(c->depth + 15) / 16 * 16; /* a pixel of zeros, for what lies outside the image */
 }
@@ -78,7 +78,7 @@ static void conv_grid_task(const ConvTiles *t, const ConvTask *task, const float
             }
           }
         }
-        conv_grid_tile(t, pixels, first, taps, a, at, &ahead, k, k_end);
+        conv_tile_of_taps(t, pixels, first, taps, a, at, &ahead, k, k_end);
         first += TILE_TAPS;
       } while (first < all_taps);
     }
@@ -124,7 +124,7 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
   ConvTiles whole = {.grid = c, .x = x, .packed = packed, .end = epilogue_end(e), .y = y};
   whole.far = (int64_t)n * c->out_h * c->out_w * c->out_ld >= VEC_FAR_FLOATS && vec_streams(y, c->out_ld) &&
               c->channels % TILE_COLUMNS == 0 && !whole.end.rest && !(e && (e->residual == y || !e->late));
-  if (conv_grid_narrow(c)) {
+  if (conv_takes_narrow(c)) {
     int task_rows = conv_narrow_rows(c), tasks = conv_ceil(c->rows, task_rows);
     WORK_TASKS(work, turn, (int64_t)n * tasks) {
       ptrdiff_t image = (ptrdiff_t)(turn.task / tasks);
@@ -181,6 +181,7 @@ static void conv_grid_run(const ConvGrid *c, int n, const float *x, const float 
       vec_stream_end();
   }
 }
+
 static inline size_t conv_packed_channels(int channels) {
   return (size_t)conv_ceil(channels, TILE_BLOCK) * TILE_BLOCK;
 }

@@ -6,7 +6,7 @@
 #include "conv2d_task.h"
 #include <string.h>
 
-static inline bool conv_grid_narrow(const ConvGrid *c) {
+static inline bool conv_takes_narrow(const ConvGrid *c) {
   return c->depth < CONV_NARROW_DEPTH && c->taps_w > 1 && c->tap_step_w == 1;
 }
 
@@ -125,7 +125,7 @@ static void conv_narrow_rest(const ConvNarrow *p, int j0) {
       for (int u = 0; u < taps; u++)
         for (int r = 0; r < TILE_ROWS; r++)
           a[u * TILE_ROWS + r] = place[r] + (ptrdiff_t)(first + u) * p->tap;
-      conv_grid_tile(p->tiles, used, first, taps, a, at, NULL, 0, c->channels);
+      conv_tile_of_taps(p->tiles, used, first, taps, a, at, NULL, 0, c->channels);
       first += TILE_TAPS;
     } while (first < c->taps_h);
   }

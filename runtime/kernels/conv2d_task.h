@@ -145,9 +145,10 @@ static void conv_tile_sums(const ConvTiles *t, const ConvPixels *p, int k, int k
       epilogue_rest(t->end.e, t->y, k, p->at, p->pixels, out.columns);
   }
 }
+
 /* The products of `taps` taps from first_tap on, for channels [k, k_end), k a multiple of TILE_COLUMNS. */
-static void conv_grid_tile(const ConvTiles *t, int pixels, int first_tap, int taps, const float *const *a,
-                           const ptrdiff_t *at, TileFetch *fetch, int k, int k_end) {
+static void conv_tile_of_taps(const ConvTiles *t, int pixels, int first_tap, int taps, const float *const *a,
+                              const ptrdiff_t *at, TileFetch *fetch, int k, int k_end) {
   int depth = t->grid->depth, all_taps = t->grid->taps_h * t->grid->taps_w;
   ptrdiff_t block = (ptrdiff_t)all_taps * depth * TILE_BLOCK;
   const ConvPixels now = {.a = a,

@@ -72,6 +72,32 @@ static float *bench_floats(size_t count) {
   return p;
 }
 
+/* A square convolution of square images, packed; `valid`: without padding, else Keras's same. */
+static inline Conv2d bench_geometry(int size, int in_c, int out_c, int kernel, int stride, int dilation,
+                                    int groups, bool valid) {
+  int span = (kernel - 1) * dilation + 1;
+  int out = valid ? (size - span) / stride + 1 : (size + stride - 1) / stride;
+  int padding = valid ? 0 : (out - 1) * stride + span - size;
+  padding = padding > 0 ? padding / 2 : 0;
+  return (Conv2d){.in_h = size,
+                  .in_w = size,
+                  .in_c = in_c,
+                  .out_h = out,
+                  .out_w = out,
+                  .out_c = out_c,
+                  .kernel_h = kernel,
+                  .kernel_w = kernel,
+                  .stride_h = stride,
+                  .stride_w = stride,
+                  .pad_top = padding,
+                  .pad_left = padding,
+                  .dilation_h = dilation,
+                  .dilation_w = dilation,
+                  .groups = groups,
+                  .in_ld = in_c,
+                  .out_ld = out_c};
+}
+
 /* `scratch_floats` per thread; bench_work_end frees them. */
 static inline Work bench_work(int threads, size_t scratch_floats) {
   Work work = {.threads = threads, .scratch_floats = (scratch_floats + 31) / 16 * 16};

@@ -9,42 +9,42 @@
 typedef struct Layer {
   const char *set, *name;
   int images, size, in_c, out_c, kernel, stride;
-  bool valid;           /* no padding; else Keras's same */
-  int dilation, groups; /* 0: 1 */
+  bool valid; /* no padding; else Keras's same */
+  int dilation, groups;
 } Layer;
 
 static const Layer layers[] = {
-    {"vgg", "conv1_1", 32, 100, 3, 64, 3, 1, false, 0, 0},
-    {"vgg", "conv1_2", 32, 100, 64, 64, 3, 1, false, 0, 0},
-    {"vgg", "conv2_1", 32, 50, 64, 128, 3, 1, false, 0, 0},
-    {"vgg", "conv2_2", 32, 50, 128, 128, 3, 1, false, 0, 0},
-    {"vgg", "conv3_1", 32, 25, 128, 256, 3, 1, false, 0, 0},
-    {"vgg", "conv3_2", 32, 25, 256, 256, 3, 1, false, 0, 0},
-    {"vgg", "conv4_1", 32, 12, 256, 512, 3, 1, false, 0, 0},
-    {"vgg", "conv4_2", 32, 12, 512, 512, 3, 1, false, 0, 0},
-    {"vgg", "conv5_1", 32, 6, 512, 512, 3, 1, false, 0, 0},
-    {"resnet", "conv1", 16, 230, 3, 64, 7, 2, true, 0, 0},
-    {"resnet", "conv2_reduce", 16, 56, 256, 64, 1, 1, false, 0, 0},
-    {"resnet", "conv2_3x3", 16, 56, 64, 64, 3, 1, false, 0, 0},
-    {"resnet", "conv2_expand", 16, 56, 64, 256, 1, 1, false, 0, 0},
-    {"resnet", "conv3_down", 16, 56, 256, 512, 1, 2, false, 0, 0},
-    {"resnet", "conv3_3x3", 16, 28, 128, 128, 3, 1, false, 0, 0},
-    {"resnet", "conv3_expand", 16, 28, 128, 512, 1, 1, false, 0, 0},
-    {"resnet", "conv4_reduce", 16, 14, 1024, 256, 1, 1, false, 0, 0},
-    {"resnet", "conv4_3x3", 16, 14, 256, 256, 3, 1, false, 0, 0},
-    {"resnet", "conv5_reduce", 16, 7, 2048, 512, 1, 1, false, 0, 0},
-    {"resnet", "conv5_3x3", 16, 7, 512, 512, 3, 1, false, 0, 0},
-    {"resnet", "conv5_expand", 16, 7, 512, 2048, 1, 1, false, 0, 0},
-    {"naive", "conv1", 32, 100, 1, 64, 3, 1, true, 0, 0},
-    {"mobilenet", "conv1", 16, 224, 3, 32, 3, 2, false, 0, 0},
-    {"mobilenet", "pw1", 16, 112, 32, 64, 1, 1, false, 0, 0},
-    {"mobilenet", "pw4", 16, 28, 256, 256, 1, 1, false, 0, 0},
-    {"mobilenet", "pw7", 16, 14, 512, 512, 1, 1, false, 0, 0},
-    {"mobilenet", "pw13", 16, 7, 1024, 1024, 1, 1, false, 0, 0},
-    {"other", "3x3 stride 2", 16, 56, 64, 128, 3, 2, false, 0, 0},
-    {"other", "3x3 dilation 2", 16, 28, 128, 128, 3, 1, false, 2, 0},
-    {"other", "3x3 32 groups", 16, 28, 256, 256, 3, 1, false, 0, 32},
-    {"other", "5x5", 16, 28, 64, 64, 5, 1, false, 0, 0},
+    {"vgg", "conv1_1", 32, 100, 3, 64, 3, 1, false, 1, 1},
+    {"vgg", "conv1_2", 32, 100, 64, 64, 3, 1, false, 1, 1},
+    {"vgg", "conv2_1", 32, 50, 64, 128, 3, 1, false, 1, 1},
+    {"vgg", "conv2_2", 32, 50, 128, 128, 3, 1, false, 1, 1},
+    {"vgg", "conv3_1", 32, 25, 128, 256, 3, 1, false, 1, 1},
+    {"vgg", "conv3_2", 32, 25, 256, 256, 3, 1, false, 1, 1},
+    {"vgg", "conv4_1", 32, 12, 256, 512, 3, 1, false, 1, 1},
+    {"vgg", "conv4_2", 32, 12, 512, 512, 3, 1, false, 1, 1},
+    {"vgg", "conv5_1", 32, 6, 512, 512, 3, 1, false, 1, 1},
+    {"resnet", "conv1", 16, 230, 3, 64, 7, 2, true, 1, 1},
+    {"resnet", "conv2_reduce", 16, 56, 256, 64, 1, 1, false, 1, 1},
+    {"resnet", "conv2_3x3", 16, 56, 64, 64, 3, 1, false, 1, 1},
+    {"resnet", "conv2_expand", 16, 56, 64, 256, 1, 1, false, 1, 1},
+    {"resnet", "conv3_down", 16, 56, 256, 512, 1, 2, false, 1, 1},
+    {"resnet", "conv3_3x3", 16, 28, 128, 128, 3, 1, false, 1, 1},
+    {"resnet", "conv3_expand", 16, 28, 128, 512, 1, 1, false, 1, 1},
+    {"resnet", "conv4_reduce", 16, 14, 1024, 256, 1, 1, false, 1, 1},
+    {"resnet", "conv4_3x3", 16, 14, 256, 256, 3, 1, false, 1, 1},
+    {"resnet", "conv5_reduce", 16, 7, 2048, 512, 1, 1, false, 1, 1},
+    {"resnet", "conv5_3x3", 16, 7, 512, 512, 3, 1, false, 1, 1},
+    {"resnet", "conv5_expand", 16, 7, 512, 2048, 1, 1, false, 1, 1},
+    {"naive", "conv1", 32, 100, 1, 64, 3, 1, true, 1, 1},
+    {"mobilenet", "conv1", 16, 224, 3, 32, 3, 2, false, 1, 1},
+    {"mobilenet", "pw1", 16, 112, 32, 64, 1, 1, false, 1, 1},
+    {"mobilenet", "pw4", 16, 28, 256, 256, 1, 1, false, 1, 1},
+    {"mobilenet", "pw7", 16, 14, 512, 512, 1, 1, false, 1, 1},
+    {"mobilenet", "pw13", 16, 7, 1024, 1024, 1, 1, false, 1, 1},
+    {"other", "3x3 stride 2", 16, 56, 64, 128, 3, 2, false, 1, 1},
+    {"other", "3x3 dilation 2", 16, 28, 128, 128, 3, 1, false, 2, 1},
+    {"other", "3x3 32 groups", 16, 28, 256, 256, 3, 1, false, 1, 32},
+    {"other", "5x5", 16, 28, 64, 64, 5, 1, false, 1, 1},
 };
 
 /* m: Winograd's tiles, 0: direct sums. */
@@ -156,30 +156,6 @@ static void run_kernel(void *context) {
   }
 }
 
-static Conv2d layer_geometry(const Layer *l) {
-  int dilation = l->dilation ? l->dilation : 1, span = (l->kernel - 1) * dilation + 1;
-  int out = l->valid ? (l->size - span) / l->stride + 1 : (l->size + l->stride - 1) / l->stride;
-  int padding = l->valid ? 0 : (out - 1) * l->stride + span - l->size;
-  padding = padding > 0 ? padding / 2 : 0;
-  return (Conv2d){.in_h = l->size,
-                  .in_w = l->size,
-                  .in_c = l->in_c,
-                  .out_h = out,
-                  .out_w = out,
-                  .out_c = l->out_c,
-                  .kernel_h = l->kernel,
-                  .kernel_w = l->kernel,
-                  .stride_h = l->stride,
-                  .stride_w = l->stride,
-                  .pad_top = padding,
-                  .pad_left = padding,
-                  .dilation_h = dilation,
-                  .dilation_w = dilation,
-                  .groups = l->groups ? l->groups : 1,
-                  .in_ld = l->in_c,
-                  .out_ld = l->out_c};
-}
-
 static void bench_kernel(Conv *b, const Layer *l, const Kernel *k, const BenchOptions *options) {
   int threads = options->threads;
   bool packs = k->pass != WEIGHT_GRADIENT && !k->raw;
@@ -208,7 +184,9 @@ static void bench_kernel(Conv *b, const Layer *l, const Kernel *k, const BenchOp
 }
 
 static void bench_layer(const Layer *l, const BenchOptions *options) {
-  Conv b = {.g = layer_geometry(l), .n = options->images > 0 ? options->images : l->images};
+  Conv b = {
+      .g = bench_geometry(l->size, l->in_c, l->out_c, l->kernel, l->stride, l->dilation, l->groups, l->valid),
+      .n = options->images > 0 ? options->images : l->images};
   size_t w_floats = (size_t)(l->kernel * l->kernel) * (size_t)(l->in_c / b.g.groups) * (size_t)l->out_c;
   b.x = bench_floats((size_t)b.n * (size_t)(l->size * l->size) * (size_t)l->in_c);
   b.y = bench_floats((size_t)b.n * (size_t)(b.g.out_h * b.g.out_w) * (size_t)l->out_c);

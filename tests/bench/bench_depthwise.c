@@ -25,28 +25,6 @@ typedef struct Depthwise {
   Epilogue clamp, last;
 } Depthwise;
 
-static Conv2d conv_of(int size, int in, int out, int kernel, int stride, int groups) {
-  int result = (size + stride - 1) / stride, padding = (result - 1) * stride + kernel - size;
-  padding = padding > 0 ? padding / 2 : 0;
-  return (Conv2d){.in_h = size,
-                  .in_w = size,
-                  .in_c = in,
-                  .out_h = result,
-                  .out_w = result,
-                  .out_c = out,
-                  .kernel_h = kernel,
-                  .kernel_w = kernel,
-                  .stride_h = stride,
-                  .stride_w = stride,
-                  .pad_top = padding,
-                  .pad_left = padding,
-                  .dilation_h = 1,
-                  .dilation_w = 1,
-                  .groups = groups,
-                  .in_ld = in,
-                  .out_ld = out};
-}
-
 static void run_fwd(void *context) {
   Depthwise *b = context;
   depthwise_conv2d_fwd(&b->depthwise, b->n, b->x, b->w, &b->clamp, b->y, &b->work);
@@ -95,10 +73,11 @@ static void bench_one(Depthwise *b, const char *layer, const char *kernel, void 
 }
 
 static void bench_layer(const Layer *l, const BenchOptions *options) {
-  Depthwise b = {.before = conv_of(l->size, l->before, l->channels, 1, 1, 1),
-                 .depthwise = conv_of(l->size, l->channels, l->channels, l->kernel, l->stride, l->channels),
+  Depthwise b = {.before = bench_geometry(l->size, l->before, l->channels, 1, 1, 1, 1, false),
+                 .depthwise = bench_geometry(l->size, l->channels, l->channels, l->kernel, l->stride, 1,
+                                             l->channels, false),
                  .n = options->images > 0 ? options->images : 16};
-  b.after = conv_of(b.depthwise.out_h, l->channels, l->after, 1, 1, 1);
+  b.after = bench_geometry(b.depthwise.out_h, l->channels, l->after, 1, 1, 1, 1, false);
   const Conv2d *g = &b.depthwise;
   bool expands = l->before > 0 && depthwise_expansion_fits(&b.before, g);
   size_t scratch = most(depthwise_conv2d_fwd_scratch_floats(g), depthwise_conv2d_bwd_x_scratch_floats(g));

@@ -23,6 +23,8 @@ networks predict:naive_cnn
 check "networks" 0 "| prediction | batch |" "| naive_cnn | 1 |" "| naive_cnn | 2 |"
 networks predict:lenet
 check "unknown network" 1 'no job `predict:lenet`' "inception_v3"
+networks step:inception_v3
+check "a prediction's name as a step" 1 'no job `step:inception_v3`'
 netc=$work/nosuch networks predict:naive_cnn
 check "no compiler" 1 "cannot run" "No such file"
 finish bench

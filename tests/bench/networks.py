@@ -222,19 +222,25 @@ def processor():
         return next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "unknown processor")
 
 
-def chosen(what, names, jobs):
-    for job in jobs:
+def chosen(jobs):
+    """The names of the steps and of the predictions that `jobs` ask for."""
+    known, wanted = {"step": STEPS, "predict": PREDICTIONS}, {"step": set(), "predict": set()}
+    for job in jobs or known:
         kind, _, name = job.rpartition(":")
-        if (kind or "step") not in ("step", "predict") or name not in ("step", "predict", *STEPS, *PREDICTIONS):
+        found = {other: set(names if name == other and not kind else names.keys() & {name})
+                 for other, names in known.items() if kind in ("", other)}
+        if not any(found.values()):
             sys.exit(f"networks.py: no job `{job}`; steps: {' '.join(STEPS)}; predictions: {' '.join(PREDICTIONS)}")
-    return [name for name in names if not jobs or any(job in (what, name, f"{what}:{name}") for job in jobs)]
+        for other, names in found.items():
+            wanted[other] |= names
+    return [[name for name in names if name in wanted[kind]] for kind, names in known.items()]
 
 
 def main():
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     bench, jobs = Bench(sys.argv[1], sys.argv[2]), sys.argv[3:]
-    steps, predictions = chosen("step", STEPS, jobs), chosen("predict", PREDICTIONS, jobs)
+    steps, predictions = chosen(jobs)
     print(f"{processor()}, {THREADS} threads; load {os.getloadavg()[0]:.1f}; {ROUNDS} rounds")
     if steps:
         head("step", "batch", "netc", "PyTorch", "PyTorch / netc", "netc's memory", "PyTorch's", "part")

@@ -14,23 +14,38 @@ static size_t conv_grid_scratch_floats(const ConvGrid *c) {
   return (size_t)(c->depth + 15) / 16 * 16; /* a pixel of zeros, for what lies outside the image */
 }
 
-/* Pointers of `taps` taps from `first` for the pixel (i, j): a[t * TILE_ROWS] each. */
-static inline void conv_grid_pointers(const ConvGrid *c, const float *image, const float *zero, int i, int j,
-                                      int first, int taps, const float **a) {
+/* Taps [first, first + count) of a grid, and where each lies from tap (0, 0) on. */
+typedef struct ConvTaps {
+  int first, count;
+  ptrdiff_t at[TILE_TAPS];
+} ConvTaps;
+
+static void conv_grid_taps(const ConvGrid *c, int first, ConvTaps *taps) {
+  int left = c->taps_h * c->taps_w - first;
+  taps->first = first;
+  taps->count = left < TILE_TAPS ? left : TILE_TAPS;
+  for (int t = 0; t < taps->count; t++) {
+    int u = (first + t) / c->taps_w, v = (first + t) % c->taps_w;
+    taps->at[t] = ((ptrdiff_t)u * c->tap_step_h * c->in_w + v * c->tap_step_w) * c->in_ld;
+  }
+}
+
+/* Pointers of the taps for the pixel (i, j): a[t * TILE_ROWS] each. */
+static inline void conv_grid_pointers(const ConvGrid *c, const ConvTaps *taps, const float *image,
+                                      const float *zero, int i, int j, const float **a) {
   int h0 = i * c->step_h + c->tap_h, w0 = j * c->step_w + c->tap_w;
   int h1 = h0 + (c->taps_h - 1) * c->tap_step_h, w1 = w0 + (c->taps_w - 1) * c->tap_step_w;
-  bool inside = h0 >= 0 && w0 >= 0 && h1 < c->in_h && w1 < c->in_w;
-  int u = first > 0 ? first / c->taps_w : 0, v = first - u * c->taps_w;
-  for (int t = 0; t < taps; t++) {
-    int h = h0 + u * c->tap_step_h, w = w0 + v * c->tap_step_w;
-    if (inside || (h >= 0 && h < c->in_h && w >= 0 && w < c->in_w))
-      a[t * TILE_ROWS] = image + ((ptrdiff_t)h * c->in_w + w) * c->in_ld;
-    else
-      a[t * TILE_ROWS] = zero;
-    if (++v == c->taps_w) {
-      v = 0;
-      u++;
-    }
+  ptrdiff_t place = ((ptrdiff_t)h0 * c->in_w + w0) * c->in_ld;
+  if (h0 >= 0 && w0 >= 0 && h1 < c->in_h && w1 < c->in_w) {
+    for (int t = 0; t < taps->count; t++)
+      a[t * TILE_ROWS] = image + place + taps->at[t];
+    return;
+  }
+  for (int t = 0; t < taps->count; t++) {
+    int h = h0 + (taps->first + t) / c->taps_w * c->tap_step_h,
+        w = w0 + (taps->first + t) % c->taps_w * c->tap_step_w;
+    bool inside = h >= 0 && h < c->in_h && w >= 0 && w < c->in_w;
+    a[t * TILE_ROWS] = inside ? image + (place + taps->at[t]) : zero;
   }
 }
 
@@ -45,6 +60,8 @@ static void conv_grid_task(const ConvTiles *t, const ConvTask *task, const float
   const float *a[TILE_TAPS * TILE_ROWS];
   ptrdiff_t at[TILE_ROWS];
   int group = conv_channel_group(c, task);
+  ConvTaps taps;
+  conv_grid_taps(c, 0, &taps);
   for (int k = task->k0; k < task->k1; k += group) {
     int k_end = k + group < task->k1 ? k + group : task->k1;
     TileFetch ahead =
@@ -56,17 +73,18 @@ static void conv_grid_task(const ConvTiles *t, const ConvTask *task, const float
       ptrdiff_t image = (ptrdiff_t)(row / c->rows);
       int first = 0;
       do { /* once even where no tap reaches the grid (a stride larger than the kernel) */
-        int taps = all_taps - first < TILE_TAPS ? all_taps - first : TILE_TAPS;
+        if (first != taps.first)
+          conv_grid_taps(c, first, &taps);
         int i2 = i, j2 = j;
         ptrdiff_t image2 = image;
         for (int r = 0; r < TILE_ROWS; r++) {
           if (r >= pixels) {
-            for (int u = 0; u < taps; u++)
+            for (int u = 0; u < taps.count; u++)
               a[u * TILE_ROWS + r] = a[u * TILE_ROWS];
             continue;
           }
           const float *from = t->x + image2 * c->in_h * c->in_w * c->in_ld;
-          conv_grid_pointers(c, from, zero, i2, j2, first, taps, a + r);
+          conv_grid_pointers(c, &taps, from, zero, i2, j2, a + r);
           at[r] = ((image2 * c->out_h + i2 * c->out_step_h + c->out_h0) * c->out_w + j2 * c->out_step_w +
                    c->out_w0) *
                   c->out_ld;
@@ -78,7 +96,7 @@ static void conv_grid_task(const ConvTiles *t, const ConvTask *task, const float
             }
           }
         }
-        conv_tile_of_taps(t, pixels, first, taps, a, at, &ahead, k, k_end);
+        conv_tile_of_taps(t, pixels, first, taps.count, a, at, &ahead, k, k_end);
         first += TILE_TAPS;
       } while (first < all_taps);
     }

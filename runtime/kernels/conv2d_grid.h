@@ -1,10 +1,11 @@
-/* The loop that the direct convolutions share: forward, and each phase of the gradient of the input.  1x1
- * convolutions without stride are handed to conv2d_flat.h, few channels to conv2d_narrow.h. */
+/* How the direct convolutions, forward and each phase of the gradient of the input, share a grid among
+ * threads.  1x1 convolutions without stride are handed to conv2d_flat.h, few channels to conv2d_narrow.h, all
+ * others to conv2d_taps.h. */
 #ifndef NETC_KERNELS_CONV2D_GRID_H
 #define NETC_KERNELS_CONV2D_GRID_H
 #include "conv2d_flat.h"
 #include "conv2d_narrow.h"
-#include "conv2d_task.h"
+#include "conv2d_taps.h"
 #include "work.h"
 #include <string.h>
 
@@ -14,93 +15,12 @@ static size_t conv_grid_scratch_floats(const ConvGrid *c) {
   return (size_t)(c->depth + 15) / 16 * 16; /* a pixel of zeros, for what lies outside the image */
 }
 
-/* Taps [first, first + count) of a grid, and where each lies from tap (0, 0) on. */
-typedef struct ConvTaps {
-  int first, count;
-  ptrdiff_t at[TILE_TAPS];
-} ConvTaps;
-
-static void conv_grid_taps(const ConvGrid *c, int first, ConvTaps *taps) {
-  int left = c->taps_h * c->taps_w - first;
-  taps->first = first;
-  taps->count = left < TILE_TAPS ? left : TILE_TAPS;
-  for (int t = 0; t < taps->count; t++) {
-    int u = (first + t) / c->taps_w, v = (first + t) % c->taps_w;
-    taps->at[t] = ((ptrdiff_t)u * c->tap_step_h * c->in_w + v * c->tap_step_w) * c->in_ld;
-  }
-}
-
-/* Pointers of the taps for the pixel (i, j): a[t * TILE_ROWS] each. */
-static inline void conv_grid_pointers(const ConvGrid *c, const ConvTaps *taps, const float *image,
-                                      const float *zero, int i, int j, const float **a) {
-  int h0 = i * c->step_h + c->tap_h, w0 = j * c->step_w + c->tap_w;
-  int h1 = h0 + (c->taps_h - 1) * c->tap_step_h, w1 = w0 + (c->taps_w - 1) * c->tap_step_w;
-  ptrdiff_t place = ((ptrdiff_t)h0 * c->in_w + w0) * c->in_ld;
-  if (h0 >= 0 && w0 >= 0 && h1 < c->in_h && w1 < c->in_w) {
-    for (int t = 0; t < taps->count; t++)
-      a[t * TILE_ROWS] = image + place + taps->at[t];
-    return;
-  }
-  for (int t = 0; t < taps->count; t++) {
-    int h = h0 + (taps->first + t) / c->taps_w * c->tap_step_h,
-        w = w0 + (taps->first + t) % c->taps_w * c->tap_step_w;
-    bool inside = h >= 0 && h < c->in_h && w >= 0 && w < c->in_w;
-    a[t * TILE_ROWS] = inside ? image + (place + taps->at[t]) : zero;
-  }
-}
-
 /* zero: a pixel of zeros. */
 static void conv_grid_task(const ConvTiles *t, const ConvTask *task, const float *zero) {
-  const ConvGrid *c = t->grid;
-  int all_taps = c->taps_h * c->taps_w;
-  if (conv_grid_flat(c)) {
+  if (conv_grid_flat(t->grid))
     conv_flat_task(t, task, false);
-    return;
-  }
-  const float *a[TILE_TAPS * TILE_ROWS];
-  ptrdiff_t at[TILE_ROWS];
-  int group = conv_channel_group(c, task);
-  ConvTaps taps;
-  conv_grid_taps(c, 0, &taps);
-  for (int k = task->k0; k < task->k1; k += group) {
-    int k_end = k + group < task->k1 ? k + group : task->k1;
-    TileFetch ahead =
-        conv_ahead(c, task, k_end, all_taps * c->depth * conv_ceil(k_end - k, TILE_COLUMNS), t->packed);
-    for (int64_t tile = task->begin; tile < task->end; tile += TILE_ROWS) {
-      int pixels = task->end - tile < TILE_ROWS ? (int)(task->end - tile) : TILE_ROWS;
-      int64_t row = tile / c->columns;
-      int j = (int)(tile % c->columns), i = (int)(row % c->rows);
-      ptrdiff_t image = (ptrdiff_t)(row / c->rows);
-      int first = 0;
-      do { /* once even where no tap reaches the grid (a stride larger than the kernel) */
-        if (first != taps.first)
-          conv_grid_taps(c, first, &taps);
-        int i2 = i, j2 = j;
-        ptrdiff_t image2 = image;
-        for (int r = 0; r < TILE_ROWS; r++) {
-          if (r >= pixels) {
-            for (int u = 0; u < taps.count; u++)
-              a[u * TILE_ROWS + r] = a[u * TILE_ROWS];
-            continue;
-          }
-          const float *from = t->x + image2 * c->in_h * c->in_w * c->in_ld;
-          conv_grid_pointers(c, &taps, from, zero, i2, j2, a + r);
-          at[r] = ((image2 * c->out_h + i2 * c->out_step_h + c->out_h0) * c->out_w + j2 * c->out_step_w +
-                   c->out_w0) *
-                  c->out_ld;
-          if (++j2 == c->columns) {
-            j2 = 0;
-            if (++i2 == c->rows) {
-              i2 = 0;
-              image2++;
-            }
-          }
-        }
-        conv_tile_of_taps(t, pixels, first, taps.count, a, at, &ahead, k, k_end);
-        first += TILE_TAPS;
-      } while (first < all_taps);
-    }
-  }
+  else
+    conv_taps_task(t, task, zero);
 }
 
 /* Into how many ranges of tiles, and how many parts of the channels, the work is split. */

@@ -119,15 +119,18 @@ static void conv_narrow_rest(const ConvNarrow *p, int j0) {
       conv_ask_to_write(c, left < TILE_ROWS ? left : TILE_ROWS,
                         p->tiles->y + at[0] + (ptrdiff_t)used * c->out_ld);
     }
+    ConvPixels now = {.a = a, .at = at, .pixels = used, .depth = c->depth, .first = true};
     int first = 0;
     do { /* once even where no tap reaches the grid */
-      int taps = c->taps_h - first < TILE_TAPS ? c->taps_h - first : TILE_TAPS;
-      for (int u = 0; u < taps; u++)
+      now.taps = c->taps_h - first < TILE_TAPS ? c->taps_h - first : TILE_TAPS;
+      now.last = first + now.taps == c->taps_h;
+      for (int u = 0; u < now.taps; u++)
         for (int r = 0; r < TILE_ROWS; r++)
           a[u * TILE_ROWS + r] = place[r] + (ptrdiff_t)(first + u) * p->tap;
-      conv_tile_of_taps(p->tiles, used, first, taps, a, at, NULL, 0, c->channels);
-      first += TILE_TAPS;
-    } while (first < c->taps_h);
+      conv_taps_sums(p->tiles, &now, first, 0, c->channels, NULL);
+      now.first = false;
+      first += now.taps;
+    } while (!now.last);
   }
 }
 

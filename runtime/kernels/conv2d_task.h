@@ -146,21 +146,16 @@ static void conv_tile_sums(const ConvTiles *t, const ConvPixels *p, int k, int k
   }
 }
 
-/* The products of `taps` taps from first_tap on, for channels [k, k_end), k a multiple of TILE_COLUMNS. */
-static void conv_tile_of_taps(const ConvTiles *t, int pixels, int first_tap, int taps, const float *const *a,
-                              const ptrdiff_t *at, TileFetch *fetch, int k, int k_end) {
-  int depth = t->grid->depth, all_taps = t->grid->taps_h * t->grid->taps_w;
-  ptrdiff_t block = (ptrdiff_t)all_taps * depth * TILE_BLOCK;
-  const ConvPixels now = {.a = a,
-                          .at = at,
-                          .pixels = pixels,
-                          .taps = taps,
-                          .depth = depth,
-                          .first = first_tap == 0,
-                          .last = first_tap + taps == all_taps,
-                          .asks = first_tap == 0 && all_taps * depth > CONV_SHORT_SUM};
-  const float *b = t->packed + k / TILE_BLOCK * block + (ptrdiff_t)first_tap * depth * TILE_BLOCK;
-  conv_tile_sums(t, &now, k, k_end, b, block, fetch);
+/* The same where these are a grid's taps from first_tap on. */
+static void conv_taps_sums(const ConvTiles *t, const ConvPixels *p, int first_tap, int k, int k_end,
+                           TileFetch *fetch) {
+  int depth = t->grid->depth, taps = t->grid->taps_h * t->grid->taps_w;
+  ptrdiff_t block = (ptrdiff_t)taps * depth * TILE_BLOCK;
+  ConvPixels asking = *p;
+  asking.asks = p->first && taps * depth > CONV_SHORT_SUM;
+  conv_tile_sums(t, &asking, k, k_end,
+                 t->packed + k / TILE_BLOCK * block + (ptrdiff_t)first_tap * depth * TILE_BLOCK, block,
+                 fetch);
 }
 
 /* Whole tiles of pixels whose inputs lie side by side, as their outputs do, and of channels [k, k_end): whole

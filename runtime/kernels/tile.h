@@ -332,6 +332,13 @@ VEC_INLINE void tile_choose(int rows, int taps, int depth, const float *const *a
     tile_call(1, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
 }
 
+/* Rows of the tile that is compiled for so many (more than one vector of columns). */
+static inline int tile_height(int rows) {
+  if (VEC_WIDTH == 16 && rows > TILE_MIDDLE && rows <= 10)
+    return 10;
+  return rows > TILE_MIDDLE ? TILE_ROWS : rows > 4 ? TILE_MIDDLE : rows > 2 ? 4 : rows;
+}
+
 /* rows pixels (1 to TILE_ROWS) times out->columns channels.
  * a: [taps][TILE_ROWS] pointers, each to `depth` floats; those from `rows` on must point somewhere readable
  * too. b: [taps * depth] lines of TILE_BLOCK columns side by side, further blocks `block` floats apart; whole

@@ -22,7 +22,8 @@ static const double WINOGRAD_GRADIENT = 12;               /* back from a transfo
 static const double DIRECT_GRADIENT = 1.05;               /* a product, for panels of dy are copied first */
 enum {
   COLUMNS = 32,
-  THREADS = 2 /* share tiles: they use a weight that is made on the way once */
+  SORTED_PIXELS = 448, /* of a call: 56 of a task */
+  THREADS = 2          /* share tiles: they use a weight that is made on the way once */
 };
 
 static double whole(int count, int of) {
@@ -40,6 +41,25 @@ static double taps_inside(int in, int out, int kernel, int stride, int dilation,
   return inside;
 }
 
+/* Taps of all windows of n images that are multiplied.  Padding is not, but where pixels are too few to be
+ * sorted by what they see of it, and at the sides where pixels above each other share sets of the cache
+ * (conv2d_taps.h). */
+static double direct_windows(const Conv2d *conv, OpKind op, int n) {
+  double rows =
+      taps_inside(conv->in_h, conv->out_h, conv->kernel_h, conv->stride_h, conv->dilation_h, conv->pad_top);
+  double columns =
+      taps_inside(conv->in_w, conv->out_w, conv->kernel_w, conv->stride_w, conv->dilation_w, conv->pad_left);
+  if (op != OP_conv2d_bwd_w) {
+    bool few = (double)n * conv->out_h * conv->out_w < SORTED_PIXELS;
+    int line = op == OP_conv2d ? conv->in_w * conv->in_ld : conv->out_w * conv->out_ld;
+    if (few)
+      rows = (double)conv->out_h * conv->kernel_h;
+    if (few || line % CONV_SAME_SET_FLOATS == 0)
+      columns = (double)conv->out_w * conv->kernel_w;
+  }
+  return n * rows * columns;
+}
+
 double conv_pass_cost(const Module *module, double floats) {
   return floats * (module->narrow ? FLOAT_FROM_MEMORY_NARROW : FLOAT_FROM_MEMORY);
 }
@@ -54,15 +74,11 @@ double conv_cost(const Module *module, const Conv2d *conv, OpKind op, ConvAlgori
   double pairs = (double)conv->in_c * conv->out_c / conv->groups;
   double taps = (double)conv->kernel_h * conv->kernel_w, inputs = in / conv->groups;
   if (!m) {
-    if (op == OP_conv2d_bwd_w) { /* does not multiply by padding */
-      double rows = taps_inside(conv->in_h, conv->out_h, conv->kernel_h, conv->stride_h, conv->dilation_h,
-                                conv->pad_top);
-      double columns = taps_inside(conv->in_w, conv->out_w, conv->kernel_w, conv->stride_w, conv->dilation_w,
-                                   conv->pad_left);
-      return n * rows * columns * inputs * out * DIRECT_GRADIENT + conv_pass_cost(module, taps * pairs);
-    }
-    return taps * pixels * inputs * out + pixels * out * DIRECT_STORE + conv_pass_cost(module, taps * pairs) +
-           (settled ? 0 : taps * pairs * DIRECT_PACK);
+    double products = direct_windows(conv, op, n) * inputs * out,
+           weights = conv_pass_cost(module, taps * pairs);
+    if (op == OP_conv2d_bwd_w)
+      return products * DIRECT_GRADIENT + weights;
+    return products + pixels * out * DIRECT_STORE + weights + (settled ? 0 : taps * pairs * DIRECT_PACK);
   }
   const TileCosts *costs = m == 2 ? &tile_2 : m == 4 ? &tile_4 : m == 5 ? &tile_5 : &tile_6;
   /* The input gradient runs over the pixels of x. */

@@ -23,8 +23,10 @@
 #define DENSE_VECS 8
 #define DENSE_ASKS 1
 #endif
-#define DENSE_AHEAD 2048 /* floats of w that are asked for ahead there */
-#define DENSE_LINE  8    /* lines of w at once where they are longer */
+#define DENSE_AHEAD     2048 /* floats of w that are asked for ahead there */
+#define DENSE_LINE      8    /* lines of w at once where they are longer, */
+#define DENSE_LONG      2048 /* and where they have so many outputs */
+#define DENSE_LONG_LINE 4
 
 static inline int dense_least(int a, int b) {
   return a < b ? a : b;
@@ -42,8 +44,13 @@ static inline size_t dense_round(size_t floats) {
 static inline int dense_groups(int out) {
   return out <= 2 * DENSE_GROUP ? 1 : dense_ceil(out, DENSE_GROUP);
 }
-static inline int dense_parts(int in, int out) {
-  int parts = dense_least(dense_ceil(DENSE_TASKS, dense_groups(out)), dense_ceil(in, 4 * DENSE_LINES));
+/* Whether lines of w are read from end to end: of a single image, whose sums fit the first-level cache. */
+static inline bool dense_whole_lines(int n, int out) {
+  return n == 1 && out >= DENSE_LONG;
+}
+static inline int dense_parts(int n, int in, int out) {
+  int groups = dense_whole_lines(n, out) ? 1 : dense_groups(out);
+  int parts = dense_least(dense_ceil(DENSE_TASKS, groups), dense_ceil(in, 4 * DENSE_LINES));
   return parts > 1 ? parts : 1;
 }
 
@@ -53,10 +60,15 @@ static inline int dense_tail(int in, int out) {
   return dense_least(in, dense_ceil(excess, out));
 }
 
-/* Scratch per thread. */
+static inline size_t dense_part_floats(int n, int in, int out) {
+  int parts = dense_parts(n, in, out);
+  return parts > 1 ? dense_round((size_t)parts * (size_t)n * (size_t)out) : 0;
+}
+
+/* Scratch per thread, for calls of up to n images. */
 static size_t dense_fwd_scratch_floats(int n, int in, int out) {
-  int parts = dense_parts(in, out);
-  return (parts > 1 ? dense_round((size_t)parts * (size_t)n * (size_t)out) : 0) + TILE_BLOCK * 2 * TILE_BLOCK;
+  size_t all = dense_part_floats(n, in, out), one = dense_part_floats(1, in, out);
+  return (all > one ? all : one) + TILE_BLOCK * 2 * TILE_BLOCK;
 }
 
 /* `lines` inputs of one image for vecs * VEC_WIDTH outputs, of which out->columns are stored; where it asks,
@@ -119,7 +131,7 @@ VEC_INLINE int dense_fwd_outputs(bool asks, int lines, const float *x, const flo
 static void dense_fwd_few(int in, int line, int i0, int i1, int k0, int k1, int n0, int n1, const float *x,
                           const float *w, const Epilogue *e, float low, float high, float *y) {
   bool long_lines = k1 - k0 > DENSE_VECS * VEC_WIDTH;
-  int step = long_lines ? DENSE_LINE : i1 - i0;
+  int step = !long_lines ? i1 - i0 : k1 - k0 < DENSE_LONG ? DENSE_LINE : DENSE_LONG_LINE;
   ptrdiff_t ahead = (ptrdiff_t)(long_lines ? step : dense_ceil(DENSE_AHEAD, k1 - k0)) * line;
   for (int i = i0; i < i1; i += step) {
     int count = dense_least(step, i1 - i);
@@ -232,7 +244,7 @@ static void dense_fwd_join(int parts, int64_t stride, int64_t begin, int64_t end
 /* y overwritten; `e` may be NULL. */
 static void dense_fwd(int n, int in, int out, const float *x, const float *w, const Epilogue *e, float *y,
                       const Work *work) {
-  int groups = dense_groups(out), parts = dense_parts(in, out), columns = groups > 1 ? DENSE_GROUP : out;
+  int groups = dense_groups(out), parts = dense_parts(n, in, out), columns = groups > 1 ? DENSE_GROUP : out;
   if (dense_few(n, out)) {
     columns = dense_columns(out, parts, work->threads);
     groups = dense_ceil(out, columns);
@@ -243,7 +255,7 @@ static void dense_fwd(int n, int in, int out, const float *x, const float *w, co
   float low = -INFINITY, high = INFINITY;
   bool clamp = !e || parts > 1 || act_is_clamp(&e->act, &low, &high);
   float *sums = work->scratch;
-  size_t shared = parts > 1 ? dense_round((size_t)parts * (size_t)count) : 0;
+  size_t shared = dense_part_floats(n, in, out);
   WORK_TASKS(work, turn, (int64_t)parts * groups * splits) {
     int task = (int)turn.task, part = task / (groups * splits), group = task / splits % groups,
         n0 = task % splits * images;

@@ -55,10 +55,12 @@ typedef struct Kernel {
   bool raw;    /* from Keras's weights */
   bool sum;    /* with another gradient that is added, and a mask: 1x1 convolutions where branches meet */
   bool pooled; /* with the 2x2 maximum pooling after it */
+  bool late;   /* results that outgrow the caches are streamed, as in a training step */
 } Kernel;
 
 static const Kernel kernels[] = {
     {.name = "fwd", .pass = FORWARD},
+    {.name = "fwd_late", .pass = FORWARD, .late = true},
     {.name = "fwd_w2", .pass = FORWARD, .m = 2},
     {.name = "fwd_w4", .pass = FORWARD, .m = 4},
     {.name = "fwd_w4_raw", .pass = FORWARD, .m = 4, .raw = true},
@@ -87,8 +89,9 @@ typedef struct Conv {
   Epilogue epilogue;
 } Conv;
 
-static bool kernel_fits(const Kernel *k, const Conv2d *g) {
-  return (!k->m || conv2d_winograd_fits(g)) && (!k->raw || conv2d_fwd_winograd_takes_raw(k->m, g)) &&
+static bool kernel_fits(const Kernel *k, const Conv2d *g, int n) {
+  return (!k->late || (int64_t)n * g->out_h * g->out_w * g->out_ld >= VEC_FAR_FLOATS) &&
+         (!k->m || conv2d_winograd_fits(g)) && (!k->raw || conv2d_fwd_winograd_takes_raw(k->m, g)) &&
          (!k->pooled || (conv2d_fwd_winograd_pools(k->m) && g->out_h % 2 == 0 && g->out_w % 2 == 0)) &&
          (k->pass != INPUT_GRADIENT || g->in_c > 3) && (!k->sum || g->kernel_h * g->kernel_w == 1);
 }
@@ -165,6 +168,7 @@ static void bench_kernel(Conv *b, const Layer *l, const Kernel *k, const BenchOp
   b->packed = packs ? bench_floats(kernel_packed(k, &b->g)) : NULL;
   b->mask = k->sum ? bench_floats((size_t)b->n * (size_t)(l->size * l->size) * (size_t)l->in_c) : NULL;
   b->epilogue.max_pool = k->pooled;
+  b->epilogue.late = k->late;
   if (packs)
     kernel_pack(b);
   /* Beside the peer's own kernel of this kind, and only once. */
@@ -195,7 +199,7 @@ static void bench_layer(const Layer *l, const BenchOptions *options) {
   b.bias = bench_floats((size_t)l->out_c);
   b.epilogue = (Epilogue){.bias = b.bias, .act = {.kind = ACT_RELU, .a = INFINITY}};
   for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
-    if (bench_wants_kernel(options, kernels[i].name) && kernel_fits(&kernels[i], &b.g))
+    if (bench_wants_kernel(options, kernels[i].name) && kernel_fits(&kernels[i], &b.g, b.n))
       bench_kernel(&b, l, &kernels[i], options);
   free(b.x);
   free(b.y);

@@ -38,6 +38,7 @@ void bench_depthwise(const BenchOptions *options);    /* bench_depthwise.c */
 void bench_dense(const BenchOptions *options);        /* bench_dense.c */
 void bench_streams(const BenchOptions *options);      /* bench_streams.c */
 
+extern int bench_rows;        /* printed so far */
 extern clockid_t bench_clock; /* CLOCK_THREAD_CPUTIME_ID: one thread on a busy machine */
 
 static inline double bench_now(void) {
@@ -223,5 +224,6 @@ static inline void bench_print(const char *set, const char *layer, const char *k
     printf("   oneDNN %5.2f", time->peer);
   printf("\n");
   fflush(stdout);
+  bench_rows++;
 }
 #endif

@@ -13,6 +13,7 @@
  * multiple of ours. */
 #include "bench.h"
 
+int bench_rows;
 clockid_t bench_clock = CLOCK_MONOTONIC;
 
 static void usage(void) {
@@ -74,5 +75,9 @@ int main(int argc, char **argv) {
   bench_depthwise(&options);
   bench_dense(&options);
   bench_streams(&options);
+  if (!bench_rows) {
+    fprintf(stderr, "bench_kernels: no kernel `%s` in these sets\n", options.only);
+    return 2;
+  }
   return 0;
 }

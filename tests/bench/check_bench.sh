@@ -13,6 +13,8 @@ check "one kernel of one set" 0 "conv1"
 if grep -q bwd_w output; then bad "-k fwd: another kernel ran" output; else ok; fi
 run "$kernels" nosuch
 check "unknown set" 2 "usage: bench_kernels"
+run "$kernels" -t 1 -b 0.001 -k nosuch naive
+check "unknown kernel" 2 'no kernel `nosuch`'
 run "$kernels" -t 0
 check "no threads" 2 "usage: bench_kernels"
 

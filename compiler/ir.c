@@ -205,7 +205,7 @@ int function_images(FunctionKind kind, int images) {
 }
 
 int module_microbatch(const Module *module, int images, int threads) {
-  int most = module->microbatch * ((threads + 1) / 2);
+  int most = module->microbatch * threads;
   return images < most ? images : most;
 }
 

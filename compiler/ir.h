@@ -153,8 +153,7 @@ struct Module {
   Function *functions[2 + 4 * MAX_PHASES]; /* all of the above, prepare first */
   int function_count;
   int64_t constant_floats; /* of prepare's results */
-  int microbatch; /* images on one or two threads that nodes of micro-batches take at a time; 0: there are
-                     none */
+  int microbatch; /* images that a thread takes at a time through nodes of micro-batches; 0: there are none */
   bool exact;     /* no Winograd */
   bool narrow;    /* for a processor that is known to have vectors of fewer than 16 floats */
   struct Tuning *tuning; /* measured choices (tuning.h), or NULL */
@@ -220,7 +219,7 @@ int64_t node_flops(const Node *node);
 enum { FORWARD_BATCH = 16 };
 /* Images that a call of a function of this kind gets where there are so many: a part, or all. */
 int function_images(FunctionKind kind, int images);
-/* Images of a micro-batch in a call of so many on so many threads: caches grow with the threads. */
+/* Images that are at once in nodes of micro-batches, of a call of so many on so many threads. */
 int module_microbatch(const Module *module, int images, int threads);
 int module_weight_index(const Module *module, const Layer *layer, const LayerWeight *weight);
 

@@ -283,26 +283,29 @@ static bool in_one_group(const Function *function, const Node *a, const Node *b)
          (function->kind != FUNCTION_PREPARE || prepare_users(a) == prepare_users(b));
 }
 
+/* The layers of a run of micro-batches as a function, called where they stood. */
+static void emit_run(Emitter *emitter, int run, StrBuf *layers, StrBuf *out, StrBuf *call) {
+  const char *name = arena_printf(emitter->arena, "model_%s_run_%d", emitter->function->name, run);
+  strbuf_printf(out, "\nstatic void %s(Model *m, int n) {\n%s}\n", name, layers->text);
+  strbuf_printf(call, "  model_in_parts(m, n, %s);\n", name);
+  strbuf_free(layers);
+}
+
 /* Emits the groups of a function; calls[f] gets the statements that run what function f needs of `prepare`,
  * calls[0] those of any other function. */
 static void emit_groups(Emitter *emitter, StrBuf *out, StrBuf *calls) {
   const Function *function = emitter->function;
-  bool prepare = function->kind == FUNCTION_PREPARE, in_loop = false;
+  bool prepare = function->kind == FUNCTION_PREPARE;
+  StrBuf layers = {0}; /* calls of the micro-batches at hand */
+  int runs = 0;
   for (const Node *first = function->first, *end; first; first = end) {
     bool silent = true;
     for (end = first; end && in_one_group(function, first, end); end = end->next)
       silent = silent && emits_nothing(end);
-    if (in_loop && !first->microbatch) {
-      strbuf_puts(&calls[0], "  }\n");
-      in_loop = false;
-    }
+    if (layers.length && !first->microbatch)
+      emit_run(emitter, ++runs, &layers, out, &calls[0]);
     if (silent)
       continue;
-    if (first->microbatch && !in_loop) {
-      strbuf_puts(&calls[0], "  for (m->image = 0; m->image < n; m->image += part) {\n"
-                             "    int k = n - m->image < part ? n - m->image : part;\n");
-      in_loop = true;
-    }
     char *name = arena_printf(emitter->arena, "model_%s_%s%s", function->name,
                               first->layer ? emit_identifier(emitter->arena, first->layer->name) : "end",
                               first->backward ? "_backward"
@@ -317,17 +320,15 @@ static void emit_groups(Emitter *emitter, StrBuf *out, StrBuf *calls) {
       name = arena_printf(emitter->arena, "%s_%d", name, twins + 1);
     int piece = emitter->piece_count;
     emit_group(emitter, name, first, end, out);
-    for (int f = 0; f < emitter->module->function_count; f++)
-      if (prepare ? prepare_users(first) >> f & 1 : f == 0)
-        strbuf_printf(&calls[f], "  %s%s(m%s);\n", in_loop ? "  " : "", name,
-                      prepare   ? ""
-                      : in_loop ? ", k"
-                                : ", n");
+    for (int f = 0; prepare && f < emitter->module->function_count; f++)
+      if (prepare_users(first) >> f & 1)
+        strbuf_printf(&calls[f], "  %s(m);\n", name);
     if (!prepare)
-      strbuf_printf(&calls[0], "  %smodel_done(m, %d);\n", in_loop ? "  " : "", piece);
+      strbuf_printf(first->microbatch ? &layers : &calls[0], "  %s(m, n);\n  model_done(m, %d);\n", name,
+                    piece);
   }
-  if (in_loop)
-    strbuf_puts(&calls[0], "  }\n");
+  if (layers.length)
+    emit_run(emitter, ++runs, &layers, out, &calls[0]);
 }
 
 static bool in_microbatches(const Function *function) {
@@ -374,11 +375,7 @@ static void emit_function(Emitter *emitter, StrBuf *out) {
     prepare_emit_refresh(function, out);
     strbuf_puts(out, "  m->x = x;\n  m->out = out;\n");
     if (in_microbatches(function))
-      strbuf_printf(out,
-                    "  int part = model_microbatch(n, m->work.threads), parts = (n + part - 1) / part;\n"
-                    "  part = (n + parts - 1) / parts; /* as even as may be */\n"
-                    "  m->images = n;\n"
-                    "  m->micro_pool = m->batch_pool + (size_t)n * %lld;\n",
+      strbuf_printf(out, "  m->micro_pool = m->batch_pool + (size_t)n * %lld;\n",
                     (long long)function->batch_floats);
     strbuf_puts(out, body);
     const Value *root = value_root(function->results[0]);
@@ -406,9 +403,40 @@ static void emit_prepare(Emitter *emitter, StrBuf *out) {
   }
 }
 
+/* What runs micro-batches. */
+static void emit_in_parts(const Module *module, StrBuf *out) {
+  int64_t floats = 0;
+  for (int f = 0; f < module->function_count; f++)
+    if (module->functions[f]->micro_floats > floats)
+      floats = module->functions[f]->micro_floats;
+  strbuf_printf(out,
+                "\n/* A run of layers that takes few images at a time, so that each finds in the cache what "
+                "the one before\n"
+                " * left.  Each thread takes images of its own through the whole run; those that do not "
+                "divide evenly all\n"
+                " * threads take together. */\n"
+                "static void model_in_parts(Model *m, int n, void (*run)(Model *m, int n)) {\n"
+                "  int threads = m->work.threads, each = n / threads, parts = (each + %d) / %d;\n"
+                "  m->images = n;\n"
+                "  m->image = each * threads;\n"
+                "  WORK_TASKS(&m->work, turn, (int64_t)parts * threads) {\n"
+                "    int thread = work_thread(&m->work), most = (each + parts - 1) / parts;\n"
+                "    Model own = *m;\n"
+                "    own.work = (Work){1, work_scratch(&m->work), m->work.scratch_floats};\n"
+                "    own.micro_pool += (size_t)(thread * most) * %lld;\n"
+                "    own.image = (int)(turn.task * each / parts);\n"
+                "    if (thread)\n      own.state.done = NULL; /* one thread tells */\n"
+                "    run(&own, (int)((turn.task + 1) * each / parts) - own.image);\n"
+                "  }\n"
+                "  if (m->image < n)\n    run(m, n - m->image);\n}\n",
+                module->microbatch - 1, module->microbatch, (long long)floats);
+}
+
 void emit_functions(const Module *module, StrBuf *out, StrBuf *pieces) {
   Arena arena = {0};
   Emitter emitter = {.module = module, .arena = &arena, .pieces = pieces};
+  if (module->microbatch)
+    emit_in_parts(module, out);
   strbuf_puts(pieces, "\nstatic const ModelPiece model_pieces[] = {\n");
   for (int f = 0; f < module->function_count; f++) {
     emitter.function = module->functions[f];

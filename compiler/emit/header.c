@@ -151,7 +151,7 @@ static void add_memory(const Module *module, const char *upper, StrBuf *out) {
       arena_printf(module->arena, "(size_t)((batch) < %d ? (batch) : %d)", FORWARD_BATCH, FORWARD_BATCH);
   const char *part = arena_printf(module->arena, "%s * %lld", images, (long long)sizes.part);
   if (module->microbatch) {
-    const char *most = arena_printf(module->arena, "%d * (size_t)(((threads) + 1) / 2)", module->microbatch);
+    const char *most = arena_printf(module->arena, "%d * (size_t)(threads)", module->microbatch);
     part = arena_printf(module->arena, "(%s + (%s < %s ? %s : %s) * %lld)", part, images, most, images, most,
                         (long long)sizes.micro);
   }

@@ -128,10 +128,9 @@ static const char *emit_microbatch(const Module *module) {
   if (!module->microbatch)
     return "";
   return arena_printf(module->arena,
-                      "\n/* Layers of large values take so many of n images at a time: caches grow with the "
-                      "threads. */\n"
+                      "\n/* Of n images so many are at once in layers that take few at a time. */\n"
                       "static int model_microbatch(int n, int threads) {\n"
-                      "  int most = %d * ((threads + 1) / 2);\n"
+                      "  int most = %d * threads;\n"
                       "  return n < most ? n : most;\n}\n",
                       module->microbatch);
 }

@@ -96,7 +96,8 @@ static void forward_emit(Emitter *e, const Node *node, const char *indent, ConvA
 static void conv2d_emit(Emitter *e, const Node *node) {
   const NodeAttr *attr = &node->attr;
   if (attr->few_below) {
-    emit_line(e, "if (n < %d)", attr->few_below);
+    /* In micro-batches, whose sizes depend on the threads, by the images of the call: bits do not. */
+    emit_line(e, "if (%s < %d)", e->microbatch ? "m->images" : "n", attr->few_below);
     forward_emit(e, node, "  ", attr->few, node->in[node->in_count - 1]);
     emit_line(e, "else");
   }

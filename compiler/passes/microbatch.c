@@ -1,8 +1,9 @@
 /* Micro-batches: where the values of a run of layers outgrow the caches, a prediction computes the run a few
- * images at a time, from its first layer to its last, and only then the next few.  What the layers hand on
- * inside the run is then still near when it is read, and takes the memory of a few images instead of all.
- * Later layers, small of value and rich in weights, take all images of the call at once, so that a weight is
- * fetched once for all of them.
+ * images at a time.  Each thread takes images of its own from the run's first layer to its last, and only
+ * then the next few: what the layers hand on inside the run is still in the thread's cache when it is read,
+ * takes the memory of a few images instead of all, and threads wait for each other once.  Later layers,
+ * small of value and rich in weights, take all images of the call at once, on all threads, so that a weight
+ * is fetched once for all of them.
  *
  * The runs are what a dynamic program over the nodes finds cheapest, by what conv_cost says of weights at so
  * many images and by how far the values are; the number of images is the cheapest of a few for predictions,
@@ -19,12 +20,15 @@ static const double NEAR_BYTES = 12e6, DOUBLINGS = 3;
 /* Of what values from memory cost others, Winograd's transforms, which wait for the products, show so much.
  */
 static const double WINOGRAD_SHOWS = 0.15;
-/* Of a call, in the units of conv_cost: threads that start, and wait for the last of them, about 10 us; and
- * what Winograd's blocks of tiles lose where they are few. */
-static const double CALL = 2e6, WINOGRAD_CALL = 10e6;
-/* What micro-batches must save to be taken, and what half as many images must save: calls of few are less
- * even over many threads. */
-static const double LEAST_GAIN = 0.005, LEAST_GAIN_OF_HALF = 0.01;
+/* Of a call, in the units of conv_cost: threads that start, and wait for the last of them, about 10 us, which
+ * they do once for a run of micro-batches; and what Winograd's blocks of tiles lose where they are few. */
+static const double CALL = 2e6, RUN = 4e6, WINOGRAD_CALL = 10e6;
+enum { THREADS = 2 }; /* that share the caches */
+/* Of a call that all threads share, the part in which some have nothing left to do. */
+static const double CALL_WAITS = 0.02;
+/* What micro-batches must save to be taken, and what twice as many images must save: they need twice the
+ * memory. */
+static const double LEAST_GAIN = 0.003, LEAST_GAIN_OF_DOUBLE = 0.002;
 
 /* How far values are that take so many floats together: 0 in the caches of the cores, 1 in memory. */
 static double distance(double floats) {
@@ -42,18 +46,12 @@ static double batched_floats(const Node *node) {
   return sum;
 }
 
-/* What computes a convolution in calls of so many images. */
-static ConvAlgorithm algorithm_at(const Node *conv, int images) {
-  return images < conv->attr.few_below ? conv->attr.few : conv->attr.algorithm;
-}
-
 /* What weights and products cost a call; of other operators only the weights differ with the number of
  * images. */
 static double compute_cost(const Node *node, int images) {
   const NodeAttr *attr = &node->attr;
   if (node_is(node, OP_conv2d))
-    return conv_cost(node->function->module, &attr->conv, OP_conv2d, algorithm_at(node, images), images,
-                     true);
+    return conv_cost(node->function->module, &attr->conv, OP_conv2d, attr->algorithm, images, true);
   if (node_is(node, OP_depthwise_pointwise)) {
     double expand =
         attr->expands ? conv_cost(node->function->module, &attr->expand, OP_conv2d, CONV_DIRECT, images, true)
@@ -66,13 +64,15 @@ static double compute_cost(const Node *node, int images) {
   return conv_pass_cost(node->function->module, weights);
 }
 
-/* Per image of a call of so many. */
-static double node_cost(const Node *node, int images) {
+/* Per image of a call on so many at once, of which weights serve so many: all, or in micro-batches those of a
+ * thread. */
+static double node_cost(const Node *node, int at_once, int images) {
   if (node->op->view || node_is(node, OP_concat))
     return 0; /* branches write where the concatenation lies */
-  bool winograd = node_is(node, OP_conv2d) && conv_tile(algorithm_at(node, images));
-  double floats = batched_floats(node), far = floats * distance(floats * images);
-  return (compute_cost(node, images) + (winograd ? WINOGRAD_CALL : CALL)) / images +
+  bool winograd = node_is(node, OP_conv2d) && conv_tile(node->attr.algorithm), shared = at_once == images;
+  double floats = batched_floats(node), far = floats * distance(floats * at_once);
+  double call = winograd ? WINOGRAD_CALL : shared ? CALL : 0;
+  return compute_cost(node, images) / images * (shared ? 1 + CALL_WAITS : 1) + call / at_once +
          conv_pass_cost(node->function->module, winograd ? WINOGRAD_SHOWS * far : far);
 }
 
@@ -111,11 +111,14 @@ static double split(Function *function, const double *handed, int count, int ima
   for (int i = 0; i < count; i++, node = node->next) {
     double change = conv_pass_cost(function->module, 2 * handed[i] * distance(handed[i] * all));
     for (int micro = 0; micro < 2; micro++) {
-      double own = !micro ? node_cost(node, all) : may_split(node) ? node_cost(node, images) : INFINITY;
-      const Split *before = i ? &splits[i - 1] : &(const Split){{0, 0}, {0, 1}};
-      bool changes = before->cost[!micro] + change < before->cost[micro];
+      double start = micro ? RUN / all : 0;
+      double own = !micro            ? node_cost(node, all, all)
+                   : may_split(node) ? node_cost(node, THREADS * images, images)
+                                     : INFINITY;
+      const Split *before = i ? &splits[i - 1] : &(const Split){{0, INFINITY}, {0, 1}};
+      bool changes = before->cost[!micro] + change + start < before->cost[micro];
       splits[i].from[micro] = changes ? !micro : micro;
-      splits[i].cost[micro] = own + before->cost[splits[i].from[micro]] + (changes ? change : 0);
+      splits[i].cost[micro] = own + before->cost[splits[i].from[micro]] + (changes ? change + start : 0);
     }
   }
   const Split *end = &splits[count - 1];
@@ -140,12 +143,12 @@ static int cheapest(Function *function, const int *candidates, int candidate_cou
   double *handed = malloc(sizeof *handed * ((size_t)count + 1)), whole = 0, least;
   find_handed_on(function, count, handed);
   for (Node *node = function->first; node; node = node->next)
-    whole += node_cost(node, all);
+    whole += node_cost(node, all, all);
   least = (1 - LEAST_GAIN) * whole;
   for (int i = 0; i < candidate_count && candidates[i] < all; i++) {
     double cost = split(function, handed, count, candidates[i], all);
     if (cost < least) {
-      least = (1 - LEAST_GAIN_OF_HALF) * cost;
+      least = (1 - LEAST_GAIN_OF_DOUBLE) * cost;
       best = candidates[i];
     }
   }
@@ -159,7 +162,7 @@ static int cheapest(Function *function, const int *candidates, int candidate_cou
 }
 
 void pass_microbatch(Module *module) {
-  const int candidates[] = {8, 4, 2, 1};
+  const int candidates[] = {1, 2, 4};
   int batch = module->graph->train.batch ? module->graph->train.batch : FORWARD_BATCH;
   int all = function_images(FUNCTION_FORWARD, batch);
   module->microbatch = cheapest(module->forward, candidates, sizeof candidates / sizeof *candidates, all);

@@ -1,7 +1,7 @@
 /* The memory plan: every value of a function gets its place in one arena before the program runs.
  *
  * The arena has three pools, so that one plan serves every batch size: in the batch pool offsets and sizes
- * count floats per image (place = n * offset), in the micro pool the same for the images of a micro-batch, in
+ * count floats per image (place = n * offset), in the micro pool the same for the images at work, in
  * the fixed pool plain floats.  Values whose lives overlap never overlap in memory, but for those that
  * storage.c lets share it.
  *

@@ -364,8 +364,16 @@ with tempfile.TemporaryDirectory() as folder:
     check("BatchNorms that their readers make", counts == (4, 4, 10), str(counts))
     same_without("microbatch", WIDE, rng.uniform(-1, 1, (21, 64, 64, 3)), 5)
     run(netc, "emit", f"{folder}/wide.net", "-o", folder, "--infer")
-    runs = open(f"{folder}/wide.c").read().count("  for (m->image = 0; m->image < n; m->image += part) {")
+    runs = open(f"{folder}/wide.c").read().count("  wide_in_parts(m, n, ")
     check("runs of micro-batches", runs == 2, f"{runs}")
+    # Of 16 and 5 images threads take some each and what is left together, or all together where they are more than images.
+    results = set()
+    for threads in (1, 2, 3, 7):
+        run(f"{folder}/wide", "predict", f"{folder}/x.h5", "--weights", f"{folder}/w.h5", "--out", f"{folder}/y.h5", "--threads",
+            str(threads))
+        with h5py.File(f"{folder}/y.h5") as f:
+            results.add(f["y"][()].tobytes())
+    check("micro-batches on any number of threads", len(results) == 1, f"{len(results)} results")
     same_without("plan", APART, rng.uniform(-1, 1, (5, 5, 6, 3)), 7)
     run(netc, "emit", f"{folder}/apart.net", "-o", folder, "--infer")
     text = open(f"{folder}/apart.c").read()

@@ -103,11 +103,31 @@ static bool reads_apart(const Node *node, int i, const Value *root) {
          value_root(node->out[0])->row == root->row && !node->out[0]->sliced && !node->in[i]->sliced;
 }
 
+/* Whether the node sums over windows of pixels as they lie: it keeps several rows of them in the first-level
+ * cache. */
+static bool reads_windows(const Node *node) {
+  return node_is(node, OP_depthwise_conv2d) ||
+         (node_is(node, OP_depthwise_pointwise) && !node->attr.expands) ||
+         (node_is(node, OP_conv2d) && !conv_tile(node->attr.algorithm) &&
+          node->attr.conv.kernel_h * node->attr.conv.kernel_w > 1);
+}
+
+/* Whether pixels of a value push each other out: all share a set, or half of them where windows are read. */
+static bool shares_sets(const Node *node, const Value *value) {
+  int channels = value->shape.dim[2];
+  if (channels % CONV_SAME_SET_FLOATS == 0)
+    return true;
+  for (; node && channels % (CONV_SAME_SET_FLOATS / 2) == 0; node = node->next)
+    if (node->in_count && node->in[0] == value && reads_windows(node))
+      return true;
+  return false;
+}
+
 /* Whether a value is written with any distance between pixels, and lies nowhere else. */
 static bool may_set_apart(const Function *function, const Node *node, const Value *value) {
   return value->storage == value && value->batched && value->shape.rank == 3 && node->out_count == 1 &&
-         value->shape.dim[2] % CONV_SAME_SET_FLOATS == 0 && !storage_is_outside(function, value) &&
-         (node_is(node, OP_concat) ? of_images(node) : takes_rows(node));
+         !storage_is_outside(function, value) &&
+         (node_is(node, OP_concat) ? of_images(node) : takes_rows(node)) && shares_sets(node, value);
 }
 
 /* The root whose pixels cannot be apart because of this node, or NULL. */

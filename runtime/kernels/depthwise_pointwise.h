@@ -91,18 +91,20 @@ static void depthwise_flat(const Conv2d *g, int in_ld, int out_ld, const ConvTas
 }
 
 /* Output rows [begin, end) of the n * out_h; `middle` takes what the depthwise convolution makes.  Of `task`
- * the channels of the 1x1 convolution are looked at, and what is asked for meanwhile. */
+ * the channels of the 1x1 convolution are looked at, and what is asked for meanwhile.  near: x was made just
+ * before; otherwise the products of the band before have left little of it in the thread's own cache, and
+ * rows are asked for. */
 static void depthwise_pointwise_band(const Conv2d *depthwise, const Conv2d *pointwise, int64_t begin,
-                                     int64_t end, const ConvTask *task, const float *x, const float *w,
-                                     const Epilogue *between, const float *packed, const Epilogue *e,
-                                     float *middle, float *spread, float *y) {
+                                     int64_t end, const ConvTask *task, bool near, const float *x,
+                                     const float *w, const Epilogue *between, const float *packed,
+                                     const Epilogue *e, float *middle, float *spread, float *y) {
   Conv2d band = *depthwise;
   band.out_ld = depthwise_band_ld(depthwise);
   ptrdiff_t row_floats = (ptrdiff_t)band.out_w * band.out_ld;
   for (int64_t row = begin, rows; row < end; row += rows) {
     rows = depthwise_rows_at_once(&band, row, end);
-    depthwise_fwd_rows(&band, row, (int)rows, x, NULL, w, between, spread,
-                       middle + (ptrdiff_t)(row - begin) * row_floats);
+    depthwise_fwd_rows(&band, row, (int)rows, x, near ? NULL : depthwise_next_row(&band, row, (int)rows, x),
+                       w, between, spread, middle + (ptrdiff_t)(row - begin) * row_floats);
   }
   ptrdiff_t at = (ptrdiff_t)begin * pointwise->out_w * pointwise->out_ld;
   Epilogue moved = *e;
@@ -135,8 +137,8 @@ static void depthwise_expanded_rows(const Conv2d *depthwise, const Conv2d *point
     Epilogue moved = *e;
     if (moved.residual)
       moved.residual += at;
-    depthwise_pointwise_band(&part, pointwise, 0, rows, &(ConvTask){.k1 = pointwise->out_c}, wide.rows, w,
-                             between, packed, &moved, scratch, NULL, y + at);
+    depthwise_pointwise_band(&part, pointwise, 0, rows, &(ConvTask){.k1 = pointwise->out_c}, true, wide.rows,
+                             w, between, packed, &moved, scratch, NULL, y + at);
   }
 }
 
@@ -234,7 +236,7 @@ static void depthwise_pointwise_fwd(const Conv2d *depthwise, const Conv2d *point
     if (parts == 1)
       depthwise_next_band(depthwise, n, end, size, x, &task);
     float *middle = work_scratch(work);
-    depthwise_pointwise_band(depthwise, pointwise, begin, end, &task, x, w, between, packed, e, middle,
+    depthwise_pointwise_band(depthwise, pointwise, begin, end, &task, false, x, w, between, packed, e, middle,
                              middle + depthwise_band_floats(depthwise, false), y);
   }
 }

@@ -176,7 +176,7 @@ network wide {
 train wide { loss mse; optimizer sgd; epochs 1 }
 """
 # Values of 1024 and 2048 channels: a chain of residuals whose pixels lie apart, one that an activation reads and that takes its
-# residual with it, a concatenation of both kinds, a residual that is a product.
+# residual with it, a concatenation of both kinds, a residual that is a product. Values of 512: one that windows read.
 APART = """
 network apart {
   input(5x6x3)
@@ -195,7 +195,8 @@ network apart {
   m = multiply(l, l)
   n = m -> conv2d(12, 1x1) -> conv2d(1024, 1x1)
   o = add(m, n) -> relu() -> conv2d(3, 1x1) -> flatten() -> dense(7)
-  add(j, k, o)
+  p = a -> conv2d(512, 1x1) -> depthwise_conv2d(3x3, same) -> conv2d(512, 1x1, relu) -> conv2d(2, 1x1) -> flatten() -> dense(7)
+  add(j, k, o, p)
 }
 train apart { loss mse; optimizer sgd(1e-4); epochs 1 }
 """
@@ -377,8 +378,8 @@ with tempfile.TemporaryDirectory() as folder:
     same_without("plan", APART, rng.uniform(-1, 1, (5, 5, 6, 3)), 7)
     run(netc, "emit", f"{folder}/apart.net", "-o", folder, "--infer")
     text = open(f"{folder}/apart.c").read()
-    rows = [int(text.count(f".in_ld = {ld},") > 0) for ld in (1040, 1024, 2064)]
-    check("pixels of 1024 channels apart", rows == [1, 1, 1] and ", 1024, 1040, " in text, f"{rows}")
+    rows = [int(text.count(f".in_ld = {ld},") > 0) for ld in (1040, 1024, 2064, 528, 512)]
+    check("pixels of many channels apart", rows == [1, 1, 1, 1, 1] and ", 1024, 1040, " in text, f"{rows}")
     for cache, functions in (("memory variants 2", ("forward", "features", "varied")), ("off", ("forward",))):
         net = FROZEN.replace("CACHE", cache)
         same_without("microbatch", net, rng.uniform(-1, 1, (29, 80, 80, 3)), 2)

@@ -22,7 +22,7 @@ static const double WINOGRAD_GRADIENT = 12;               /* back from a transfo
 static const double DIRECT_GRADIENT = 1.05;               /* a product, for panels of dy are copied first */
 enum {
   COLUMNS = 32,
-  SORTED_PIXELS = 448, /* of a call: 56 of a task */
+  SORTED_PIXELS = 448, /* of a call: 56 of a task (conv_sorted_by) */
   THREADS = 2          /* share tiles: they use a weight that is made on the way once */
 };
 
@@ -51,10 +51,10 @@ static double direct_windows(const Conv2d *conv, OpKind op, int n) {
       taps_inside(conv->in_w, conv->out_w, conv->kernel_w, conv->stride_w, conv->dilation_w, conv->pad_left);
   if (op != OP_conv2d_bwd_w) {
     bool few = (double)n * conv->out_h * conv->out_w < SORTED_PIXELS;
-    int line = op == OP_conv2d ? conv->in_w * conv->in_ld : conv->out_w * conv->out_ld;
+    int64_t row = op == OP_conv2d ? (int64_t)conv->in_w * conv->in_ld : (int64_t)conv->out_w * conv->out_ld;
     if (few)
       rows = (double)conv->out_h * conv->kernel_h;
-    if (few || line % CONV_SAME_SET_FLOATS == 0)
+    if (few || conv_rows_share_sets(row))
       columns = (double)conv->out_w * conv->kernel_w;
   }
   return n * rows * columns;

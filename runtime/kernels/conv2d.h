@@ -24,6 +24,11 @@ typedef struct Conv2d {
  * fewer lines than a register tile has pixels: each would push out the other. */
 #define CONV_SAME_SET_FLOATS 1024
 
+/* Whether the rows of an image, so many floats long, lie so that pixels one below the other share sets. */
+static inline bool conv_rows_share_sets(int64_t row_floats) {
+  return row_floats % CONV_SAME_SET_FLOATS == 0;
+}
+
 /* What is applied to the sums before they are stored: y = act(sum + bias + residual). */
 typedef struct Epilogue {
   const float *bias;     /* [out_c] or NULL */

@@ -119,7 +119,8 @@ static void conv_narrow_rest(const ConvNarrow *p, int j0) {
       conv_ask_to_write(c, left < TILE_ROWS ? left : TILE_ROWS,
                         p->tiles->y + at[0] + (ptrdiff_t)used * c->out_ld);
     }
-    ConvPixels now = {.a = a, .at = at, .pixels = used, .depth = c->depth, .first = true};
+    ConvPixels now = {
+        .a = a, .at = at, .pixels = used, .depth = c->depth, .first = true, .asks = conv_asks(c)};
     int first = 0;
     do { /* once even where no tap reaches the grid */
       now.taps = c->taps_h - first < TILE_TAPS ? c->taps_h - first : TILE_TAPS;
@@ -128,7 +129,7 @@ static void conv_narrow_rest(const ConvNarrow *p, int j0) {
         for (int r = 0; r < TILE_ROWS; r++)
           a[u * TILE_ROWS + r] = place[r] + (ptrdiff_t)(first + u) * p->tap;
       conv_taps_sums(p->tiles, &now, first, 0, c->channels, NULL);
-      now.first = false;
+      now.first = now.asks = false;
       first += now.taps;
     } while (!now.last);
   }

@@ -16,12 +16,18 @@ typedef struct ConvReach {
 /* The pixels to compute, in their order. */
 typedef struct ConvPlaces {
   int count;
-  const float *x[CONV_SORTED];  /* where tap (0, 0) reads, which may lie outside the image */
+  uintptr_t
+      x[CONV_SORTED]; /* the address that tap (0, 0) reads: it may lie outside the image, no pointer may */
   ptrdiff_t at[CONV_SORTED];    /* where it is stored, floats from y */
   uint64_t misses[CONV_SORTED]; /* the taps that lie outside: conv_axis_misses of rows, then of columns */
 } ConvPlaces;
 
-static inline void conv_places_add(ConvPlaces *p, const float *x, ptrdiff_t at, uint64_t misses) {
+/* The address so many floats on. */
+static inline uintptr_t conv_address(uintptr_t from, ptrdiff_t floats) {
+  return from + (uintptr_t)floats * sizeof(float);
+}
+
+static inline void conv_places_add(ConvPlaces *p, uintptr_t x, ptrdiff_t at, uint64_t misses) {
   p->x[p->count] = x;
   p->at[p->count] = at;
   p->misses[p->count++] = misses;
@@ -55,8 +61,7 @@ static inline uint64_t conv_sorted_by(const ConvGrid *c, const ConvTask *task) {
   enum { FEW = 4 * TILE_ROWS };
   if (task->end - task->begin < FEW)
     return 0;
-  bool columns = (int64_t)c->in_w * c->in_ld % CONV_SAME_SET_FLOATS != 0;
-  return columns ? UINT64_MAX : UINT64_MAX << 32;
+  return conv_rows_share_sets((int64_t)c->in_w * c->in_ld) ? UINT64_MAX << 32 : UINT64_MAX;
 }
 
 /* Grid points [begin, end), at most CONV_SORTED: those that see all taps as they lie, then the others, alike
@@ -73,14 +78,14 @@ static void conv_places_find(const ConvTiles *t, int64_t begin, int64_t end, uin
     int h = i * c->step_h + c->tap_h, w = j * c->step_w + c->tap_w;
     int64_t row_end = (row + 1) * c->columns < end ? (row + 1) * c->columns : end;
     uint64_t above = conv_axis_misses(h, c->tap_step_h, c->taps_h, c->in_h) << 32;
-    const float *x = t->x + ((image * c->in_h + h) * c->in_w + w) * c->in_ld;
+    uintptr_t x = conv_address((uintptr_t)t->x, ((image * c->in_h + h) * c->in_w + w) * c->in_ld);
     ptrdiff_t at =
         ((image * c->out_h + i * c->out_step_h + c->out_h0) * c->out_w + j * c->out_step_w + c->out_w0) *
         c->out_ld;
     for (; point < row_end; point++, w += c->step_w) {
       uint64_t misses = above | conv_axis_misses(w, c->tap_step_w, c->taps_w, c->in_w);
       conv_places_add(misses & by ? &edge : places, x, at, misses);
-      x += (ptrdiff_t)c->step_w * c->in_ld;
+      x = conv_address(x, (ptrdiff_t)c->step_w * c->in_ld);
       at += (ptrdiff_t)c->out_step_w * c->out_ld;
     }
   }
@@ -113,31 +118,39 @@ static inline ConvReach conv_common_reach(const ConvGrid *c, const ConvPlaces *p
   return all;
 }
 
-/* How many pixels from p on make the next tile: as many as it takes, or only those that are alike, whichever
- * costs a pixel less. */
-static inline int conv_places_next(const ConvGrid *c, const ConvPlaces *places, int p, uint64_t by) {
+/* A tile of pixels [begin, begin + count), and the taps that any of them sees. */
+typedef struct ConvPlacesTile {
+  int begin, count;
+  ConvReach reach;
+} ConvPlacesTile;
+
+/* The tile from p on: as many pixels as it takes, or only those that are alike, whichever costs a pixel
+ * less. */
+static inline ConvPlacesTile conv_places_next(const ConvGrid *c, const ConvPlaces *places, int p,
+                                              uint64_t by) {
   const uint64_t *misses = places->misses + p;
   int left = places->count - p, most = left < TILE_ROWS ? left : TILE_ROWS, alike = 1;
+  ConvReach all = conv_common_reach(c, places, p, most);
   if (((misses[most - 1] ^ misses[0]) & by) == 0)
-    return most;
+    return (ConvPlacesTile){p, most, all};
   while (((misses[alike] ^ misses[0]) & by) == 0)
     alike++;
-  ConvReach own = conv_common_reach(c, places, p, alike), all = conv_common_reach(c, places, p, most);
-  return conv_reach_taps(&own) * (tile_height(alike) + 1) * most <
-                 conv_reach_taps(&all) * (tile_height(most) + 1) * alike
-             ? alike
-             : most;
+  ConvReach own = conv_common_reach(c, places, p, alike);
+  return conv_reach_taps(&own) * (tile_height(alike, TILE_COLUMNS) + 1) * most <
+                 conv_reach_taps(&all) * (tile_height(most, TILE_COLUMNS) + 1) * alike
+             ? (ConvPlacesTile){p, alike, own}
+             : (ConvPlacesTile){p, most, all};
 }
 
 /* Where taps `part` of the tile's pixels are read: a[taps][TILE_ROWS]. */
-static void conv_tap_pointers(const ConvGrid *c, const float *const *x, const uint64_t *misses, int count,
+static void conv_tap_pointers(const ConvGrid *c, const uintptr_t *x, const uint64_t *misses, int count,
                               const ConvReach *part, const float *zero, const float **a) {
   ptrdiff_t row = (ptrdiff_t)c->tap_step_h * c->in_w * c->in_ld, column = (ptrdiff_t)c->tap_step_w * c->in_ld;
   const float **to = a;
   for (int u = part->u0; u < part->u1; u++)
     for (int v = part->v0; v < part->v1; v++, to += TILE_ROWS)
       for (int r = 0; r < TILE_ROWS; r++)
-        to[r] = x[r] + (u * row + v * column);
+        to[r] = (const float *)conv_address(x[r], u * row + v * column);
   for (int r = 0; r < TILE_ROWS; r++) {
     ConvReach reach = conv_tap_reach(c, misses[r < count ? r : 0]);
     if (reach.u0 <= part->u0 && reach.u1 >= part->u1 && reach.v0 <= part->v0 && reach.v1 >= part->v1)
@@ -150,22 +163,25 @@ static void conv_tap_pointers(const ConvGrid *c, const float *const *x, const ui
   }
 }
 
-/* The tile of pixels [p, p + count), channels [k, k_end). */
-static void conv_places_tile(const ConvTiles *t, const ConvPlaces *places, int p, int count,
+/* Channels [k, k_end) of a tile. */
+static void conv_places_tile(const ConvTiles *t, const ConvPlaces *places, const ConvPlacesTile *tile,
                              const float *zero, TileFetch *fetch, int k, int k_end) {
   const ConvGrid *c = t->grid;
-  const float *a[TILE_TAPS * TILE_ROWS], *x[TILE_ROWS];
+  const float *a[TILE_TAPS * TILE_ROWS];
+  int p = tile->begin, count = tile->count;
+  uintptr_t x[TILE_ROWS];
   ptrdiff_t at[TILE_ROWS];
   for (int r = 0; r < TILE_ROWS; r++) {
     x[r] = places->x[r < count ? p + r : p];
     at[r] = places->at[r < count ? p + r : p];
   }
-  const ConvReach all = conv_common_reach(c, places, p, count);
+  const ConvReach all = tile->reach;
   /* Taps of a call lie side by side among the weights: whole kernel rows, or a part of one. */
   bool whole = all.v1 - all.v0 == c->taps_w && c->taps_w > 0 && c->taps_w <= TILE_TAPS;
   int rows = whole ? TILE_TAPS / c->taps_w : 1;
   ConvReach part = {.u0 = all.u0, .v0 = all.v0};
-  ConvPixels now = {.a = a, .at = at, .pixels = count, .depth = c->depth, .first = true};
+  ConvPixels now = {
+      .a = a, .at = at, .pixels = count, .depth = c->depth, .first = true, .asks = conv_asks(c)};
   do { /* once even where no tap reaches the image */
     part.u1 = part.u0 + rows < all.u1 ? part.u0 + rows : all.u1;
     part.v1 = part.v0 + TILE_TAPS > all.v1 ? all.v1 : part.v0 + TILE_TAPS;
@@ -173,7 +189,7 @@ static void conv_places_tile(const ConvTiles *t, const ConvPlaces *places, int p
     now.last = part.u1 == all.u1 && part.v1 == all.v1;
     conv_tap_pointers(c, x, places->misses + p, count, &part, zero, a);
     conv_taps_sums(t, &now, part.u0 * c->taps_w + part.v0, k, k_end, fetch);
-    now.first = false;
+    now.first = now.asks = false;
     part.v0 = part.v1;
     if (part.v0 == all.v1) {
       part.v0 = all.v0;
@@ -194,9 +210,10 @@ static void conv_taps_task(const ConvTiles *t, const ConvTask *task, const float
     for (int64_t begin = task->begin, end; begin < task->end; begin = end) {
       end = begin + CONV_SORTED < task->end ? begin + CONV_SORTED : task->end;
       conv_places_find(t, begin, end, by, &places);
-      for (int p = 0, count; p < places.count; p += count) {
-        count = conv_places_next(c, &places, p, by);
-        conv_places_tile(t, &places, p, count, zero, &ahead, k, k_end);
+      for (int p = 0; p < places.count;) {
+        ConvPlacesTile tile = conv_places_next(c, &places, p, by);
+        conv_places_tile(t, &places, &tile, zero, &ahead, k, k_end);
+        p += tile.count;
       }
     }
   }

@@ -146,14 +146,17 @@ static void conv_tile_sums(const ConvTiles *t, const ConvPixels *p, int k, int k
   }
 }
 
+/* Whether sums of all taps of a grid are so long that their lines of y are asked for before. */
+static inline bool conv_asks(const ConvGrid *c) {
+  return c->taps_h * c->taps_w * c->depth > CONV_SHORT_SUM;
+}
+
 /* The same where these are a grid's taps from first_tap on. */
 static void conv_taps_sums(const ConvTiles *t, const ConvPixels *p, int first_tap, int k, int k_end,
                            TileFetch *fetch) {
   int depth = t->grid->depth, taps = t->grid->taps_h * t->grid->taps_w;
   ptrdiff_t block = (ptrdiff_t)taps * depth * TILE_BLOCK;
-  ConvPixels asking = *p;
-  asking.asks = p->first && taps * depth > CONV_SHORT_SUM;
-  conv_tile_sums(t, &asking, k, k_end,
+  conv_tile_sums(t, p, k, k_end,
                  t->packed + k / TILE_BLOCK * block + (ptrdiff_t)first_tap * depth * TILE_BLOCK, block,
                  fetch);
 }

@@ -74,24 +74,49 @@ static inline int tile_share(int left) {
   return half < TILE_ROWS ? half : TILE_ROWS;
 }
 
-/* The same where no row beyond may be read: one of the heights that tile_multiply_panel has for so many
+/* tile(height, vectors of columns, rows, ...) of the smallest tile that is compiled for so many rows and
  * columns. */
+#define TILE_CHOOSE(rows, columns, tile, ...)                                                                \
+  do {                                                                                                       \
+    if (VEC_WIDTH == 16 && (columns) <= TILE_BLOCK) {                                                        \
+      if (rows > 4)                                                                                          \
+        tile(TILE_ROWS, 1, rows, __VA_ARGS__);                                                               \
+      else if (rows > 1)                                                                                     \
+        tile(4, 1, rows, __VA_ARGS__);                                                                       \
+      else                                                                                                   \
+        tile(1, 1, rows, __VA_ARGS__);                                                                       \
+    } else if (VEC_WIDTH == 16 && rows > TILE_MIDDLE && rows <= 10)                                          \
+      tile(10, TILE_VECS, rows, __VA_ARGS__);                                                                \
+    else if (rows > TILE_MIDDLE)                                                                             \
+      tile(TILE_ROWS, TILE_VECS, rows, __VA_ARGS__);                                                         \
+    else if (rows > 4)                                                                                       \
+      tile(TILE_MIDDLE, TILE_VECS, rows, __VA_ARGS__);                                                       \
+    else if (rows > 2)                                                                                       \
+      tile(4, TILE_VECS, rows, __VA_ARGS__);                                                                 \
+    else if (rows > 1)                                                                                       \
+      tile(2, TILE_VECS, rows, __VA_ARGS__);                                                                 \
+    else                                                                                                     \
+      tile(1, TILE_VECS, rows, __VA_ARGS__);                                                                 \
+  } while (0)
+
+/* Rows of that tile. */
+static inline int tile_height(int rows, int columns) {
+  int height = 0;
+#define TILE_HEIGHT(tile_rows, vecs, used, result) *(result) = (tile_rows)
+  TILE_CHOOSE(rows, columns, TILE_HEIGHT, &height);
+#undef TILE_HEIGHT
+  return height;
+}
+
+/* Length of the next tile where no row beyond `left` may be read: the height of one, without leaving a last
+ * one of few rows. */
 static inline int tile_share_exact(int left, int columns) {
-#if VEC_WIDTH == 16
-  if (columns <= TILE_BLOCK)
-    return left >= TILE_ROWS ? TILE_ROWS : (left >= 4 ? 4 : 1);
-  if (left > TILE_ROWS && left < TILE_ROWS + TILE_MIDDLE)
+  int height = left < TILE_ROWS ? left : TILE_ROWS;
+  if (VEC_WIDTH == 16 && columns > TILE_BLOCK && left > TILE_ROWS && left < TILE_ROWS + TILE_MIDDLE)
     return left >= TILE_MIDDLE + 10 ? 10 : TILE_MIDDLE;
-  if (left >= 10 && left < TILE_ROWS)
-    return 10;
-#else
-  (void)columns;
-#endif
-  static const int heights[] = {TILE_ROWS, TILE_MIDDLE, 4, 2, 1};
-  int i = 0;
-  while (heights[i] > left)
-    i++;
-  return heights[i];
+  while (tile_height(height, columns) != height)
+    height--;
+  return height;
 }
 
 /* Number of tiles that `rows` rows make. */
@@ -233,6 +258,13 @@ VEC_INLINE void tile_end(int rows, int vecs, int used, const TileOut *out, Vec (
   }
 }
 
+/* Row r's pointer.  14 rows have more pointers than there are registers; compilers keep what is left over in
+ * vector registers, and the way back takes the place of a multiply-add in every step (3 % of a tile of 14 x
+ * 32, 15 % of one of 14 x 16).  The last rows' are read from memory instead. */
+VEC_INLINE const float *tile_row(const float *const *a, int r) {
+  return TILE_ROWS > 8 && r >= 6 ? *(const float *const volatile *)(a + r) : a[r];
+}
+
 VEC_INLINE void tile_rows(int rows, int vecs, int used, const TileFetch *fetch, int taps, int depth,
                           const float *const *a, const float *b, ptrdiff_t line, ptrdiff_t block,
                           const TileOut *out) {
@@ -255,7 +287,7 @@ VEC_INLINE void tile_rows(int rows, int vecs, int used, const TileFetch *fetch, 
         VEC_FETCH_FAR(next);
       VEC_UNROLL
       for (int r = 0; r < rows; r++) {
-        Vec pixel = vec_set(a[r][d]);
+        Vec pixel = vec_set(tile_row(a, r)[d]);
         VEC_UNROLL
         for (int v = 0; v < vecs; v++)
           sum[r][v] = vec_fma(pixel, line_b[v], sum[r][v]);
@@ -303,84 +335,24 @@ VEC_INLINE void tile_call(int rows, int vecs, int used, const TileFetch *fetch, 
     tile_rows(rows, vecs, used, NULL, taps, depth, a, b, line, block, out);
 }
 
-VEC_INLINE void tile_choose(int rows, int taps, int depth, const float *const *a, const float *b,
-                            ptrdiff_t line, ptrdiff_t block, const TileFetch *fetch, const TileOut *out) {
-#if VEC_WIDTH == 16
-  if (out->columns <= TILE_BLOCK) {
-    if (rows > 4)
-      tile_call(TILE_ROWS, 1, rows, fetch, taps, depth, a, b, line, block, out);
-    else if (rows > 1)
-      tile_call(4, 1, rows, fetch, taps, depth, a, b, line, block, out);
-    else
-      tile_call(1, 1, rows, fetch, taps, depth, a, b, line, block, out);
-    return;
-  }
-  if (rows > TILE_MIDDLE && rows <= 10) {
-    tile_call(10, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
-    return;
-  }
-#endif
-  if (rows > TILE_MIDDLE)
-    tile_call(TILE_ROWS, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
-  else if (rows > 4)
-    tile_call(TILE_MIDDLE, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
-  else if (rows > 2)
-    tile_call(4, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
-  else if (rows > 1)
-    tile_call(2, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
-  else
-    tile_call(1, TILE_VECS, rows, fetch, taps, depth, a, b, line, block, out);
-}
-
-/* Rows of the tile that is compiled for so many (more than one vector of columns). */
-static inline int tile_height(int rows) {
-  if (VEC_WIDTH == 16 && rows > TILE_MIDDLE && rows <= 10)
-    return 10;
-  return rows > TILE_MIDDLE ? TILE_ROWS : rows > 4 ? TILE_MIDDLE : rows > 2 ? 4 : rows;
-}
-
 /* rows pixels (1 to TILE_ROWS) times out->columns channels.
  * a: [taps][TILE_ROWS] pointers, each to `depth` floats; those from `rows` on must point somewhere readable
  * too. b: [taps * depth] lines of TILE_BLOCK columns side by side, further blocks `block` floats apart; whole
  * blocks are read. `fetch` may be NULL. */
 static void tile_multiply(int rows, int taps, int depth, const float *const *a, const float *b,
                           ptrdiff_t block, const TileFetch *fetch, const TileOut *out) {
-  tile_choose(rows, taps, depth, a, b, TILE_BLOCK, block, fetch, out);
+  TILE_CHOOSE(rows, out->columns, tile_call, fetch, taps, depth, a, b, TILE_BLOCK, block, out);
 }
 
 /* The same where lines of b are `line` floats apart: weights that are not packed. */
 static void tile_multiply_lines(int rows, int taps, int depth, const float *const *a, const float *b,
                                 ptrdiff_t line, ptrdiff_t block, const TileFetch *fetch, const TileOut *out) {
-  tile_choose(rows, taps, depth, a, b, line, block, fetch, out);
+  TILE_CHOOSE(rows, out->columns, tile_call, fetch, taps, depth, a, b, line, block, out);
 }
 
 /* The same over the segments of a panel.  `rows` floats of each step are read if tile_share_exact said so
  * many, up to TILE_ROWS otherwise. */
 static void tile_multiply_panel(int rows, const TilePanel *panel, const TileOut *out) {
-#if VEC_WIDTH == 16
-  if (out->columns <= TILE_BLOCK) {
-    if (rows > 4)
-      tile_panel(TILE_ROWS, 1, rows, panel, out);
-    else if (rows > 1)
-      tile_panel(4, 1, rows, panel, out);
-    else
-      tile_panel(1, 1, rows, panel, out);
-    return;
-  }
-  if (rows > TILE_MIDDLE && rows <= 10) {
-    tile_panel(10, TILE_VECS, rows, panel, out);
-    return;
-  }
-#endif
-  if (rows > TILE_MIDDLE)
-    tile_panel(TILE_ROWS, TILE_VECS, rows, panel, out);
-  else if (rows > 4)
-    tile_panel(TILE_MIDDLE, TILE_VECS, rows, panel, out);
-  else if (rows > 2)
-    tile_panel(4, TILE_VECS, rows, panel, out);
-  else if (rows > 1)
-    tile_panel(2, TILE_VECS, rows, panel, out);
-  else
-    tile_panel(1, TILE_VECS, rows, panel, out);
+  TILE_CHOOSE(rows, out->columns, tile_panel, panel, out);
 }
 #endif

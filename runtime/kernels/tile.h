@@ -262,7 +262,7 @@ VEC_INLINE void tile_end(int rows, int vecs, int used, const TileOut *out, Vec (
  * vector registers, and the way back takes the place of a multiply-add in every step (3 % of a tile of 14 x
  * 32, 15 % of one of 14 x 16).  The last rows' are read from memory instead. */
 VEC_INLINE const float *tile_row(const float *const *a, int r) {
-  return TILE_ROWS > 8 && r >= 6 ? *(const float *const volatile *)(a + r) : a[r];
+  return TILE_ROWS > 8 && r >= 7 ? *(const float *const volatile *)(a + r) : a[r];
 }
 
 VEC_INLINE void tile_rows(int rows, int vecs, int used, const TileFetch *fetch, int taps, int depth,

@@ -161,7 +161,8 @@ typedef struct BenchWatch {
   double last; /* when the piece before was done */
 } BenchWatch;
 
-/* Layers of micro-batches are done several times in a run. */
+/* Layers of micro-batches are done several times in a run; of the threads that take images of their own
+ * through them the first one tells, which is at them as long as the others are. */
 static void bench_piece_done(void *watcher, int piece) {
   BenchWatch *watch = watcher;
   double now = system_seconds();

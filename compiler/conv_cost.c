@@ -22,8 +22,7 @@ static const double WINOGRAD_GRADIENT = 12;               /* back from a transfo
 static const double DIRECT_GRADIENT = 1.05;               /* a product, for panels of dy are copied first */
 enum {
   COLUMNS = 32,
-  SORTED_PIXELS = 448, /* of a call: 56 of a task (conv_sorted_by) */
-  THREADS = 2          /* share tiles: they use a weight that is made on the way once */
+  SORTED_PIXELS = 448 /* of a call: 56 of a task (conv_sorted_by) */
 };
 
 static double whole(int count, int of) {
@@ -90,6 +89,6 @@ double conv_cost(const Module *module, const Conv2d *conv, OpKind op, ConvAlgori
   double work = products + tiles * (in * costs->input + out * costs->output);
   if (!conv_is_raw(algorithm))
     return work + conv_pass_cost(module, weights) + (settled ? 0 : weights * WINOGRAD_PACK);
-  double runs = tiles / (THREADS * kernel_winograd_shared_tiles(m));
+  double runs = tiles / (COST_THREADS * kernel_winograd_shared_tiles(m));
   return work + weights * WINOGRAD_RAW * (runs > 1 ? runs : 1);
 }

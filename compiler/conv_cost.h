@@ -3,6 +3,10 @@
 #define NETC_CONV_COST_H
 #include "ir.h"
 
+/* For so many threads that share the caches: of Winograd's tiles a weight made on the way serves all of
+ * theirs. */
+enum { COST_THREADS = 2 };
+
 /* The time of a call on n images in units of one multiply-add at the processor's full rate: products, the
  * transforms of Winograd's tiles, weights from memory, and for weights that change between calls (not
  * `settled`) their packing.  A multiply-add takes longer, and memory counts less, where Module.narrow.  `op`

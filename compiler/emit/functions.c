@@ -405,10 +405,6 @@ static void emit_prepare(Emitter *emitter, StrBuf *out) {
 
 /* What runs micro-batches. */
 static void emit_in_parts(const Module *module, StrBuf *out) {
-  int64_t floats = 0;
-  for (int f = 0; f < module->function_count; f++)
-    if (module->functions[f]->micro_floats > floats)
-      floats = module->functions[f]->micro_floats;
   strbuf_printf(out,
                 "\n/* A run of layers that takes few images at a time, so that each finds in the cache what "
                 "the one before\n"
@@ -429,7 +425,7 @@ static void emit_in_parts(const Module *module, StrBuf *out) {
                 "    run(&own, (int)((turn.task + 1) * each / parts) - own.image);\n"
                 "  }\n"
                 "  if (m->image < n)\n    run(m, n - m->image);\n}\n",
-                module->microbatch - 1, module->microbatch, (long long)floats);
+                module->microbatch - 1, module->microbatch, (long long)emit_sizes(module).micro);
 }
 
 void emit_functions(const Module *module, StrBuf *out, StrBuf *pieces) {

@@ -23,7 +23,6 @@ static const double WINOGRAD_SHOWS = 0.15;
 /* Of a call, in the units of conv_cost: threads that start, and wait for the last of them, about 10 us, which
  * they do once for a run of micro-batches; and what Winograd's blocks of tiles lose where they are few. */
 static const double CALL = 2e6, RUN = 4e6, WINOGRAD_CALL = 10e6;
-enum { THREADS = 2 }; /* that share the caches */
 /* Of a call that all threads share, the part in which some have nothing left to do. */
 static const double CALL_WAITS = 0.02;
 /* What micro-batches must save to be taken, and what twice as many images must save: they need twice the
@@ -64,12 +63,13 @@ static double compute_cost(const Node *node, int images) {
   return conv_pass_cost(node->function->module, weights);
 }
 
-/* Per image of a call on so many at once, of which weights serve so many: all, or in micro-batches those of a
- * thread. */
-static double node_cost(const Node *node, int at_once, int images) {
+/* Per image of a call on so many images: all of a batch, which the threads share, or those of a micro-batch,
+ * of which each thread has its own at work. */
+static double node_cost(const Node *node, int images, bool shared) {
   if (node->op->view || node_is(node, OP_concat))
     return 0; /* branches write where the concatenation lies */
-  bool winograd = node_is(node, OP_conv2d) && conv_tile(node->attr.algorithm), shared = at_once == images;
+  bool winograd = node_is(node, OP_conv2d) && conv_tile(node->attr.algorithm);
+  int at_once = shared ? images : COST_THREADS * images;
   double floats = batched_floats(node), far = floats * distance(floats * at_once);
   double call = winograd ? WINOGRAD_CALL : shared ? CALL : 0;
   return compute_cost(node, images) / images * (shared ? 1 + CALL_WAITS : 1) + call / at_once +
@@ -112,8 +112,8 @@ static double split(Function *function, const double *handed, int count, int ima
     double change = conv_pass_cost(function->module, 2 * handed[i] * distance(handed[i] * all));
     for (int micro = 0; micro < 2; micro++) {
       double start = micro ? RUN / all : 0;
-      double own = !micro            ? node_cost(node, all, all)
-                   : may_split(node) ? node_cost(node, THREADS * images, images)
+      double own = !micro            ? node_cost(node, all, true)
+                   : may_split(node) ? node_cost(node, images, false)
                                      : INFINITY;
       const Split *before = i ? &splits[i - 1] : &(const Split){{0, INFINITY}, {0, 1}};
       bool changes = before->cost[!micro] + change + start < before->cost[micro];
@@ -143,7 +143,7 @@ static int cheapest(Function *function, const int *candidates, int candidate_cou
   double *handed = malloc(sizeof *handed * ((size_t)count + 1)), whole = 0, least;
   find_handed_on(function, count, handed);
   for (Node *node = function->first; node; node = node->next)
-    whole += node_cost(node, all, all);
+    whole += node_cost(node, all, true);
   least = (1 - LEAST_GAIN) * whole;
   for (int i = 0; i < candidate_count && candidates[i] < all; i++) {
     double cost = split(function, handed, count, candidates[i], all);

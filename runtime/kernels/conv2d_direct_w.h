@@ -6,8 +6,9 @@
  * A task owns a block of input channels, a block of output channels and a part of the output rows.  It walks
  * over its rows in chunks that fit the caches and adds a chunk's products to every tile of its block: panel
  * by panel of output channels, whose dy is copied into the first-level cache, and the tiles of x for each.  x
- * is read where it is, but for few channels, whose rows are copied with their padding so that a kernel row is
- * one tap, for pixels that would push each other out of the cache, and for those that become something else.
+ * is read where it is, but for few channels, whose rows are copied with their padding, for pixels that would
+ * push each other out of the cache, and for those that become something else.  Of few channels a kernel row
+ * is one tap, and of very few the whole kernel: a tile has rows of several then.
  *
  * Where there are too few blocks to share out, rows are split into parts whose sums meet in a workspace and
  * are added in order; the number of parts follows from the geometry alone. */
@@ -15,18 +16,24 @@
 #define NETC_KERNELS_CONV2D_DIRECT_W_H
 #include "conv2d_grid.h"
 
-#define CONV_W_BLOCK    128 /* input and output channels of a task; twice that for 1x1 kernels */
+#define CONV_W_BLOCK    128 /* input and output channels of a task; twice that for one tap */
 #define CONV_W_PIXELS   192 /* output pixels of a chunk, about */
 #define CONV_W_ROWS     64  /* output rows of a chunk at most */
 #define CONV_W_SEGMENTS 768 /* runs of pixels, of some taps, that are worked out at a time */
 #define CONV_W_TASKS    16  /* tasks wanted */
+/* Fewer channels than this, images above all: the kernel is one tap.  Of more a kernel row fills tiles of its
+ * own, and those are faster where their rows lie side by side. */
+#define CONV_W_MERGED_DEPTH 6
+/* Pixels ahead that copied ones are asked for once more: those that share sets of the cache may be gone
+ * again. */
+#define CONV_W_COPY_AHEAD 3
 
 typedef struct ConvWPlan {
-  int depth, rows_a;  /* channels of x per group; rows of dw that one tap has */
-  int taps_h, taps_w; /* taps_w is 1 on the narrow path: the kernel row is part of rows_a */
-  bool narrow;
-  bool in_place; /* x is read where it is */
-  int channels;  /* output channels per group */
+  int depth, rows_a;   /* channels of x per group; rows of dw that one tap has */
+  int taps_h, taps_w;  /* taps_w is 1 on the narrow path: the kernel row is part of rows_a */
+  bool narrow, merged; /* merged, on the narrow path: the kernel is part of rows_a, there is one tap */
+  bool in_place;       /* x is read where it is */
+  int channels;        /* output channels per group */
   int blocks_a, blocks_k, parts;
   int block;
   int width, copy_step,
@@ -36,17 +43,18 @@ typedef struct ConvWPlan {
 } ConvWPlan;
 
 static ConvWPlan conv_w_plan(const Conv2d *g, const ChannelMap *map) {
-  ConvWPlan p = {
-      .depth = g->in_c / g->groups, .channels = g->out_c / g->groups, .taps_h = g->kernel_h, .map = map};
+  ConvWPlan p = {.depth = g->in_c / g->groups, .channels = g->out_c / g->groups, .map = map};
   p.narrow = p.depth < CONV_NARROW_DEPTH && g->kernel_w > 1 && g->dilation_w == 1;
   /* Lines that push each other out cost the more the more tiles share one.  Where a tile takes a whole line,
    * several taps of a copy with its padding cost more than that. */
   p.in_place = !map && !p.narrow &&
                (g->stride_w * g->in_ld % CONV_SAME_SET_FLOATS != 0 ||
                 (VEC_WIDTH >= TILE_BLOCK && g->kernel_h * g->kernel_w > 1));
+  p.merged = p.narrow && p.depth < CONV_W_MERGED_DEPTH;
+  p.taps_h = p.merged ? 1 : g->kernel_h;
   p.taps_w = p.narrow ? 1 : g->kernel_w;
-  p.rows_a = p.narrow ? g->kernel_w * p.depth : p.depth;
-  p.block = g->kernel_h * g->kernel_w == 1 ? 2 * CONV_W_BLOCK : CONV_W_BLOCK;
+  p.rows_a = p.depth * (p.narrow ? g->kernel_w : 1) * (p.merged ? g->kernel_h : 1);
+  p.block = p.taps_h * p.taps_w == 1 ? 2 * CONV_W_BLOCK : CONV_W_BLOCK;
   p.blocks_a = conv_ceil(p.rows_a, p.block);
   p.blocks_k = conv_ceil(p.channels, p.block);
   p.parts = conv_ceil(CONV_W_TASKS, p.blocks_a * p.blocks_k * g->groups);
@@ -94,8 +102,9 @@ static size_t conv2d_bwd_w_direct_workspace_floats(const Conv2d *g) {
 }
 
 /* `size` floats of each of `pixels` pixels, `ld` floats apart, to lines of `pitch` floats, zeros where size
- * ends early. */
-VEC_INLINE void conv_w_copy(const float *from, ptrdiff_t ld, int pixels, int size, float *to, int pitch) {
+ * ends early; asks: for pixels that are read soon. */
+VEC_INLINE void conv_w_copy(const float *from, ptrdiff_t ld, int pixels, int size, float *to, int pitch,
+                            bool asks) {
   if (size == TILE_COLUMNS && pitch == TILE_COLUMNS) {
     for (int i = 0; i < pixels; i++, from += ld, to += TILE_COLUMNS) {
       VEC_UNROLL
@@ -109,8 +118,11 @@ VEC_INLINE void conv_w_copy(const float *from, ptrdiff_t ld, int pixels, int siz
       vec_store_part(to, vec_load_part(from, size), pitch);
   } else {
     for (int i = 0; i < pixels; i++, from += ld, to += pitch)
-      for (int c = 0; c < pitch; c += VEC_WIDTH)
+      for (int c = 0; c < pitch; c += VEC_WIDTH) {
+        if (asks)
+          VEC_FETCH(from + CONV_W_COPY_AHEAD * ld + c);
         vec_store_upto(to + c, c < size ? vec_load_upto(from + c, size - c) : vec_zero(), pitch - c);
+      }
   }
 }
 
@@ -133,7 +145,7 @@ static void conv_w_copy_row(const Conv2d *g, const ConvWPlan *p, const float *im
   if (map)
     channel_map_pixels(map, end - left, size, from, ld, inside, pitch);
   else
-    conv_w_copy(from, ld, end - left, size, inside, pitch);
+    conv_w_copy(from, ld, end - left, size, inside, pitch, true);
   memset(to + (ptrdiff_t)end * pitch, 0, (size_t)(p->width - end) * line);
 }
 
@@ -253,23 +265,60 @@ static void conv_w_ahead_copied(const Conv2d *g, const ConvWChunk *next, const f
   ahead->copied_lines = conv_ceil(channels, TILE_BLOCK);
 }
 
-/* The share of a call whose first channel is number `channel` of the block. */
-static void conv_w_ask(ConvWAhead *ahead, const Conv2d *g, bool asks_x, int channel, TilePanel *panel) {
-  panel->fetch = (TileFetch){NULL, 0};
+/* What a call asks for of what is copied. */
+static TileFetch conv_w_fetch(ConvWAhead *ahead, const Conv2d *g) {
+  TileFetch fetch = {NULL, 0};
   if (ahead->dy_lines > 0) {
-    panel->fetch = (TileFetch){ahead->dy, g->out_ld};
+    fetch = (TileFetch){ahead->dy, g->out_ld};
     ahead->dy += TILE_BLOCK;
     ahead->dy_lines--;
   } else if (ahead->copied_lines > 0) {
-    panel->fetch = (TileFetch){ahead->copied, ahead->copied_ld};
+    fetch = (TileFetch){ahead->copied, ahead->copied_ld};
     ahead->copied += TILE_BLOCK;
     ahead->copied_lines--;
   }
-  panel->ahead = 0;
-  if (asks_x && ahead->x_lines > 0) {
-    panel->ahead = ahead->x - channel;
-    ahead->x += TILE_BLOCK;
-    ahead->x_lines--;
+  return fetch;
+}
+
+/* Of x where it is: by how much a call whose first channel is number `channel` of the block asks ahead. */
+static ptrdiff_t conv_w_ahead_by(ConvWAhead *ahead, int channel) {
+  if (ahead->x_lines <= 0)
+    return 0;
+  ptrdiff_t by = ahead->x - channel;
+  ahead->x += TILE_BLOCK;
+  ahead->x_lines--;
+  return by;
+}
+
+/* Where the kernel is one tap, so many tiles at most read dy where it is: a copy costs as much as one. */
+#define CONV_W_IN_PLACE_TILES 2
+
+/* Whether `rows` rows of dw need no copy of a panel of dy, `columns` of its channels. */
+static bool conv_w_dy_in_place(const Conv2d *g, const ConvWPlan *p, int rows, int columns) {
+  /* Vectors must not reach behind the last pixel. */
+  bool whole = columns == TILE_COLUMNS || (VEC_WIDTH == TILE_BLOCK && columns == TILE_BLOCK);
+  return p->merged && whole && (tile_calls(rows) <= CONV_W_IN_PLACE_TILES || g->out_ld <= TILE_COLUMNS);
+}
+
+/* Where the kernel is one tap: adds a chunk's products with dy, `line` floats a pixel, to rows [a0, a1) of
+ * dw, the first of which is at `out`; `copy` holds the chunk's rows of x. */
+static void conv_w_merged(const Conv2d *g, const ConvWPlan *p, const ConvWChunk *chunk, int a0, int a1,
+                          const float *copy, const float *dy, int line, ConvWAhead *ahead, TileOut *out) {
+  const float *rows[CONV_W_ROWS * TILE_ROWS];
+  int kernel_row = g->kernel_w * p->depth;
+  ptrdiff_t copied_row = (ptrdiff_t)p->width * p->depth, at[TILE_ROWS];
+  for (int a = a0, size; a < a1; a += size, out->y += (ptrdiff_t)size * g->out_c) {
+    size = tile_share(a1 - a);
+    for (int r = 0; r < TILE_ROWS; r++) {
+      int row = a + (r < size ? r : 0);
+      at[r] = row / kernel_row * g->dilation_h * copied_row + row % kernel_row;
+    }
+    for (int row = 0; row < chunk->rows; row++)
+      for (int r = 0; r < TILE_ROWS; r++)
+        rows[row * TILE_ROWS + r] = copy + chunk->top[row] * copied_row + at[r];
+    TileFetch fetch = conv_w_fetch(ahead, g);
+    tile_multiply_strided(size, chunk->rows, g->out_w, rows, (ptrdiff_t)p->step * p->depth, dy, line,
+                          fetch.place ? &fetch : NULL, out);
   }
 }
 
@@ -311,6 +360,7 @@ static void conv_w_task(const Conv2d *g, const ConvWPlan *p, int64_t begin, int6
       else
         conv_w_ahead_copied(g, &next, x + a0, a1 - a0, &ahead);
     }
+    out.accumulate = row > begin;
     int group = CONV_W_SEGMENTS / (rows > 0 ? rows : 1);
     for (int first = 0; first < taps; first += group) {
       int last = first + group < taps ? first + group : taps;
@@ -320,11 +370,21 @@ static void conv_w_task(const Conv2d *g, const ConvWPlan *p, int64_t begin, int6
       for (int k = k0; k < k1; k += TILE_COLUMNS) {
         int then = k + TILE_COLUMNS;
         out.columns = k1 - k < TILE_COLUMNS ? k1 - k : TILE_COLUMNS;
-        conv_w_copy(dy_rows + k, g->out_ld, pixels, out.columns, dy_panel, TILE_COLUMNS);
-        if (then < k1)
-          conv_w_ahead_dy(dy_rows + then, k1 - then, &ahead);
-        else
-          conv_w_ahead_dy(last_chunk ? NULL : dy_rows + (ptrdiff_t)pixels * g->out_ld + k0, k1 - k0, &ahead);
+        bool dy_in_place = conv_w_dy_in_place(g, p, a1 - a0, out.columns);
+        if (!dy_in_place) {
+          conv_w_copy(dy_rows + k, g->out_ld, pixels, out.columns, dy_panel, TILE_COLUMNS, false);
+          if (then < k1)
+            conv_w_ahead_dy(dy_rows + then, k1 - then, &ahead);
+          else
+            conv_w_ahead_dy(last_chunk ? NULL : dy_rows + (ptrdiff_t)pixels * g->out_ld + k0, k1 - k0,
+                            &ahead);
+        }
+        if (p->merged) {
+          out.y = dw + (ptrdiff_t)a0 * g->out_c + k;
+          conv_w_merged(g, p, &chunk, a0, a1, x_copy, dy_in_place ? dy_rows + k : dy_panel,
+                        dy_in_place ? g->out_ld : TILE_COLUMNS, &ahead, &out);
+          continue;
+        }
         for (int a = a0, size; a < a1; a += size) {
           size = p->in_place ? tile_share_exact(a1 - a, out.columns) : tile_share(a1 - a);
           panel.a = block + (a - a0);
@@ -332,9 +392,9 @@ static void conv_w_task(const Conv2d *g, const ConvWPlan *p, int64_t begin, int6
             panel.segments = segments[tap - first];
             panel.segment = segment + (ptrdiff_t)(tap - first) * rows;
             out.y = dw + ((ptrdiff_t)tap * p->rows_a + a) * g->out_c + k;
-            out.accumulate = row > begin;
-            conv_w_ask(&ahead, g, tap == taps - 1, a - a0,
-                       &panel); /* the last row of windows is the new one */
+            panel.fetch = conv_w_fetch(&ahead, g);
+            /* The last row of windows is the new one. */
+            panel.ahead = tap == taps - 1 ? conv_w_ahead_by(&ahead, a - a0) : 0;
             tile_multiply_panel(size, &panel, &out);
           }
         }

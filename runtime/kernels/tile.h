@@ -5,9 +5,9 @@
  *
  * Rows are pixels (or images), columns are output channels.  tile_multiply takes one pointer per row and tap,
  * so any window, stride or padding is a matter of pointers; tile_multiply_panel takes rows that lie side by
- * side, which is what sums over pixels (gradients of weights) look like.  Every sum is one chain of
- * multiply-adds in the order of (t, d), so that its bits depend neither on the tile it falls into nor on
- * threads.
+ * side, which is what sums over pixels (gradients of weights) look like; tile_multiply_strided takes pointers
+ * to such rows, for pixels of few channels.  Every sum is one chain of multiply-adds in the order of (t, d),
+ * so that its bits depend neither on the tile it falls into nor on threads.
  *
  * b comes in blocks of TILE_BLOCK columns, whatever the vector width, so that packed sizes are the same
  * everywhere. */
@@ -260,21 +260,22 @@ VEC_INLINE void tile_end(int rows, int vecs, int used, const TileOut *out, Vec (
 
 /* Row r's pointer.  14 rows have more pointers than there are registers; compilers keep what is left over in
  * vector registers, and the way back takes the place of a multiply-add in every step (3 % of a tile of 14 x
- * 32, 15 % of one of 14 x 16).  The last rows' are read from memory instead. */
-VEC_INLINE const float *tile_row(const float *const *a, int r) {
-  return TILE_ROWS > 8 && r >= 7 ? *(const float *const volatile *)(a + r) : a[r];
+ * 32, 15 % of one of 14 x 16).  All but the first `kept` are read from memory instead. */
+VEC_INLINE const float *tile_row(const float *const *a, int r, int kept) {
+  return TILE_ROWS > 8 && r >= kept ? *(const float *const volatile *)(a + r) : a[r];
 }
 
-VEC_INLINE void tile_rows(int rows, int vecs, int used, const TileFetch *fetch, int taps, int depth,
-                          const float *const *a, const float *b, ptrdiff_t line, ptrdiff_t block,
-                          const TileOut *out) {
+/* `step`: floats from one of a row's depth to the next. */
+VEC_INLINE void tile_rows(int kept, int rows, int vecs, int used, const TileFetch *fetch, int taps, int depth,
+                          const float *const *a, ptrdiff_t step, const float *b, ptrdiff_t line,
+                          ptrdiff_t block, const TileOut *out) {
   Vec sum[TILE_ROWS][TILE_VECS];
   const float *next = fetch ? fetch->place : b;
-  ptrdiff_t step = fetch ? fetch->step : 0;
+  ptrdiff_t next_step = fetch ? fetch->step : 0;
   tile_start(rows, vecs, used, out, sum);
   for (int t = 0; t < taps; t++, a += TILE_ROWS) {
     TILE_UNROLL(4)
-    for (int d = 0; d < depth; d++, b += line, next += step) {
+    for (int d = 0; d < depth; d++, b += line, next += next_step) {
       Vec line_b[TILE_VECS];
       VEC_UNROLL
       for (int v = 0; v < vecs; v++)
@@ -287,7 +288,7 @@ VEC_INLINE void tile_rows(int rows, int vecs, int used, const TileFetch *fetch, 
         VEC_FETCH_FAR(next);
       VEC_UNROLL
       for (int r = 0; r < rows; r++) {
-        Vec pixel = vec_set(tile_row(a, r)[d]);
+        Vec pixel = vec_set(tile_row(a, r, kept)[d * step]);
         VEC_UNROLL
         for (int v = 0; v < vecs; v++)
           sum[r][v] = vec_fma(pixel, line_b[v], sum[r][v]);
@@ -330,9 +331,19 @@ VEC_INLINE void tile_call(int rows, int vecs, int used, const TileFetch *fetch, 
                           const float *const *a, const float *b, ptrdiff_t line, ptrdiff_t block,
                           const TileOut *out) {
   if (fetch)
-    tile_rows(rows, vecs, used, fetch, taps, depth, a, b, line, block, out);
+    tile_rows(7, rows, vecs, used, fetch, taps, depth, a, 1, b, line, block, out);
   else
-    tile_rows(rows, vecs, used, NULL, taps, depth, a, b, line, block, out);
+    tile_rows(7, rows, vecs, used, NULL, taps, depth, a, 1, b, line, block, out);
+}
+
+/* Two registers more stand for steps. */
+VEC_INLINE void tile_call_strided(int rows, int vecs, int used, const TileFetch *fetch, int taps, int depth,
+                                  const float *const *a, ptrdiff_t step, const float *b, ptrdiff_t line,
+                                  const TileOut *out) {
+  if (fetch)
+    tile_rows(3, rows, vecs, used, fetch, taps, depth, a, step, b, line, TILE_BLOCK, out);
+  else
+    tile_rows(3, rows, vecs, used, NULL, taps, depth, a, step, b, line, TILE_BLOCK, out);
 }
 
 /* rows pixels (1 to TILE_ROWS) times out->columns channels.
@@ -348,6 +359,13 @@ static void tile_multiply(int rows, int taps, int depth, const float *const *a, 
 static void tile_multiply_lines(int rows, int taps, int depth, const float *const *a, const float *b,
                                 ptrdiff_t line, ptrdiff_t block, const TileFetch *fetch, const TileOut *out) {
   TILE_CHOOSE(rows, out->columns, tile_call, fetch, taps, depth, a, b, line, block, out);
+}
+
+/* The same where what a row has is `step` floats apart, and blocks of b's columns lie side by side. */
+static void tile_multiply_strided(int rows, int taps, int depth, const float *const *a, ptrdiff_t step,
+                                  const float *b, ptrdiff_t line, const TileFetch *fetch,
+                                  const TileOut *out) {
+  TILE_CHOOSE(rows, out->columns, tile_call_strided, fetch, taps, depth, a, step, b, line, out);
 }
 
 /* The same over the segments of a panel.  `rows` floats of each step are read if tile_share_exact said so

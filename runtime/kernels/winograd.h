@@ -394,6 +394,13 @@ VEC_INLINE Vec winograd_unpooled(const WinogradPooled *p, int i, int j, int c) {
                        vec_load_upto(p->dy + at * p->ld + c, p->c - c), vec_zero());
 }
 
+/* Asks for what the block of pixel (i, j) holds from channel c on; it may lie outside the image. */
+VEC_INLINE void winograd_ask_pooled(const WinogradPooled *p, int i, int j, int c) {
+  ptrdiff_t at = (ptrdiff_t)(i / 2) * (p->w / 2) + j / 2;
+  VEC_FETCH(p->dy + at * p->ld + c);
+  VEC_FETCH(p->places + at * p->c + c);
+}
+
 /* B' d B of one tile, all channels: to[position * step + channel]; of the image, or of `pooled`. */
 VEC_INLINE void winograd_input_tile(int m, const Winograd *g, const float *image,
                                     const WinogradPooled *pooled, int h0, int w0, ptrdiff_t step, float *to) {
@@ -410,6 +417,11 @@ VEC_INLINE void winograd_input_tile(int m, const Winograd *g, const float *image
         VEC_UNROLL
         for (int j = 0; j < alpha; j++)
           line[j] = winograd_unpooled(pooled, h0 + i, w0 + j, c);
+        if ((h0 + i) % 2 == 0) {
+          VEC_UNROLL
+          for (int j = alpha; j < alpha + m; j += 2)
+            winograd_ask_pooled(pooled, h0 + i, w0 + j, c);
+        }
       } else if (whole) {
         VEC_UNROLL
         for (int j = 0; j < alpha; j++)
@@ -462,19 +474,32 @@ VEC_INLINE void winograd_output_half(int m, const float *from, ptrdiff_t step, V
   }
 }
 
-/* The rest, for a tile inside the image with nothing but bias and clamp: channels [k, k + VEC_WIDTH) to y,
- * its first pixel. */
+/* The sum where low < mask < high. */
+VEC_INLINE Vec winograd_masked(Vec mask, Vec low, Vec high, Vec sum) {
+  return vec_select_gt(mask, low, vec_select_gt(high, mask, sum, vec_zero()), vec_zero());
+}
+
+/* The rest, for a tile inside the image whose activation is a clamp: channels [k, k + VEC_WIDTH) to y, its
+ * first pixel, as are residual and mask, which may be NULL. */
 VEC_INLINE void winograd_output_whole(int m, const Winograd *g, const Vec *half, Vec bias, Vec low, Vec high,
-                                      float *y) {
+                                      const float *residual, const float *mask, float *y) {
   Vec line[8];
   VEC_UNROLL
   for (int j = 0; j < m; j++) {
     winograd_output_line(m, half + j, m, line, 1);
     VEC_UNROLL
     for (int i = 0; i < m; i++) {
-      float *to = y + ((ptrdiff_t)i * g->out_w + j) * g->out_ld;
-      VEC_FETCH_TO_WRITE(to + (ptrdiff_t)m * g->out_ld); /* of the tile beside it */
-      vec_store(to, vec_min(high, vec_max(low, vec_add(line[i], bias))));
+      ptrdiff_t at = ((ptrdiff_t)i * g->out_w + j) * g->out_ld, beside = at + (ptrdiff_t)m * g->out_ld;
+      Vec sum = vec_add(line[i], bias);
+      VEC_FETCH_TO_WRITE(y + beside); /* of the tile beside it */
+      if (residual) {
+        VEC_FETCH(residual + beside);
+        sum = vec_add(sum, vec_load(residual + at));
+      }
+      if (mask)
+        VEC_FETCH(mask + beside);
+      vec_store(y + at, mask ? winograd_masked(vec_load(mask + at), low, high, sum)
+                             : vec_min(high, vec_max(low, sum)));
     }
   }
 }
@@ -512,8 +537,8 @@ VEC_INLINE void winograd_output_tile(int m, const Winograd *g, const float *from
                                      int w0, int k0, int k1, const WinogradOut *out) {
   const Epilogue *e = out->e;
   int rows = g->out_h - h0 < m ? g->out_h - h0 : m, columns = g->out_w - w0 < m ? g->out_w - w0 : m;
-  bool plain = rows == m && columns == m && out->clamp && !out->residual && !out->mask;
-  Vec low = vec_set(out->low), high = vec_set(out->high), zero = vec_zero();
+  bool whole = rows == m && columns == m && (out->clamp || out->mask);
+  Vec low = vec_set(out->low), high = vec_set(out->high);
   for (int k = k0; k < k1; k += VEC_WIDTH) {
     Vec half[48], line[8];
     int width = k1 - k;
@@ -526,9 +551,15 @@ VEC_INLINE void winograd_output_tile(int m, const Winograd *g, const float *from
                              out->places ? out->places + block * g->out_c + k : NULL);
       continue;
     }
-    if (plain && width >= VEC_WIDTH) {
-      winograd_output_whole(m, g, half, bias, low, high,
-                            out->y + ((ptrdiff_t)h0 * g->out_w + w0) * g->out_ld + k);
+    if (whole && width >= VEC_WIDTH) {
+      ptrdiff_t at = ((ptrdiff_t)h0 * g->out_w + w0) * g->out_ld + k;
+      const float *residual = out->residual ? out->residual + at : NULL;
+      if (out->mask)
+        winograd_output_whole(m, g, half, bias, low, high, residual, out->mask + at, out->y + at);
+      else if (residual)
+        winograd_output_whole(m, g, half, bias, low, high, residual, NULL, out->y + at);
+      else
+        winograd_output_whole(m, g, half, bias, low, high, NULL, NULL, out->y + at);
       continue;
     }
     for (int j = 0; j < columns; j++) {
@@ -539,9 +570,8 @@ VEC_INLINE void winograd_output_tile(int m, const Winograd *g, const float *from
         if (out->residual)
           sum = vec_add(sum, vec_load_upto(out->residual + at, width));
         if (out->mask) {
-          Vec made = vec_load_upto(out->mask + at, width);
-          sum = vec_select_gt(made, low, vec_select_gt(high, made, sum, zero), zero);
-          vec_store_upto(out->y + at, sum, width);
+          vec_store_upto(out->y + at, winograd_masked(vec_load_upto(out->mask + at, width), low, high, sum),
+                         width);
           continue;
         }
         vec_store_upto(out->y + at, vec_min(high, vec_max(low, sum)), width);

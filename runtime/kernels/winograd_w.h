@@ -171,6 +171,8 @@ VEC_INLINE void winograd_gradient_tile(int m, const Winograd *g, const float *im
           line[j] = inside ? vec_load_upto(image + at, g->out_c - k) : vec_zero();
         if (inside && !pooled)
           VEC_FETCH(image + at + (ptrdiff_t)m * g->out_ld); /* the tile beside it */
+        if (pooled && i % 2 == 0 && j % 2 == 0)
+          winograd_ask_pooled(pooled, h0 + i, w0 + m + j, k);
       }
       winograd_gradient_line(m, line, 1, half + i * alpha, 1);
     }

@@ -356,6 +356,8 @@ static void dense_slice_bwd_x(int n, int in, int out, int i0, int i1, const floa
       a[r] = w + (ptrdiff_t)(i + (r < rows ? r : 0)) * out;
     for (int image = 0; image < n; image += TILE_COLUMNS) {
       o.columns = dense_least(n - image, TILE_COLUMNS);
+      for (int c = 0; c < o.columns; c++)
+        VEC_FETCH_TO_WRITE(dx + (ptrdiff_t)(image + c) * in + i);
       tile_multiply(rows, 1, out, a, across + (ptrdiff_t)image * out, (ptrdiff_t)out * TILE_BLOCK, &fetch,
                     &o);
       fetch.place += out * fetch.step;
@@ -368,10 +370,11 @@ static void dense_slice_bwd_x(int n, int in, int out, int i0, int i1, const floa
   }
 }
 
-/* dw lines [i0, i1), `dw` at line i0.  x_slice: room for a copy of these inputs of all images.  next: as many
- * floats that are read afterwards and asked for meanwhile, or NULL. */
+/* dw lines [i0, i1), `dw` at line i0.  x_slice: room for a copy of these inputs of all images.  next, then:
+ * as many floats each that are read afterwards and asked for meanwhile, as are the inputs of the next slice;
+ * or NULL. */
 static void dense_slice_bwd_w(int n, int in, int out, int i0, int i1, const float *x, const float *dy_packed,
-                              const float *next, float *x_slice, float *dw) {
+                              const float *next, const float *then, float *x_slice, float *dw) {
   ptrdiff_t at[TILE_ROWS];
   for (int r = 0; r < TILE_ROWS; r++)
     at[r] = (ptrdiff_t)r * out;
@@ -381,11 +384,12 @@ static void dense_slice_bwd_w(int n, int in, int out, int i0, int i1, const floa
       vec_store_upto(x_slice + (ptrdiff_t)image * width + i,
                      vec_load_upto(x + (ptrdiff_t)image * in + i0 + i, width - i), width - i);
   TileOut o = {.at = at, .low = -INFINITY, .high = INFINITY};
-  int calls = dense_ceil(width, TILE_ROWS) * dense_ceil(out, TILE_COLUMNS);
+  int calls = dense_ceil(width, TILE_ROWS) * dense_ceil(out, TILE_COLUMNS), call = 0;
+  int share = width * out / calls;
   TileFetch fetch = tile_fetch(next, width * out, calls * n);
   for (int k = 0; k < out; k += TILE_COLUMNS) {
     o.columns = dense_least(out - k, TILE_COLUMNS);
-    for (int i = 0; i < width; i += TILE_ROWS) {
+    for (int i = 0; i < width; i += TILE_ROWS, call++) {
       o.y = dw + (ptrdiff_t)i * out + k;
       TileSegment all = {0, 0, n};
       TilePanel products = {.a = x_slice + i,
@@ -397,6 +401,11 @@ static void dense_slice_bwd_w(int n, int in, int out, int i0, int i1, const floa
                             .segment = &all,
                             .ahead = TILE_PANEL_AHEAD,
                             .fetch = fetch};
+      for (int image = n * call / calls; image < n * (call + 1) / calls; image++)
+        for (int c = i1; c < i1 + width + TILE_BLOCK; c += TILE_BLOCK)
+          VEC_FETCH(x + (ptrdiff_t)image * in + c);
+      for (int c = 0; then && c < share + TILE_BLOCK; c += TILE_BLOCK)
+        VEC_FETCH_FAR(then + call * share + c);
       tile_multiply_panel(dense_least(width - i, TILE_ROWS), &products, &o);
       if (next)
         fetch.place += n * fetch.step;
@@ -429,8 +438,8 @@ static void dense_bwd_all(int n, int in, int out, const float *x, const float *d
     if (dx)
       dense_slice_bwd_x(n, in, out, i0, i1, across, w, dx, tile);
     if (with_w)
-      dense_slice_bwd_w(n, in, out, i0, i1, x, packed, update && slot0 ? slot0 + first : NULL, x_slice,
-                        dw ? dw + first : dw_slice);
+      dense_slice_bwd_w(n, in, out, i0, i1, x, packed, update && slot0 ? slot0 + first : NULL,
+                        update && slot1 ? slot1 + first : NULL, x_slice, dw ? dw + first : dw_slice);
     if (update)
       update_run(update, (int64_t)(i1 - i0) * out, dw_slice, w_new + first, slot0 ? slot0 + first : NULL,
                  slot1 ? slot1 + first : NULL, slot2 ? slot2 + first : NULL);

@@ -401,42 +401,47 @@ VEC_INLINE void winograd_ask_pooled(const WinogradPooled *p, int i, int j, int c
   VEC_FETCH(p->places + at * p->c + c);
 }
 
-/* B' d B of one tile, all channels: to[position * step + channel]; of the image, or of `pooled`. */
+/* B' d B of one tile, all channels: to[position * step + channel]; of the image, or of `pooled`.  Asks for
+ * what the next tile reads and this does not: the one beside it, or the first of the row of tiles below. */
 VEC_INLINE void winograd_input_tile(int m, const Winograd *g, const float *image,
                                     const WinogradPooled *pooled, int h0, int w0, ptrdiff_t step, float *to) {
   int alpha = m + 2;
   bool inside = h0 >= 0 && w0 >= 0 && h0 + alpha <= g->in_h && w0 + alpha <= g->in_w;
+  bool last = w0 + g->pad_left + m >= g->out_w; /* of its row */
+  int next_h = last ? h0 + m : h0, next_w = last ? 0 : w0 + alpha;
   for (int c = 0; c < g->in_c; c += VEC_WIDTH) {
     Vec half[WINOGRAD_MOST], line[8], column[8];
     winograd_clear(alpha, line);
     winograd_clear(alpha, column);
     bool whole = inside && c + VEC_WIDTH <= g->in_c;
     for (int i = 0; i < alpha; i++) {
-      const float *from = pooled ? NULL : image + ((ptrdiff_t)(h0 + i) * g->in_w + w0) * g->in_ld + c;
       if (pooled) {
         VEC_UNROLL
         for (int j = 0; j < alpha; j++)
           line[j] = winograd_unpooled(pooled, h0 + i, w0 + j, c);
-        if ((h0 + i) % 2 == 0) {
+        if ((next_h + i) % 2 == 0) {
           VEC_UNROLL
-          for (int j = alpha; j < alpha + m; j += 2)
-            winograd_ask_pooled(pooled, h0 + i, w0 + j, c);
+          for (int j = 0; j < m; j += 2)
+            winograd_ask_pooled(pooled, next_h + i, next_w + j, c);
         }
-      } else if (whole) {
-        VEC_UNROLL
-        for (int j = 0; j < alpha; j++)
-          line[j] = vec_load(from + (ptrdiff_t)j * g->in_ld);
-        /* What the tile beside it reads and this does not. */
-        VEC_UNROLL
-        for (int j = alpha; j < alpha + m; j++)
-          VEC_FETCH(from + (ptrdiff_t)j * g->in_ld);
       } else {
+        const float *from = image + ((ptrdiff_t)(h0 + i) * g->in_w + w0) * g->in_ld + c;
+        const float *next = image + ((ptrdiff_t)(next_h + i) * g->in_w + next_w) * g->in_ld + c;
         bool row_inside = h0 + i >= 0 && h0 + i < g->in_h;
+        if (whole) {
+          VEC_UNROLL
+          for (int j = 0; j < alpha; j++)
+            line[j] = vec_load(from + (ptrdiff_t)j * g->in_ld);
+        } else {
+          VEC_UNROLL
+          for (int j = 0; j < alpha; j++)
+            line[j] = row_inside && w0 + j >= 0 && w0 + j < g->in_w
+                          ? vec_load_upto(from + (ptrdiff_t)j * g->in_ld, g->in_c - c)
+                          : vec_zero();
+        }
         VEC_UNROLL
-        for (int j = 0; j < alpha; j++)
-          line[j] = row_inside && w0 + j >= 0 && w0 + j < g->in_w
-                        ? vec_load_upto(from + (ptrdiff_t)j * g->in_ld, g->in_c - c)
-                        : vec_zero();
+        for (int j = 0; j < m; j++)
+          VEC_FETCH(next + (ptrdiff_t)j * g->in_ld);
       }
       winograd_input_line(m, line, 1, half + i * alpha, 1);
     }

@@ -150,11 +150,14 @@ static size_t winograd_w_scratch_floats(int m, const Winograd *g) {
 }
 
 /* A dy A' of one tile, channels [k0, k_end) in whole blocks of 16: to[position * step + channel - k0]; zero
- * beyond the image and the last channel.  Of the image, or of `pooled`. */
+ * beyond the image and the last channel.  Of the image, or of `pooled`.  Asks for the next tile: the one
+ * beside it, or the first of the row of tiles below. */
 VEC_INLINE void winograd_gradient_tile(int m, const Winograd *g, const float *image,
                                        const WinogradPooled *pooled, int h0, int w0, int k0, int k_end,
                                        ptrdiff_t step, float *to) {
   int alpha = m + 2, last = k0 + conv_ceil(k_end - k0, TILE_BLOCK) * TILE_BLOCK;
+  bool ends = w0 + m >= g->out_w; /* its row of tiles */
+  int next_h = ends ? h0 + m : h0, next_w = ends ? 0 : w0 + m;
   to -= k0;
   for (int k = k0; k < last; k += VEC_WIDTH) {
     Vec half[48], line[8], column[8];
@@ -169,10 +172,10 @@ VEC_INLINE void winograd_gradient_tile(int m, const Winograd *g, const float *im
           line[j] = k < g->out_c ? winograd_unpooled(pooled, h0 + i, w0 + j, k) : vec_zero();
         else
           line[j] = inside ? vec_load_upto(image + at, g->out_c - k) : vec_zero();
-        if (inside && !pooled)
-          VEC_FETCH(image + at + (ptrdiff_t)m * g->out_ld); /* the tile beside it */
-        if (pooled && i % 2 == 0 && j % 2 == 0)
-          winograd_ask_pooled(pooled, h0 + i, w0 + m + j, k);
+        if (!pooled)
+          VEC_FETCH(image + ((ptrdiff_t)(next_h + i) * g->out_w + next_w + j) * g->out_ld + k);
+        else if (i % 2 == 0 && j % 2 == 0)
+          winograd_ask_pooled(pooled, next_h + i, next_w + j, k);
       }
       winograd_gradient_line(m, line, 1, half + i * alpha, 1);
     }

@@ -451,7 +451,9 @@ static void bind_bare_word(Binding *binding, const Datum *value) {
   diag_error(binding->diag, value->span, "`%s` does not know the word `%s`", binding->signature->name,
              value->text);
   const char *near = diag_nearest(value->text, words, word_count);
-  if (near)
+  if (strcmp(value->text, "input") == 0)
+    diag_help(binding->diag, "a block works on `in`; in a network, give its input a name: `x = input(...)`");
+  else if (near)
     diag_help(binding->diag, "did you mean `%s`?", near);
 }
 

@@ -296,6 +296,11 @@ static Layer *new_layer(Elaborator *elaborator, const OpDef *op, const LayerCall
 
 static Datum call_layer(Elaborator *elaborator, Scope *scope, const OpDef *op, const Expr *expr,
                         const Datum *piped) {
+  if (op->kind == OP_input && !scope->is_network) {
+    diag_error(elaborator->diag, expr->span, "a block has no `input`: it works on `in`");
+    note_callers(elaborator, scope);
+    return datum_poison(expr->span);
+  }
   LayerCall written =
       sort_arguments(elaborator, evaluate_arguments(elaborator, scope, &op->signature, expr->arguments));
   int errors = elaborator->diag->errors;
@@ -306,17 +311,10 @@ static Datum call_layer(Elaborator *elaborator, Scope *scope, const OpDef *op, c
   if (!complete_inputs(elaborator, scope, op, &written, piped, expr->name_span) || !call || written.bad ||
       !check_input_count(elaborator, scope, op, &written, expr->span))
     return datum_poison(expr->span);
-  if (op->kind == OP_input) {
-    if (!scope->is_network) {
-      diag_error(elaborator->diag, expr->span, "a block has no `input`: it works on `in`");
-      note_callers(elaborator, scope);
-      return datum_poison(expr->span);
-    }
-    if (elaborator->input) {
-      diag_error(elaborator->diag, expr->span, "a network has one `input`");
-      diag_note(elaborator->diag, elaborator->input->span, "the first is here");
-      return datum_poison(expr->span);
-    }
+  if (op->kind == OP_input && elaborator->input) {
+    diag_error(elaborator->diag, expr->span, "a network has one `input`");
+    diag_note(elaborator->diag, elaborator->input->span, "the first is here");
+    return datum_poison(expr->span);
   }
   Layer *layer = new_layer(elaborator, op, &written, call, expr->span);
   if (!layer)
